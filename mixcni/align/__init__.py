@@ -1,0 +1,9 @@
+"""Stage 5, all points -> conversations on one clock: the same connection wherever it was seen.
+
+Flows are joined by flow key and initial sequence number; clocks by segments that two points saw.
+"""
+
+from mixcni.align.alignment import Alignment, align_points
+from mixcni.align.path import infer_order
+
+__all__ = ["Alignment", "align_points", "infer_order"]

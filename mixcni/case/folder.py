@@ -1,0 +1,168 @@
+"""A case: the captures of each point, the dumps, and what is known of both, found in one folder or named one by one."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from mixcni.case.manifest import NAME, Manifest, PointEntry, Scenario, read_manifest
+from mixcni.errors import CaseError
+from mixcni.read import is_capture
+from mixcni.topology import CapturePoint, Network
+
+ROTATION: Final = re.compile(r"(?:[-_.]\d+)+$")  # tcpdump -G/-C, dumpcap -b: numbers and dates behind the name
+SUFFIX: Final = re.compile(r"(?:\.(?:pcap|pcapng|cap|dmp)\d*)?(?:\.(?:gz|zst|lz4))?$", re.IGNORECASE)
+MAX_FILES: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What there is to diagnose.
+
+    Parameters
+    ----------
+    folder : paths in reports are relative to it
+    points : in path order where `path_given`, else by name
+    dumps : files with cluster state
+    pod_cidrs : pod networks of nodes that Cilium does not manage, by node
+    notes : what was found missing or odd while opening, a sentence each
+    """
+
+    folder: Path
+    title: str
+    points: tuple[CapturePoint, ...]
+    path_given: bool = False
+    dumps: tuple[Path, ...] = ()
+    pod_cidrs: Mapping[str, Network] = field(default_factory=dict)
+    scenario: Scenario | None = None
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        names = " → ".join(point.name for point in self.points)
+        files = sum(len(point.captures) for point in self.points)
+        head = f"Case: {self.title or self.folder.name}; points {names}; {files} captures, {len(self.dumps)} dumps"
+        return "\n".join([head, *(f"  {note}" for note in self.notes)])
+
+    def relative(self, path: Path) -> str:
+        """`path` as reports show it."""
+        return path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.as_posix()
+
+
+def point_name(file_name: str) -> str:
+    """The point that a capture file belongs to by its name: `B` for `B-0001.pcap.gz`."""
+    stem = SUFFIX.sub("", file_name)
+    return ROTATION.sub("", stem) or stem
+
+
+def open_case(path: str | Path) -> Case:
+    """The case in a folder: by its case.toml, else captures grouped by leading name and every other file taken for a dump.
+
+    Raises
+    ------
+    CaseError : there is no such folder, no capture in it, or its case.toml is wrong
+    CaptureError : a file cannot be opened
+    """
+    folder = Path(path)
+    if folder.is_file() and folder.name == NAME:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise CaseError(folder, "a case folder", "a file" if folder.exists() else "nothing")
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and not _is_hidden(file, folder))
+    if len(files) > MAX_FILES:
+        raise CaseError(folder, f"at most {MAX_FILES} files", str(len(files)))
+    manifest = folder / NAME
+    if manifest.is_file():
+        return _by_manifest(folder, read_manifest(manifest), files)
+    captures = [file for file in files if is_capture(file)]
+    groups: dict[str, list[Path]] = {}
+    for file in captures:
+        groups.setdefault(point_name(file.name), []).append(file)
+    if not groups:
+        raise CaseError(folder, "capture files (pcap or pcapng) or a case.toml", f"neither among {len(files)} files")
+    points = tuple(CapturePoint(name, tuple(members)) for name, members in sorted(groups.items()))
+    taken = set(captures)
+    return Case(folder, "", points, dumps=tuple(file for file in files if file not in taken))
+
+
+def case_of_files(points: Mapping[str, Iterable[Path]], dumps: Iterable[Path] = ()) -> Case:
+    """A case of files named one by one; the points stand in path order.
+
+    Parameters
+    ----------
+    points : each point's files by its name
+    dumps : files or folders with cluster state
+
+    Raises
+    ------
+    CaseError : no point, or a file that is not there
+    """
+    if not points:
+        raise CaseError(Path(), "at least one capture point", "none")
+    chosen = tuple(CapturePoint(name, tuple(files)) for name, files in points.items())
+    found: list[Path] = []
+    for dump in dumps:
+        found.extend(sorted(file for file in dump.rglob("*") if file.is_file()) if dump.is_dir() else [dump])
+    for file in [*(file for point in chosen for file in point.captures), *found]:
+        if not file.is_file():
+            raise CaseError(file, "a file", "nothing")
+    return Case(Path(), "", chosen, path_given=len(chosen) > 1, dumps=tuple(found))
+
+
+def _is_hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+
+
+def _by_manifest(folder: Path, manifest: Manifest, files: list[Path]) -> Case:
+    notes: list[str] = []
+    points = [_point(folder, entry, files, notes) for entry in manifest.points]
+    if not any(point.captures for point in points):
+        raise CaseError(folder / NAME, "[[point]] tables whose captures are there", f"{len(points)} points without files")
+    by_name = {point.name: point for point in points}
+    order = manifest.request_path
+    if order:
+        aside = [name for name in by_name if name not in order]
+        if aside:
+            notes.append(f"points {', '.join(aside)} are not on the path that case.toml gives: left out")
+    chosen = tuple(by_name[name] for name in order) if order else tuple(points)
+    taken = {file for point in points for file in point.captures} | {folder / NAME}
+    if manifest.dumps is None:
+        dumps = [file for file in files if file not in taken]
+    else:
+        dumps = []
+        for pattern in manifest.dumps:
+            matched = _matching(folder, pattern, files)
+            if not matched:
+                notes.append(f"no dump matches {pattern!r}")
+            dumps.extend(file for file in matched if file not in dumps)
+    return Case(
+        folder=folder,
+        title=manifest.title,
+        points=chosen,
+        path_given=bool(order),
+        dumps=tuple(dumps),
+        pod_cidrs=manifest.pod_cidrs,
+        scenario=manifest.scenario,
+        notes=tuple(notes),
+    )
+
+
+def _matching(folder: Path, pattern: str, files: list[Path]) -> list[Path]:
+    """The case's files that a pattern names; patterns do not leave the folder."""
+    try:
+        return [file for file in files if file.relative_to(folder).match(pattern) and _same_depth(file, folder, pattern)]
+    except ValueError as error:
+        raise CaseError(folder / NAME, "a file pattern", repr(pattern)) from error
+
+
+def _same_depth(file: Path, folder: Path, pattern: str) -> bool:
+    return "**" in pattern or len(file.relative_to(folder).parts) == len(Path(pattern).parts)
+
+
+def _point(folder: Path, entry: PointEntry, files: list[Path], notes: list[str]) -> CapturePoint:
+    captures: list[Path] = []
+    for pattern in entry.captures:
+        captures.extend(file for file in _matching(folder, pattern, files) if file not in captures)
+    if not captures:
+        notes.append(f"point {entry.name}: no capture matches {', '.join(entry.captures)}: nothing is known there")
+    return CapturePoint(entry.name, tuple(captures), entry.node, entry.kind, entry.scope, entry.window)

@@ -1,0 +1,1 @@
+"""Cilium's own dumps: one module a command."""

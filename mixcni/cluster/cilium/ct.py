@@ -1,0 +1,328 @@
+"""`cilium bpf ct list`: the node's connection tracking table, in the text forms of Cilium 1.0 to 1.19.
+
+A line is `PROTO DIR client:port -> server:port [related] [service] key=value ...`; which keys there are depends on the
+release. Lines of the two common forms go through one regular expression each; everything else (older keys, lines cut
+with `...`, lines that a terminal wrapped) is read token by token, by key.
+
+Read with care: Rx and Tx are relative to the *endpoint*, so an IN entry's Rx are requests and an OUT entry's Rx replies;
+from 1.16 on packets and bytes are 0 unless accounting was switched on; and a flag that was not seen proves nothing, since
+the agent may be told to look at SYN, FIN and RST alone.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from mixcni.cluster.addresses import Address, AddressBook
+from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.version import VersionRange, releases
+
+FLAG_NAMES: Final[Mapping[int, str]] = MappingProxyType({
+    0x1: "RxClosing", 0x2: "TxClosing", 0x4: "Nat64", 0x8: "LBLoopback", 0x10: "SeenNonSyn", 0x20: "NodePort",
+    0x40: "ProxyRedirect", 0x80: "DSR", 0x100: "FromL7LB", 0x400: "FromTunnel",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CtEntry:
+    """One conntrack entry, in the direction of the connection: source opened it, destination was asked.
+
+    Service entries tell of a client and a virtual address before translation. Up to 1.14 they print as
+    `OUT VIP:port -> client:port service`, the reverse of every other line; here every one is client -> VIP with
+    direction SVC, as 1.15 prints it. A field that the line does not print is None, never 0.
+    """
+
+    protocol: str
+    direction: str
+    """IN: the receiving endpoint's entry. OUT: the local opener's. SVC: the load balancer's."""
+    source: Address | None
+    """None where it is masked or, in the form with one address, not printed; `extra` has the text."""
+    source_port: int | None
+    """For ICMP the echo identifier if a request was seen, 0 if the entry was made by a reply."""
+    destination: Address | None
+    destination_port: int | None
+    related: bool = False
+    """An ICMP error that belongs to a connection."""
+    service: bool = False
+    expires: int | None = None
+    """On the node's own clock since boot: seconds, or units of 256 jiffies."""
+    remaining: int | None = None
+    """Until `expires`, in seconds when dumped; below 0: not collected yet (`ct list -d`)."""
+    packets: int | None = None
+    bytes: int | None = None
+    rx_packets: int | None = None
+    rx_bytes: int | None = None
+    rx_flags_seen: int | None = None
+    """TCP flags seen towards the endpoint, ORed (RFC 9293 section 3.1: FIN 1, SYN 2, RST 4, PSH 8, ACK 16)."""
+    last_rx_report: int | None = None
+    """On the clock of `expires`; 0: none was ever seen."""
+    tx_packets: int | None = None
+    tx_bytes: int | None = None
+    tx_flags_seen: int | None = None
+    last_tx_report: int | None = None
+    flags: int | None = None
+    """Bits of FLAG_NAMES."""
+    rev_nat: int | None = None
+    source_security_id: int | None = None
+    """IN: the source's identity when the entry was made. OUT: the local endpoint's own."""
+    if_index: int | None = None
+    backend_id: int | None = None
+    nat_port: int | None = None
+    truncated: bool = False
+    """The line was cut; what it would have printed further on is None."""
+    extra: tuple[tuple[str, str], ...] = ()
+    """Keys that mixcni does not know, and addresses that are no addresses, as printed."""
+    file: str = ""
+    line: int = 0
+
+    @property
+    def flag_names(self) -> tuple[str, ...]:
+        """The names of the bits set in `flags`."""
+        return tuple(name for bit, name in FLAG_NAMES.items() if (self.flags or 0) & bit)
+
+
+# The two forms that most dumps have: Rx and Tx counters (1.6 to 1.15), and one pair of counters (1.16 on).
+_TUPLE = r"(\w+) +(IN|OUT|SVC) +(\S+):(\d+) -> (\S+):(\d+) (related )?(service )?expires=(\d+)(?: \(remaining: (-?\d+) sec\(s\)\))?"
+_SEEN = r"RxFlagsSeen=0x([0-9a-f]+) LastRxReport=(\d+)"
+_SENT = r"TxFlagsSeen=0x([0-9a-f]+) LastTxReport=(\d+)"
+_STATE = r"Flags=0x([0-9a-f]+) \[ (?:[\w=]+ )*\] RevNAT=(\d+) SourceSecurityID=(\d+)"
+_TWO_COUNTERS = re.compile(
+    rf"{_TUPLE} RxPackets=(\d+) RxBytes=(\d+) {_SEEN} TxPackets=(\d+) TxBytes=(\d+) {_SENT} {_STATE}(?: IfIndex=(\d+))? *",
+    re.ASCII,
+)
+_ONE_COUNTER = re.compile(
+    rf"{_TUPLE} Packets=(\d+) Bytes=(\d+) {_SEEN} {_SENT} {_STATE}(?: IfIndex=(\d+))?(?: BackendID=(\d+))?(?: NatPort=(\d+))? *",
+    re.ASCII,
+)
+
+_TWO_KEYS = ("RxPackets", "RxFlagsSeen", "SourceSecurityID")
+_TWO_KEYS_IF_INDEX = (*_TWO_KEYS, "IfIndex")
+_ONE_KEYS = ("Packets", "SourceSecurityID", "IfIndex", "NatPort")
+
+_START = re.compile(r"\s*(TCP|UDP|ICMP|ICMPv6|SCTP|IGMP|VRRP|ANY|\d{1,3})\s+(IN|OUT|SVC)(?:\s+|$)")
+_REMAINING = re.compile(r"\(remaining: (-?\d+) sec\(s\)\)")
+_NUMBER = re.compile(r"\d{1,20}", re.ASCII)
+_HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]{1,8}", re.ASCII)
+_KEY_VALUE = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII)
+
+_FIELD_OF_KEY: Final[Mapping[str, str]] = MappingProxyType({
+    "expires": "expires",
+    "Packets": "packets",
+    "Bytes": "bytes",
+    "RxPackets": "rx_packets",
+    "rx_packets": "rx_packets",
+    "RxBytes": "rx_bytes",
+    "rx_bytes": "rx_bytes",
+    "RxFlagsSeen": "rx_flags_seen",
+    "LastRxReport": "last_rx_report",
+    "TxPackets": "tx_packets",
+    "tx_packets": "tx_packets",
+    "TxBytes": "tx_bytes",
+    "tx_bytes": "tx_bytes",
+    "TxFlagsSeen": "tx_flags_seen",
+    "LastTxReport": "last_tx_report",
+    "Flags": "flags",
+    "flags": "flags",
+    "RevNAT": "rev_nat",
+    "revnat": "rev_nat",
+    "SourceSecurityID": "source_security_id",
+    "src_sec_id": "source_security_id",
+    "IfIndex": "if_index",
+    "BackendID": "backend_id",
+    "NatPort": "nat_port",
+})
+_HEX_FIELDS = frozenset({"rx_flags_seen", "tx_flags_seen", "flags"})
+_WHOLE_WORDS = frozenset({"[", "]", "->", "related", "service", "(remaining:", *FLAG_NAMES.values(), "DSRInternal"})
+_TWO_PORTS = re.compile(r"\d{1,5}:\d{1,5}", re.ASCII)
+_MAX_WRAPPED_LINES = 20  # a line of 330 characters on a terminal of 20 columns
+_MAX_LINE = 2000  # characters; a longer line is nothing that a terminal wrapped
+
+
+def read_ct(section: Section) -> Parsed:
+    """The entries of a conntrack dump; lines that are none are kept as unparsed."""
+    entries: list[CtEntry] = []
+    unparsed: list[Unparsed] = []
+    keys: set[str] = set()
+    forms: set[tuple[str, ...]] = set()
+    file, book, lines = section.file, section.addresses, section.lines
+    at = 0
+    while at < len(lines):
+        text, number = lines[at], section.first_line + at
+        at += 1
+        if not text:
+            continue
+        if match := _TWO_COUNTERS.fullmatch(text):
+            entries.append(_two_counters(match, file, number, book))
+            forms.add(_TWO_KEYS if match[22] is None else _TWO_KEYS_IF_INDEX)
+        elif match := _ONE_COUNTER.fullmatch(text):
+            entries.append(_one_counter(match, file, number, book))
+            forms.add(tuple(key for key, text in zip(_ONE_KEYS, match.group(11, 19, 20, 22), strict=True) if text is not None))
+        elif _START.match(text):
+            text, at = _unwrapped(text, lines, at)
+            found = _read_tokens(text, file, number, book, keys)
+            if isinstance(found, CtEntry):
+                entries.append(found)
+            else:
+                unparsed.append(Unparsed(number, text, found))
+        else:
+            unparsed.append(Unparsed(number, text, "it does not begin with protocol, direction and addresses"))
+    return Parsed(entries, unparsed, _version(keys.union(*forms)))
+
+
+def _two_counters(match: re.Match[str], file: str, number: int, book: AddressBook) -> CtEntry:
+    g = match.groups()
+    entry = CtEntry(
+        g[0], g[1], book[g[2]], int(g[3]), book[g[4]], int(g[5]), g[6] is not None, g[7] is not None, int(g[8]),
+        None if g[9] is None else int(g[9]), None, None, int(g[10]), int(g[11]), int(g[12], 16), int(g[13]), int(g[14]),
+        int(g[15]), int(g[16], 16), int(g[17]), int(g[18], 16), int(g[19]), int(g[20]),
+        None if g[21] is None else int(g[21]), None, None, False, (), file, number,
+    )  # fmt: skip
+    return _as_connection(entry, g[2], g[4]) if _is_special(entry) else entry
+
+
+def _one_counter(match: re.Match[str], file: str, number: int, book: AddressBook) -> CtEntry:
+    g = match.groups()
+    entry = CtEntry(
+        g[0], g[1], book[g[2]], int(g[3]), book[g[4]], int(g[5]), g[6] is not None, g[7] is not None, int(g[8]),
+        None if g[9] is None else int(g[9]), int(g[10]), int(g[11]), None, None, int(g[12], 16), int(g[13]), None, None,
+        int(g[14], 16), int(g[15]), int(g[16], 16), int(g[17]), int(g[18]), None if g[19] is None else int(g[19]),
+        None if g[20] is None else int(g[20]), None if g[21] is None else int(g[21]), False, (), file, number,
+    )  # fmt: skip
+    return _as_connection(entry, g[2], g[4]) if _is_special(entry) else entry
+
+
+def _is_special(entry: CtEntry) -> bool:
+    return entry.service or entry.direction == "SVC" or entry.source is None or entry.destination is None
+
+
+def _as_connection(entry: CtEntry, source: str, destination: str) -> CtEntry:
+    """`entry` as this module promises it: service entries from client to VIP, texts that are no addresses kept."""
+    extra = entry.extra
+    if entry.source is None and source:
+        extra = (*extra, ("source", source))
+    if entry.destination is None and destination:
+        extra = (*extra, ("destination", destination))
+    entry = replace(entry, extra=extra)
+    if not (entry.service or entry.direction == "SVC"):
+        return entry
+    if entry.direction != "SVC":
+        swapped = {"source": "destination", "destination": "source"}
+        entry = replace(
+            entry,
+            direction="SVC",
+            source=entry.destination,
+            source_port=entry.destination_port,
+            destination=entry.source,
+            destination_port=entry.source_port,
+            extra=tuple((swapped.get(key, key), text) for key, text in extra),
+        )
+    if entry.rx_packets == 0 and entry.rx_bytes:
+        # 1.11 to 1.15 keep the backend's id where the octets are counted.
+        entry = replace(entry, backend_id=entry.rx_bytes, rx_bytes=None)
+    return replace(entry, service=True)
+
+
+def _unwrapped(text: str, lines: Sequence[str], at: int) -> tuple[str, int]:
+    """`text` with the lines below that a terminal broke off it, and the index of the next line."""
+    start = at
+    while at < len(lines) and at - start < _MAX_WRAPPED_LINES and len(text) < _MAX_LINE and _is_unfinished(text):
+        more = lines[at]
+        if not more or _START.match(more):
+            break
+        first = more.split(maxsplit=1)[0]
+        key = _KEY_VALUE.fullmatch(first)
+        begins_word = first in _WHOLE_WORDS or (key is not None and key[1] in _FIELD_OF_KEY)
+        text = f"{text} {more.lstrip()}" if begins_word or more[0] == " " or text[-1] == " " else text + more
+        at += 1
+    return text, at
+
+
+def _is_unfinished(text: str) -> bool:
+    """Whether a line lacks what every release prints near its end."""
+    return "..." not in text and not re.search(r"(?:SourceSecurityID|src_sec_id)=\d", text)
+
+
+def _read_tokens(text: str, file: str, number: int, book: AddressBook, keys: set[str]) -> CtEntry | str:
+    """The entry in one line of any release, by its keys; or why there is none."""
+    note = text.find(" #")
+    text = _REMAINING.sub(r"remaining=\1", text if note < 0 else text[:note])
+    tokens = text.split()
+    ends = _connection(tokens, book)
+    if ends is None:
+        return "its addresses and ports are not as in any release"
+    source, source_port, destination, destination_port, extra, used = ends
+    values: dict[str, int] = {}
+    truncated = text.rstrip().endswith(("...", "\u2026"))
+    for token in tokens[used:]:
+        match = _KEY_VALUE.fullmatch(token)
+        if match is None:
+            if token not in _WHOLE_WORDS and not token.startswith(".") and not truncated:
+                extra.append(("", token))
+            continue
+        name = _FIELD_OF_KEY.get(match[1])
+        keys.add(match[1])
+        if name is None:
+            extra.append((match[1], match[2]))
+        elif (value := _number(match[2], name in _HEX_FIELDS)) is not None:
+            values[name] = value
+        elif not truncated:
+            extra.append((match[1], match[2]))
+    if not values:
+        return "it has none of the fields of a conntrack entry"
+    entry = CtEntry(
+        tokens[0], tokens[1], book[source], source_port, book[destination], destination_port, "related" in tokens,
+        "service" in tokens, truncated=truncated, extra=tuple(extra), file=file, line=number, **values,
+    )  # fmt: skip
+    return _as_connection(entry, source, destination) if _is_special(entry) else entry
+
+
+def _connection(
+    tokens: Sequence[str], book: AddressBook
+) -> tuple[str, int | None, str, int | None, list[tuple[str, str]], int] | None:
+    """Source, its port, destination, its port, what else was printed, and how many tokens that took; or None.
+
+    Maps of one endpoint (and all maps before 1.3) print one address, the peer's, with two ports whose order the
+    releases got wrong in several ways: they stay text.
+    """
+    if len(tokens) >= 5 and tokens[3] in ("->", "\u2192", "-&gt;"):
+        source, _, source_port = tokens[2].rpartition(":")
+        destination, _, destination_port = tokens[4].rpartition(":")
+        ports = _number(source_port), _number(destination_port)
+        if source and destination and None not in ports:
+            return source, ports[0], destination, ports[1], [], 5
+        return None
+    if len(tokens) >= 4 and book[tokens[2]] is not None and _TWO_PORTS.fullmatch(tokens[3]):
+        peer = tokens[2]
+        source, destination = (peer, "") if tokens[1] == "IN" else ("", peer)
+        return source, None, destination, None, [("ports", tokens[3])], 4
+    return None
+
+
+def _number(text: str, is_hex: bool = False) -> int | None:
+    """The number that `text` is, with the dots of a cut line taken off; None if it is none."""
+    text = text.rstrip(".\u2026,")
+    if is_hex:
+        return int(text, 16) if _HEX.fullmatch(text) else None
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def _version(keys: set[str]) -> VersionRange | None:
+    """The releases that print these keys. Keys that are not there count only if no line was cut before them."""
+    is_whole = not keys.isdisjoint({"SourceSecurityID", "src_sec_id"})
+    if "NatPort" in keys:
+        return releases(19)
+    if "Packets" in keys:
+        return releases(16, 17) if "IfIndex" in keys else releases(18, 18) if is_whole else releases(16)
+    if "rx_packets" in keys:
+        return releases(0, 2)
+    if "Slave" in keys:
+        return releases(4, 5)
+    if "RxPackets" not in keys:
+        return None
+    if "IfIndex" in keys:
+        return releases(8, 15)
+    if "RxFlagsSeen" in keys:
+        return releases(6, 7) if is_whole else releases(4, 15)
+    return releases(3, 3) if is_whole else releases(3, 15)

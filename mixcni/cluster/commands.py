@@ -1,0 +1,152 @@
+"""What a command, a heading or a file name says about the dump that it produced.
+
+Content decides a dump's kind; this is for what content does not say: which endpoint a policy map belongs to, whether
+a filter let only some rows through, and which command it was that failed.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+KIND_OF_WORDS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType({
+    ("bpf", "ct", "list"): "ct",
+    ("bpf", "policy", "get"): "policy_map",
+    ("bpf", "policy", "list"): "policy_map",
+    ("bpf", "ipcache", "list"): "ipcache",
+    ("bpf", "ipcache", "get"): "ipcache",
+    ("bpf", "ipcache", "match"): "ipcache",
+    ("bpf", "endpoint", "list"): "bpf_endpoints",
+    ("bpf", "lb", "list"): "lb",
+    ("bpf", "nat", "list"): "nat",
+    ("bpf", "metrics", "list"): "metrics",
+    ("bpf", "tunnel", "list"): "tunnel",
+    ("endpoint", "list"): "endpoints",
+    ("endpoint", "get"): "endpoint_get",
+    ("identity", "list"): "identities",
+    ("identity", "get"): "identities",
+    ("node", "list"): "nodes",
+    ("service", "list"): "services",
+    ("ip", "list"): "ip_list",
+    ("policy", "get"): "policy_rules",
+    ("map", "get"): "map",
+    ("map", "list"): "map_list",
+    ("cilium-health", "status"): "health",
+    ("health", "status"): "health",
+    ("hubble", "observe"): "hubble",
+    ("hubble", "status"): "hubble_status",
+    ("cilium", "status"): "status",
+    ("cilium-dbg", "status"): "status",
+    ("cilium", "monitor"): "monitor",
+    ("cilium-dbg", "monitor"): "monitor",
+    ("conntrack",): "conntrack",
+    ("kubectl", "get"): "kubernetes",
+})
+"""Longer runs of words win; `bpf policy get` is a map, `policy get` the rules that were imported."""
+
+_FILE_WORDS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType({
+    **KIND_OF_WORDS,
+    ("ct", "list"): "ct",
+    ("ipcache", "list"): "ipcache",
+    ("endpoints", "list"): "endpoints",
+    ("lb", "list"): "lb",
+    ("nat", "list"): "nat",
+    ("metrics", "list"): "metrics",
+})
+
+_KIND_OF_MAP = (
+    ("cilium_ipcache", "ipcache"),
+    ("cilium_lxc", "bpf_endpoints"),
+    ("cilium_policy", "policy_map"),
+    ("cilium_ct", "ct"),
+    ("cilium_snat", "nat"),
+    ("cilium_lb", "lb"),
+    ("cilium_metrics", "metrics"),
+    ("cilium_tunnel", "tunnel"),
+)
+_KIND_OF_ERROR = (
+    *_KIND_OF_MAP,
+    ("unknown type", "ct"),
+    ("no maps found", "policy_map"),
+    ("health.sock", "health"),
+    ("/v1/identity", "identities"),
+    ("/v1/cluster/nodes", "nodes"),
+    ("/v1/endpoint", "endpoints"),
+    ("/v1/service", "services"),
+    ("/v1/healthz", "status"),
+    ("/v1/ip", "ip_list"),
+    ("/v1/policy", "policy_rules"),
+    ("No entries found", "ipcache"),
+)
+
+_PROGRAMS = frozenset({"cilium", "cilium-dbg", "cilium-health", "cilium-agent", "hubble", "conntrack", "kubectl", "oc"})
+_FILTERS = frozenset({"grep", "egrep", "fgrep", "rg", "head", "tail", "awk", "sed", "cut", "uniq"})
+_ENDPOINT_ID_IN_NAME = re.compile(r"policy[-_]get[-_](\d{1,5})(?!\d)")
+_WORD = re.compile(r"[a-z0-9]+(?:-dbg)?", re.ASCII)
+_MAX_WORDS = 200  # of one command line; no real one is longer
+
+
+class Hints(NamedTuple):
+    """What stands around a dump; each is None where nothing says it."""
+
+    kind: str | None = None
+    endpoint_id: int | None = None
+    partial: str | None = None
+    """Why the output is not all that the command knows."""
+    node: str | None = None
+
+
+def hints_of_command(command: str, host: str | None = None) -> Hints:
+    """The hints in a command line such as `kubectl exec ds/cilium -- cilium bpf policy get 2636 | grep TCP`.
+
+    A heading (`BPF Policy Get 2636`, as debuginfo has them) counts as a command.
+    """
+    stages = command.replace("'", " ").replace('"', " ").split("|")
+    words = _words_of_program(stages[0].split()[:_MAX_WORDS])
+    filters = [tool for stage in stages[1:] if (tool := stage.strip().split(" ", 1)[0]) in _FILTERS]
+    plain = [word for word in words if not word.startswith("-")]
+    kind, after = _kind_of(plain, KIND_OF_WORDS)
+    if kind == "map":
+        kind = next((known for name, known in _KIND_OF_MAP if any(word.startswith(name) for word in after)), "map")
+    numbers = [int(word) for word in after if word.isascii() and word.isdigit() and len(word) <= 5]
+    partial = f"it was read through `{filters[0]}`" if filters else None
+    if kind == "ipcache" and "list" not in plain and "map" not in plain:
+        partial = "it is the answer for one address"
+    if kind == "identities" and "get" in plain:
+        partial = "it is the answer for one identity"
+    return Hints(kind, numbers[0] if kind == "policy_map" and numbers else None, partial, host)
+
+
+def hints_of_file_name(name: str) -> Hints:
+    """The hints in a file's name: bugtool names files after commands, people name them `bpf-policy-get-2636.txt`."""
+    stem = name.replace("\\", "/").rsplit("/", 1)[-1].lower()
+    match = _ENDPOINT_ID_IN_NAME.search(stem)
+    kind, _ = _kind_of(_WORD.findall(stem.replace("-dbg", ""))[:_MAX_WORDS], _FILE_WORDS)
+    if kind == "policy_rules" and match:
+        kind = "policy_map"  # rules are asked for by labels, maps by endpoint
+    return Hints(kind, int(match[1]) if match and kind == "policy_map" else None)
+
+
+def kind_of_error(text: str) -> str | None:
+    """The kind of the dump that failed with the error `text`, by the map or the API path in it."""
+    return next((kind for mark, kind in _KIND_OF_ERROR if mark in text), None)
+
+
+def _words_of_program(tokens: Sequence[str]) -> list[str]:
+    """The words from the last program on: what stands before it (sudo, kubectl exec, a pod's name) is how it was run."""
+    start = 0
+    for index, token in enumerate(tokens):
+        if token.rsplit("/", 1)[-1] in _PROGRAMS:
+            start = index
+    words = [token.rsplit("/", 1)[-1] if index == 0 else token for index, token in enumerate(tokens[start:])]
+    return [word if word.startswith("cilium_") else word.lower() for word in words]
+
+
+def _kind_of(words: Sequence[str], kinds: Mapping[tuple[str, ...], str]) -> tuple[str | None, Sequence[str]]:
+    """The kind that the longest known run in `words` names, and the words after that run."""
+    for length in (3, 2, 1):
+        for start in range(len(words) - length + 1):
+            kind = kinds.get(tuple(words[start : start + length]))
+            if kind is not None:
+                return kind, words[start + length :]
+    return None, ()

@@ -1,0 +1,93 @@
+"""The words between the steps that read dumps: a section, what a reader made of it, and the row that says so."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from mixcni.cluster.addresses import AddressBook
+from mixcni.cluster.version import VersionRange
+
+NOT_READ_YET = "recognised, not read yet"
+UNRECOGNISED = "unrecognised"
+
+
+class Unparsed(NamedTuple):
+    """A line that no reader understood; the dump's other lines are used."""
+
+    line: int
+    text: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Consecutive lines of one file that one command printed, with what stood around them."""
+
+    file: str
+    kind: str
+    first_line: int
+    """The number of `lines[0]` in the file, from 1."""
+    lines: Sequence[str]
+    """Clean; empty where the file has what is no part of the dump."""
+    addresses: AddressBook
+    endpoint_id: int | None = None
+    node: str | None = None
+    partial: str | None = None
+    errors: tuple[tuple[int, str], ...] = ()
+    """Number and text of lines in which the command said that it failed."""
+    note: str = ""
+
+    def numbered(self) -> Iterator[tuple[int, str]]:
+        """Number and text of each line that is not empty."""
+        return ((number, line) for number, line in enumerate(self.lines, self.first_line) if line)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a reader made of a section."""
+
+    entries: Sequence[Any]
+    unparsed: Sequence[Unparsed] = ()
+    version: VersionRange | None = None
+    """The releases that print this form; None where the form has never changed."""
+    partial: str | None = None
+    note: str = ""
+    node: str | None = None
+    extras: Sequence[Any] = ()
+    """Entries of another table that the same dump holds, such as the summary above health's nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """One dump: where it stands, what it is, and how much of it was understood."""
+
+    file: str
+    line: int
+    """Its first line, from 1."""
+    last_line: int
+    kind: str
+    version: VersionRange | None
+    node: str | None
+    """The node it tells of, where a prompt or the dump itself names one."""
+    endpoint_id: int | None
+    """The endpoint that a policy map belongs to, if anything says so."""
+    entries: int
+    unparsed: tuple[Unparsed, ...] = ()
+    unavailable: str | None = None
+    """The command failed, for this reason: nothing at all follows from the absence of an entry."""
+    partial: str | None = None
+    """Rows are missing, for this reason: an absent entry proves nothing."""
+    note: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether an entry that is not in this dump was not there on the node either."""
+        return self.unavailable is None and self.partial is None
+
+
+class ReadDump(NamedTuple):
+    """One dump and what it holds."""
+
+    dump: Dump
+    entries: tuple[Any, ...]
+    extras: tuple[Any, ...] = ()

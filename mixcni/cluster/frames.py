@@ -1,0 +1,39 @@
+"""Entries of one kind as a DataFrame: the surface where a person looks at them."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, get_args
+
+from mixcni.cluster.addresses import Address, Prefix
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_AS_TEXT = (*get_args(Address), *get_args(Prefix))
+
+
+def to_frame(entries: Sequence[Any], entry_type: type) -> "pd.DataFrame":
+    """One row an entry, one column a field; addresses are text, absent integers `pd.NA`, lists of labels joined by commas."""
+    import pandas as pd  # noqa: PLC0415, pandas is loaded only where somebody looks
+
+    columns = {}
+    for item in fields(entry_type):
+        values = [_cell(getattr(entry, item.name)) for entry in entries]
+        columns[item.name] = pd.array(values, dtype=_dtype(str(item.type)))  # type: ignore[call-overload]
+    return pd.DataFrame(columns)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, _AS_TEXT):
+        return str(value)
+    if isinstance(value, tuple):
+        return ", ".join("=".join(map(str, part)) if isinstance(part, tuple) else str(part) for part in value)
+    return value
+
+
+def _dtype(annotation: str) -> str:
+    """The pandas dtype for a field by its annotation: integers and truth values with room for pd.NA, text for the rest."""
+    kinds = {part.strip() for part in annotation.removeprefix("<class '").removesuffix("'>").split("|")} - {"None"}
+    if kinds == {"bool"}:
+        return "boolean"
+    return "Int64" if kinds == {"int"} else "string"

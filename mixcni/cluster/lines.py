@@ -1,0 +1,187 @@
+"""Octets of a dump file -> clean lines that keep the file's own numbers.
+
+Dumps travel: through terminals (colours, prompts, carriage returns), `kubectl exec` (its own chatter), issue trackers
+and chat windows (fences, quoting, indentation) and PowerShell (UTF-16). `clean_text` takes all of that away and never
+fails. What is no part of a dump's text becomes an empty line, so that index + 1 stays the number that an editor shows.
+Commands at a prompt are set aside: they say what stands below them. Every step is linear in the file's size.
+"""
+
+import codecs
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+MAX_DUMP_OCTETS: Final = 1 << 29  # two million conntrack entries; what follows is not read, and the dump says so
+MAX_PROMPT: Final = 160  # characters before a command, or in a line that is looked at as a prompt at all
+
+_UTF16 = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_SNIFF: Final = 8192  # octets looked at for NUL: text has none
+
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,512}(?:\x07|\x1b\\)?|[()][0-9A-B]|[@-Z\\^_=>])")
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200c\u200d\u2060\ufeff]")
+_BLANK = str.maketrans({"\r": " ", "\u00a0": " ", "\u2007": " ", "\u202f": " ", "\u3000": " "})
+_ODD_BLANK = re.compile("[\r\u00a0\u2007\u202f\u3000]")
+
+# One conntrack line in a million is looked at no further than this: nothing below can begin so.
+_PLAIN = ("TCP ", "UDP ", "ICMP")
+
+_NOISE = re.compile(
+    r"""\s*(?:
+    Default(?:ed|ing)\ container\b
+    |Use\ 'kubectl\ describe
+    |kubectl\ exec\ \[POD\]
+    |Unable\ to\ use\ a\ TTY
+    |If\ you\ don't\ see\ a\ command\ prompt
+    |(?:time="[^"]*"\ +)?level=\w+\ +msg=
+    |(?:time="[^"]*"\ +)?level=\w+\ +\w+=
+    |Was\ impossible\ to\ retrieve\ label\ ID
+    |[-=_+|\u2500-\u257f][-=_+|\ \u2500-\u257f]{2,}$
+    )""",
+    re.VERBOSE,
+)
+_ELISION = re.compile(r"\s*(?:\.{2,10}|\u2026|\[\.\.\.\]|<snip>|\(\.\.\.\))\s*$")
+_FENCE = re.compile(r"\s*(?:`{3,}|~{3,})[\w+.-]*\s*$")
+_HEADING = re.compile(r"#{1,6}\s+(.*\S)")
+
+_PROGRAM = re.compile(
+    r"(?:^|(?<=\s))(?:[\w./-]{0,80}/)?(?:cilium(?:-dbg|-health|-agent)?|hubble|kubectl|oc|crictl|docker|nerdctl|conntrack)"
+    r"\s+(?=[\w<-])"
+)
+_PROMPT_END = "#$%>\u276f\u279c\u00bb"
+_BARE_PREFIX = frozenset({"", "sudo", "time", "sudo time"})
+_BARE_COMMAND = re.compile(
+    r"\S*(?:cilium|cilium-dbg)\s+(?:bpf|endpoint|identity|node|service|status|policy|map|ip|monitor|health|lrp|metrics)\b"
+    r"|\S*cilium-health\s+(?:status|get|ping)\b|\S*hubble\s+(?:observe|status|list)\b|\S*conntrack\s+-"
+    r"|\S*(?:kubectl|oc)\s+(?:exec|get|logs|describe|-n|--namespace|-it?)\b|\S*(?:crictl|docker|nerdctl)\s+exec\b"
+)
+_USER_AT_HOST = re.compile(r"[(\[]?[A-Za-z_][\w.-]{0,40}@([A-Za-z][\w.-]{0,80})[^#$%>]{0,120}[#$%>]\)?(?:\s+(.*))?$")
+_SHORT_PROMPT = re.compile(r"(?:\([^()]{0,80}\)\s*)?\$(?:\s+(.*))?$")
+_EMPTY_PROMPT = re.compile(r"(?:[\w.-]{1,40}[:~\s]\S{0,80}\s?)?[#$%]\s*$")
+
+
+class Command(NamedTuple):
+    """A command that someone typed above a dump, or a heading that names one."""
+
+    text: str
+    host: str | None = None
+    """The host in a prompt such as `root@host:/#`: a node, or a pod's name on one."""
+    prompted: bool = True
+    """A prompt stood before it: what follows is its output, be it nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class DumpText:
+    """A dump file's clean lines; line i + 1 of the file is `lines[i]`, empty where it is no part of a dump."""
+
+    lines: Sequence[str]
+    commands: Mapping[int, Command]
+    """By index into `lines`, where the command stood."""
+    fences: frozenset[int]
+    elisions: Sequence[int]
+    """Ascending indices of lines such as `...` that stand for others left out."""
+    binary: bool = False
+    cut: bool = False
+    """The file is larger than MAX_DUMP_OCTETS; its head was read."""
+
+
+def clean_text(octets: bytes) -> DumpText:
+    """The clean lines of a dump file, whatever its octets are."""
+    cut = len(octets) > MAX_DUMP_OCTETS
+    if cut:
+        octets = octets[: octets.rfind(b"\n", 0, MAX_DUMP_OCTETS) + 1] or octets[:MAX_DUMP_OCTETS]
+    text = _decode(octets)
+    if text is None:
+        return DumpText((), {}, frozenset(), (), binary=True, cut=cut)
+    lines = _without_common_prefix(_split(_without_escapes(text)))
+    commands: dict[int, Command] = {}
+    fences: list[int] = []
+    elisions: list[int] = []
+    for index, line in enumerate(lines):
+        if not line or line.startswith(_PLAIN):
+            continue
+        command = _command_in(line)
+        if command is not None:
+            commands[index] = command
+        elif _ELISION.match(line):
+            elisions.append(index)
+        elif _FENCE.match(line):
+            fences.append(index)
+        elif not _NOISE.match(line) and not line.lstrip().startswith("#"):
+            note = line.find(" # <")  # an author's remark behind a value
+            if note >= 0:
+                lines[index] = line[:note].rstrip()
+            continue
+        lines[index] = ""
+    return DumpText(lines, commands, frozenset(fences), elisions, cut=cut)
+
+
+def _decode(octets: bytes) -> str | None:
+    """The text; None if the octets are no text. Octets that are no UTF-8 become U+FFFD."""
+    for mark, encoding in _UTF16:
+        if octets.startswith(mark):
+            return octets[len(mark) :].decode(encoding, "replace")
+    if b"\x00" in octets[:_SNIFF]:
+        return None
+    return octets.decode("utf-8", "replace")
+
+
+def _without_escapes(text: str) -> str:
+    if "\x1b" in text:
+        text = _ESCAPE.sub("", text)
+    if _UNSEEN.search(text):
+        text = _UNSEEN.sub("", text)
+    return text
+
+
+def _split(text: str) -> list[str]:
+    """Lines at LF alone, as editors and grep count them; at CR in a file that has no LF."""
+    text = text.replace("\r\n", "\n")
+    if "\r" in text and "\n" not in text:
+        text = text.replace("\r", "\n")
+    if _ODD_BLANK.search(text):
+        text = text.translate(_BLANK)
+    return [line.expandtabs() if "\t" in line else line for line in text.split("\n")]
+
+
+def _without_common_prefix(lines: list[str]) -> list[str]:
+    """The lines less the indentation, `# ` or `> ` that every line begins with: a quoted or commented block."""
+    lines = _without_indentation(lines)
+    for mark in ("#", ">"):
+        if sum(map(bool, lines)) > 1 and all(line[:2] in (mark, mark + " ") for line in lines if line):
+            lines = _without_indentation([line[2:] for line in lines])
+    return lines
+
+
+def _without_indentation(lines: list[str]) -> list[str]:
+    """The lines less common leading blanks; lines of blanks alone become empty."""
+    width: int | None = None
+    for index, line in enumerate(lines):
+        if line[:1] not in ("", " "):
+            width = 0
+        elif line and not line.strip():
+            lines[index] = ""
+        elif line:
+            blanks = len(line) - len(line.lstrip())
+            width = blanks if width is None else min(width, blanks)
+    return [line[width:] for line in lines] if width else lines
+
+
+def _command_in(line: str) -> Command | None:
+    """The command that a prompt line, a bare command line or a heading holds; None for any other line."""
+    line = line.strip()
+    if match := _USER_AT_HOST.match(line):
+        return Command(match[2] or "", host=match[1])
+    if match := _PROGRAM.search(line, 0, MAX_PROMPT * 2):
+        before = line[: match.start()].rstrip()
+        if before and before[-1] in _PROMPT_END and len(before) <= MAX_PROMPT:
+            return Command(line[match.start() :])
+        if before in _BARE_PREFIX and _BARE_COMMAND.match(line, match.start()):
+            return Command(line[match.start() :], prompted=False)
+    if match := _SHORT_PROMPT.match(line):
+        return Command(match[1] or "")
+    if match := _HEADING.fullmatch(line[:MAX_PROMPT]):
+        return Command(match[1], prompted=False)
+    if len(line) <= MAX_PROMPT and _EMPTY_PROMPT.match(line):
+        return Command("")
+    return None

@@ -1,0 +1,8 @@
+"""Stage 2, frames -> PacketTable: link layers, IP, TCP, UDP, ICMP and what ICMP errors quote.
+
+An odd packet gets a flag and never raises; lengths are the IP header's, so a packet cut by the snap length counts in full.
+"""
+
+from mixcni.decode.packets import PacketTable, decode_packets
+
+__all__ = ["PacketTable", "decode_packets"]

@@ -1,0 +1,8 @@
+"""Stage 3, packets -> FlowTable: biflows by flow key, TCP connections by initial sequence number, segments by stream offset.
+
+A flow is whole in one partition: packets split by flow key and tracked apart give the same flows.
+"""
+
+from mixcni.flows.tracking import FlowTable, SegmentTable, track_flows
+
+__all__ = ["FlowTable", "SegmentTable", "track_flows"]

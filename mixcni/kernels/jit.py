@@ -1,0 +1,99 @@
+"""One source, two forms: a kernel is a plain Python function, and `compiled` makes machine code of it.
+
+A kernel reads and writes 1-D arrays of stated dtype. The plain form runs over `memoryview`s of the same arrays: their
+elements are Python integers, so it neither overflows nor needs a compiler, and an index or a value out of range raises.
+`run` takes the plain form for small work, since loading machine code costs more than it saves there, and never
+imports numba then. NUMBA_DISABLE_JIT=1 forces the plain form everywhere.
+
+Rules that keep both forms equal: lengths by `len`, elements through `i64` wherever they enter arithmetic (uint64 met by
+int64 would become float64), products masked to fewer than 63 bits, kernels call only kernels.
+"""
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable
+from types import CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+
+i64 = int  # becomes numpy.int64 in the compiled form
+PLAIN_BELOW = 6_000  # items of work, about 50 ms in plain form: loading numba and its cache takes ten times as long
+_KERNELS: set[Callable[..., Any]] = set()
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark `function` as a kernel: it may be compiled, and compiled kernels may call it."""
+    _KERNELS.add(function)
+    return function
+
+
+def _callees(function: FunctionType) -> dict[str, FunctionType]:
+    found = {}
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, FunctionType) and value in _KERNELS:
+            found[name] = value
+    return found
+
+
+def _digest(function: FunctionType) -> str:
+    """A name for this version of a kernel and of all that it calls, so that no stale machine code is loaded."""
+    state = hashlib.sha256()
+
+    def add(code: CodeType) -> None:
+        state.update(code.co_code)
+        state.update(repr([c for c in code.co_consts if not isinstance(c, CodeType)]).encode())
+
+    pending, done = [function], set()
+    while pending:
+        current = pending.pop()
+        if current in done:
+            continue
+        done.add(current)
+        add(current.__code__)
+        for name in current.__code__.co_names:
+            value = current.__globals__.get(name)
+            if isinstance(value, int):
+                state.update(f"{name}={value!r}".encode())
+        pending.extend(callee for _, callee in sorted(_callees(current).items()))
+    return state.hexdigest()[:12]
+
+
+@functools.cache
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The machine-code form of a kernel, cached on disk; compiled at its first call."""
+    from numba import njit  # type: ignore[import-untyped,unused-ignore]  # half a second, only when work is large
+
+    assert isinstance(function, FunctionType)
+    replaced: dict[str, Any] = dict(function.__globals__)
+    if "i64" in replaced:
+        replaced["i64"] = np.int64
+    replaced.update({name: compiled(callee) for name, callee in _callees(function).items()})
+    twin = FunctionType(function.__code__, replaced, function.__name__, function.__defaults__)
+    twin.__module__ = function.__module__
+    twin.__qualname__ = f"{function.__qualname__}_{_digest(function)}"
+    form: Callable[..., Any] = njit(cache=True, nogil=True)(twin)
+    return form
+
+
+def _view(argument: Any) -> Any:
+    if isinstance(argument, np.ndarray):
+        return memoryview(argument)
+    if isinstance(argument, tuple):
+        views = map(_view, argument)
+        return type(argument)(*views) if hasattr(argument, "_fields") else tuple(views)
+    return argument
+
+
+def plain(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The kernel's plain form over memoryviews of the same arrays (NamedTuples of arrays too)."""
+    return function(*map(_view, arguments))
+
+
+def run(function: Callable[..., Any], work: int, *arguments: Any) -> Any:
+    """The kernel over `arguments`, in the form that is faster for `work` items."""
+    if work < PLAIN_BELOW or os.environ.get("NUMBA_DISABLE_JIT") == "1":
+        return plain(function, *arguments)
+    return compiled(function)(*arguments)

@@ -1,0 +1,104 @@
+"""The exchanges of every conversation, put together from all points that saw it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcni.align import Alignment
+from mixcni.exchanges import ExchangeTable
+from mixcni.schema import Direction, ExchangeKind, TcpFlag
+
+COLUMNS = ("conversation", "number", "kind", "request_start", "request_end", "response_start", "response_end")
+PROTOCOL_TCP = 6
+
+
+def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable]) -> dict[str, NDArray[Any]]:
+    """Columns of every conversation's exchanges, in the order of conversation and number.
+
+    The turns are those of the point that saw most of the conversation, the first such on the path; octets beyond them that only
+    another point saw follow as one more request, or lengthen the last response. A handshake is there where any point saw a SYN.
+
+    Parameters
+    ----------
+    alignment : of all points
+    exchanges : one ExchangeTable a point, in path order
+    """
+    conversations, transmissions = alignment.conversations, alignment.transmissions
+    count, points = len(conversations), len(alignment.points)
+    extent = np.zeros((count, points, 2), dtype=np.int64)
+    moving = (transmissions["end"] > transmissions["start"]) & ((transmissions["tcp_flags"] & TcpFlag.RST) == 0)
+    fin = (transmissions["tcp_flags"] & TcpFlag.FIN) != 0
+    place = tuple(transmissions[name][moving] for name in ("conversation", "point", "direction"))
+    np.maximum.at(extent, place, (transmissions["end"] - fin)[moving])
+    source = extent.sum(axis=2).argmax(axis=1) if count else np.zeros(0, dtype=np.int64)
+
+    parts = [_handshakes(alignment)]
+    parts.extend(_turns(alignment, table, point, source) for point, table in enumerate(exchanges))
+    merged = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+    order = np.lexsort((merged["number"], merged["conversation"]))
+    merged = {name: array[order] for name, array in merged.items()}
+    return _complete(merged, extent.max(axis=1) if points else np.zeros((count, 2), dtype=np.int64))
+
+
+def _handshakes(alignment: Alignment) -> dict[str, NDArray[Any]]:
+    table = alignment.transmissions
+    syn = (table["tcp_flags"] & TcpFlag.SYN) != 0
+    rows = np.unique(table["conversation"][syn])
+    replied = np.isin(rows, table["conversation"][syn & (table["direction"] == Direction.REVERSE)])
+    zeros = np.zeros(rows.size, dtype=np.int64)
+    return {
+        "conversation": rows.astype(np.int64),
+        "number": zeros,
+        "kind": np.full(rows.size, int(ExchangeKind.HANDSHAKE), dtype=np.int64),
+        "request_start": zeros,
+        "request_end": zeros + 1,
+        "response_start": zeros,
+        "response_end": replied.astype(np.int64),
+    }
+
+
+def _turns(alignment: Alignment, table: ExchangeTable, point: int, source: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    conversations = alignment.conversations
+    conversation_of = np.full(len(alignment.points[point]), -1, dtype=np.int64)
+    seen = np.flatnonzero(conversations.flow_of[:, point] >= 0)
+    conversation_of[conversations.flow_of[seen, point]] = seen
+    conversation = conversation_of[table["flow"]]
+    kept = np.flatnonzero((source[conversation] == point) & (table["kind"] == ExchangeKind.TURN))
+    conversation = conversation[kept]
+    flipped = conversations.flipped[conversation, point]
+    shift = conversations.shift[conversation, point]
+    columns = {name: table[name][kept].astype(np.int64) for name in COLUMNS[1:]}
+    request = columns["request_start"], columns["request_end"]
+    response = columns["response_start"], columns["response_end"]
+    for bound, (forward, reverse) in enumerate(zip(request, response, strict=True)):
+        name = ("start", "end")[bound]
+        columns[f"request_{name}"] = np.where(flipped, reverse, forward) + shift[:, 0]
+        columns[f"response_{name}"] = np.where(flipped, forward, reverse) + shift[:, 1]
+    return {"conversation": conversation, **columns}
+
+
+def _complete(merged: dict[str, NDArray[Any]], extent: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Add the octets that stand beyond the last turn of each conversation: `extent` is (c, 2), exclusive."""
+    conversation = merged["conversation"]
+    last = np.flatnonzero(np.append(np.diff(conversation) != 0, np.full(min(conversation.size, 1), fill_value=True)))
+    turn = last[merged["kind"][last] == ExchangeKind.TURN]
+    answered = turn[merged["response_end"][turn] > merged["response_start"][turn]]
+    merged["response_end"][answered] = np.maximum(
+        merged["response_end"][answered], extent[conversation[answered], Direction.REVERSE]
+    )
+    beyond = last[extent[conversation[last], Direction.FORWARD] > np.maximum(merged["request_end"][last], 1)]
+    if not beyond.size:
+        return merged
+    end = merged["response_end"][beyond]
+    extra = {
+        "conversation": conversation[beyond],
+        "number": merged["number"][beyond] + 1,
+        "kind": np.full(beyond.size, int(ExchangeKind.TURN), dtype=np.int64),
+        "request_start": np.maximum(merged["request_end"][beyond], 1),
+        "request_end": extent[conversation[beyond], Direction.FORWARD],
+        "response_start": end,
+        "response_end": end,
+    }
+    return {name: np.insert(merged[name], beyond + 1, extra[name]) for name in COLUMNS}

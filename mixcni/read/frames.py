@@ -1,0 +1,86 @@
+"""What reading hands on: frames by the block, the interfaces they came from, and what was damaged."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcni.errors import CaptureError
+
+NO_TIME: Final = -1  # time_ns of a frame whose block has no timestamp (pcapng Simple Packet Block)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Where a file cannot be read on, and how many octets were left unread for it."""
+
+    path: Path
+    offset: int
+    what: str
+    wanted: int
+    had: int
+    limit: str
+    skipped: int
+
+    def error(self) -> CaptureError:
+        """The same facts as an exception."""
+        return CaptureError(self.what, self.path, self.offset, self.wanted, self.had, self.limit)
+
+    def __str__(self) -> str:
+        return f"{self.error()}; {self.skipped:,} octets from there on were not read"
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One capture interface: pcapng's Interface Description Block, or a pcap file as a whole.
+
+    `dropped` is the sum of the newest isb_ifdrop and isb_osdrop, None where no statistics were written.
+    """
+
+    link_type: int
+    snap_length: int
+    name: str = ""
+    ticks_per_second: int = 1_000_000
+    offset_seconds: int = 0
+    dropped: int | None = None
+
+
+class FrameArrays(NamedTuple):
+    """Frames of one block as the walking kernels write them; row i of each array is one frame.
+
+    start : (n,) int64, octet of the frame's first octet in the block's buffer
+    captured, original : (n,) uint32, octets in the file and on the wire
+    time_ns : (n,) int64, since the Unix epoch, or NO_TIME
+    link_type : (n,) uint16, LINKTYPE_ number
+    interface : (n,) uint16, row in the section's list of interfaces
+    """
+
+    start: NDArray[np.int64]
+    captured: NDArray[np.uint32]
+    original: NDArray[np.uint32]
+    time_ns: NDArray[np.int64]
+    link_type: NDArray[np.uint16]
+    interface: NDArray[np.uint16]
+
+    @classmethod
+    def of_size(cls, size: int) -> "FrameArrays":
+        """Arrays for `size` frames, not yet filled."""
+        dtypes: tuple[Any, ...] = (np.int64, np.uint32, np.uint32, np.int64, np.uint16, np.uint16)
+        return cls(*(np.zeros(size, dtype=dtype) for dtype in dtypes))
+
+    def first(self, count: int) -> "FrameArrays":
+        """Views of the first `count` frames."""
+        return FrameArrays(*(array[:count] for array in self))
+
+
+class FrameBlock(NamedTuple):
+    """Some frames of a file and the octets that hold them, both reused: read them before the next block is asked for.
+
+    Every frame lies whole within `octets`; a kernel need not check that again.
+    """
+
+    octets: NDArray[np.uint8]
+    frames: FrameArrays
+    first_frame_number: int

@@ -1,0 +1,118 @@
+"""Walking the records of a capture file, a buffer at a time.
+
+Each walk returns (frames written, next octet, status). It stops before a record that is not whole within the buffer
+(MORE), when the arrays are full (FULL), at a length that cannot be (BAD), and, in pcapng, before a block that is not a
+packet (OTHER): that one is the caller's. A frame that was written lies whole within the buffer.
+"""
+
+from mixcni.kernels.byteorder import u16, u32
+from mixcni.kernels.jit import i64, kernel
+
+MORE, FULL, BAD, OTHER = 0, 1, 2, 3
+OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET = 2, 3, 6
+NANO = 1_000_000_000
+LAST_SECOND = 9_000_000_000  # about the year 2255: time in int64 ns ends in 2262
+
+
+@kernel
+def walk_pcap(octets, begin, end, big, header, nanoseconds, link_type, max_captured, frames):
+    """Write the frames of classic pcap records (IETF draft-ietf-opsawg-pcap section 5).
+
+    octets : (b,) uint8; [begin, end) is filled
+    big, nanoseconds : 0 or 1
+    header : 16, or 24 in Kuznetzov's modified format
+    frames : FrameArrays, written
+    """
+    count, at = 0, begin
+    while True:
+        if count == len(frames.start):
+            return count, at, FULL
+        if end - at < header:
+            return count, at, MORE
+        captured = u32(octets, at + 8, big)
+        if captured > max_captured:
+            return count, at, BAD
+        if end - at - header < captured:
+            return count, at, MORE
+        fraction = u32(octets, at + 4, big)
+        frames.start[count] = at + header
+        frames.captured[count] = captured
+        frames.original[count] = u32(octets, at + 12, big)
+        frames.time_ns[count] = u32(octets, at, big) * NANO + (fraction if nanoseconds else fraction * 1000)
+        frames.link_type[count] = link_type
+        frames.interface[count] = 0
+        count += 1
+        at += header + captured
+
+
+@kernel
+def ticks_to_ns(ticks, ticks_per_second, offset_seconds):
+    """Nanoseconds of a pcapng timestamp; exact for resolutions up to 1 ns, truncated beyond.
+
+    ticks_per_second : a power of 10 or of 2, at most 2**62
+    """
+    seconds = ticks // ticks_per_second
+    rest = ticks - seconds * ticks_per_second
+    while ticks_per_second > (1 << 33):  # rest * NANO must stay below 2**63
+        rest >>= 1
+        ticks_per_second >>= 1
+    seconds = min(max(seconds + offset_seconds, -LAST_SECOND), LAST_SECOND)
+    return seconds * NANO + rest * NANO // ticks_per_second
+
+
+@kernel
+def walk_pcapng(octets, begin, end, big, max_block, interfaces, frames):
+    """Write the frames of pcapng packet blocks (IETF draft-ietf-opsawg-pcapng sections 4.3, 4.4 and appendix A).
+
+    octets : (b,) uint8; [begin, end) is filled and begins at a block
+    big : 0 or 1, this section's byte order
+    interfaces : InterfaceArrays of the section
+    frames : FrameArrays, written
+    """
+    count, at = 0, begin
+    while True:
+        if count == len(frames.start):
+            return count, at, FULL
+        if end - at < 12:
+            return count, at, MORE
+        kind = u32(octets, at, big)
+        if kind != ENHANCED_PACKET and kind != SIMPLE_PACKET and kind != OBSOLETE_PACKET:
+            return count, at, OTHER
+        length = u32(octets, at + 4, big)
+        fixed = 16 if kind == SIMPLE_PACKET else 32
+        if length < fixed or length > max_block or length & 3:
+            return count, at, BAD
+        if end - at < length:
+            return count, at, MORE
+        if u32(octets, at + length - 4, big) != length:
+            return count, at, BAD
+        interface = 0
+        if kind == ENHANCED_PACKET:
+            interface = u32(octets, at + 8, big)
+        elif kind == OBSOLETE_PACKET:
+            interface = u16(octets, at + 8, big)
+        if interface >= len(interfaces.link_type) or interface > 0xFFFF:
+            return count, at, BAD
+        if kind == SIMPLE_PACKET:
+            original = u32(octets, at + 8, big)
+            captured = min(original, length - 16)
+            if interfaces.snap_length[0] > 0:
+                captured = min(captured, i64(interfaces.snap_length[0]))
+            frames.start[count] = at + 12
+            frames.time_ns[count] = -1
+        else:
+            captured = u32(octets, at + 20, big)
+            original = u32(octets, at + 24, big)
+            if captured > length - 32:
+                return count, at, BAD
+            ticks = (u32(octets, at + 12, big) & 0x7FFFFFFF) << 32 | u32(octets, at + 16, big)
+            frames.start[count] = at + 28
+            frames.time_ns[count] = ticks_to_ns(
+                ticks, i64(interfaces.ticks_per_second[interface]), i64(interfaces.offset_seconds[interface])
+            )
+        frames.captured[count] = captured
+        frames.original[count] = original
+        frames.link_type[count] = interfaces.link_type[interface]
+        frames.interface[count] = interface
+        count += 1
+        at += length

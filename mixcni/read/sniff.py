@@ -1,0 +1,24 @@
+"""Whether a file is a capture, by its first octets and not by its name."""
+
+from pathlib import Path
+
+from mixcni.errors import CaptureError
+from mixcni.read.pcap import MAGICS
+from mixcni.read.pcapng import MAGIC
+from mixcni.read.source import Source
+
+
+def is_capture(path: Path) -> bool:
+    """Whether the file begins as a pcap or pcapng file does, packed or not; an empty file does not.
+
+    Raises
+    ------
+    CaptureError : the file cannot be opened
+    """
+    with Source(path) as source:
+        try:
+            source.need(4)
+        except CaptureError:
+            return False
+        magic = source.text(0, 4)
+    return magic in MAGICS or magic == MAGIC

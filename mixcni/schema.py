@@ -1,0 +1,252 @@
+"""What each column holds, in which unit, and who says so.
+
+The schemas are data: a table's check, its documentation and its repr all read them. Flags stand here too, since a
+flag's value is part of a column's meaning.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum, IntFlag
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+
+class Column(NamedTuple):
+    """One column: its dtype, unit, the clause or field that defines it, and what else to know."""
+
+    dtype: str
+    unit: str
+    source: str
+    note: str = ""
+
+
+Schema = Mapping[str, Column]
+
+
+class Layer(IntFlag):
+    """Which headers of a packet were decoded whole; a column may be read only where its layer is present."""
+
+    ETHERNET = 0x0001
+    VLAN = 0x0002
+    IPV4 = 0x0004
+    IPV6 = 0x0008
+    TCP = 0x0010
+    UDP = 0x0020
+    ICMP = 0x0040
+    ICMPV6 = 0x0080
+    ARP = 0x0100
+    LATER_FRAGMENT = 0x0200
+    QUOTE = 0x0400
+
+
+class Oddity(IntFlag):
+    """What is strange about a packet (Zeek's weirds): counted and shown, never an exception."""
+
+    HEADER_CUT = 0x0001
+    PAYLOAD_CUT = 0x0002
+    BAD_HEADER_LENGTH = 0x0004
+    BAD_TOTAL_LENGTH = 0x0008
+    LENGTH_ABSENT = 0x0010
+    UNKNOWN_LINK_TYPE = 0x0020
+    TOO_MANY_HEADERS = 0x0040
+
+
+class TcpFlag(IntFlag):
+    """Control bits of a TCP header (RFC 9293 section 3.1)."""
+
+    FIN = 0x01
+    SYN = 0x02
+    RST = 0x04
+    PSH = 0x08
+    ACK = 0x10
+    URG = 0x20
+    ECE = 0x40
+    CWR = 0x80
+
+
+class Direction(IntEnum):
+    """The two directions of a biflow (RFC 5103): forward is from initiator to responder."""
+
+    FORWARD = 0
+    REVERSE = 1
+
+
+class Label(IntFlag):
+    """What TCP analysis says of a segment, in Wireshark's words (tcp.analysis.*)."""
+
+    RETRANSMISSION = 0x0001
+
+
+class Fate(IntEnum):
+    """What became of an exchange (DESIGN.md section 4)."""
+
+    ANSWERED = 0
+    LOST = 1
+    REFUSED = 2
+    SILENT = 3
+    UNDECIDED = 4
+
+
+class ExchangeKind(IntEnum):
+    """How an exchange was told from the octets around it."""
+
+    HANDSHAKE = 0
+    TURN = 1
+
+
+class Reason(IntEnum):
+    """Why an exchange is undecided, or who refused it."""
+
+    NONE = 0
+    NO_WINDOW = 1
+    CAPTURE_ENDED = 2
+    ON_THE_WAY = 3
+    MISS_RATE = 4
+    NOT_SEEN_WHOLE = 5
+    BY_RESPONDER = 6
+    BY_RESET = 7
+    BY_ICMP = 8
+
+
+class Sight(IntEnum):
+    """What one capture point can say of a conversation: unknown is not no."""
+
+    SEEN = 0
+    MISSING = 1
+    UNOBSERVABLE = 2
+
+
+PACKETS: Final[Schema] = MappingProxyType(
+    {
+        "time_ns": Column("int64", "ns", "IPFIX 325", "since the Unix epoch, by the point's own clock"),
+        "frame_number": Column("uint32", "", "Wireshark frame.number", "from 1 within its file"),
+        "file": Column("uint16", "", "mixcni", "row in the table's list of files"),
+        "interface": Column("uint16", "", "pcapng EPB Interface ID", "within its section; 0 for pcap"),
+        "original_length": Column("uint32", "octet", "pcap orig_len", "on the wire"),
+        "captured_length": Column("uint32", "octet", "pcap incl_len", "in the file"),
+        "present": Column("uint16", "", "mixcni.schema.Layer", "flags: which headers were decoded"),
+        "oddity": Column("uint16", "", "mixcni.schema.Oddity", "flags"),
+        "source": Column("int32", "", "IPFIX 8, 27", "code in the address book; -1 without an IP header"),
+        "destination": Column("int32", "", "IPFIX 12, 28", "code in the address book; -1 without an IP header"),
+        "source_port": Column("uint16", "", "IPFIX 7", "ICMP echo: the identifier"),
+        "destination_port": Column("uint16", "", "IPFIX 11", "ICMP: type * 256 + code"),
+        "protocol": Column("uint8", "", "IPFIX 4", "IANA protocol number"),
+        "ttl": Column("uint8", "", "IPFIX 192", "TTL or hop limit"),
+        "ip_id": Column("uint16", "", "IPFIX 54", "IPv4 only"),
+        "tcp_flags": Column("uint8", "", "RFC 9293 3.1", "read only where present has TCP, as all of the below"),
+        "seg_wnd": Column("uint16", "octet", "RFC 9293 3.3.1, SEG.WND", "unscaled"),
+        "seg_seq": Column("uint32", "octet", "RFC 9293 3.3.1, SEG.SEQ"),
+        "seg_ack": Column("uint32", "octet", "RFC 9293 3.3.1, SEG.ACK", "read only where tcp_flags has ACK"),
+        "payload_octets": Column("uint32", "octet", "RFC 9293 3.4, SEG.LEN", "by the IP lengths, without SYN and FIN"),
+    }
+)
+
+QUOTES: Final[Schema] = MappingProxyType(
+    {
+        "packet": Column("int64", "", "mixcni", "row of the ICMP error in the packet table"),
+        "source": Column("int32", "", "RFC 792", "address code in the quoted header"),
+        "destination": Column("int32", "", "RFC 792", "address code in the quoted header"),
+        "source_port": Column("uint16", "", "RFC 792", "from the quoted 8 octets"),
+        "destination_port": Column("uint16", "", "RFC 792", "from the quoted 8 octets"),
+        "protocol": Column("uint8", "", "RFC 792", "of the quoted header"),
+        "seg_seq": Column("uint32", "octet", "RFC 792", "of the quoted TCP header"),
+    }
+)
+
+FLOWS: Final[Schema] = MappingProxyType(
+    {
+        "initiator": Column("int32", "", "RFC 5103 biflow", "address code"),
+        "responder": Column("int32", "", "RFC 5103 biflow", "address code"),
+        "initiator_port": Column("uint16", "", "RFC 5103"),
+        "responder_port": Column("uint16", "", "RFC 5103"),
+        "protocol": Column("uint8", "", "IPFIX 4"),
+        "syn_seen": Column("bool", "", "RFC 9293 3.5", "the initiator's SYN"),
+        "synack_seen": Column("bool", "", "RFC 9293 3.5", "the responder's SYN-ACK"),
+        "iss": Column("uint32", "octet", "RFC 9293 3.3.1, ISS", "base of forward offsets: without a handshake one less than the first octet"),
+        "irs": Column("uint32", "octet", "RFC 9293 3.3.1, IRS", "base of reverse offsets, in the same way"),
+        "first_ns": Column("int64", "ns", "IPFIX 156"),
+        "last_ns": Column("int64", "ns", "IPFIX 157"),
+        "packets_forward": Column("int64", "", "IPFIX 2"),
+        "packets_reverse": Column("int64", "", "RFC 5103"),
+        "payload_octets_forward": Column("int64", "octet", "RFC 9293 3.4", "every transmission counted"),
+        "payload_octets_reverse": Column("int64", "octet", "RFC 9293 3.4", "every transmission counted"),
+        "end_forward": Column("int64", "octet", "RFC 9293 3.4, SND.NXT", "highest forward stream offset seen, exclusive"),
+        "end_reverse": Column("int64", "octet", "RFC 9293 3.4, SND.NXT", "highest reverse stream offset seen, exclusive"),
+        "retransmissions": Column("int64", "", "tcp.analysis.retransmission", "segments that repeat old octets"),
+        "fins": Column("int64", "", "RFC 9293 3.1"),
+        "resets": Column("int64", "", "RFC 9293 3.1"),
+    }
+)
+
+SEGMENTS: Final[Schema] = MappingProxyType(
+    {
+        "packet": Column("int64", "", "mixcni", "row in the packet table"),
+        "flow": Column("int32", "", "mixcni", "row in the flow table"),
+        "direction": Column("uint8", "", "mixcni.schema.Direction"),
+        "label": Column("uint16", "", "mixcni.schema.Label", "flags"),
+        "offset": Column("int64", "octet", "RFC 9293 3.4", "SEG.SEQ less the base of its direction, unwrapped; TCP only"),
+        "length": Column("int64", "octet", "RFC 9293 3.4, SEG.LEN", "payload, and one each for SYN and FIN"),
+        "acknowledged": Column("int64", "octet", "RFC 9293 3.4", "SEG.ACK less the other base, unwrapped; -1 without ACK"),
+    }
+)
+
+EXCHANGES: Final[Schema] = MappingProxyType(
+    {
+        "flow": Column("int32", "", "mixcni", "row in the flow table"),
+        "number": Column("int32", "", "mixcni", "from 0 within its flow; 0 is the handshake"),
+        "kind": Column("uint8", "", "mixcni.schema.ExchangeKind"),
+        "request_start": Column("int64", "octet", "mixcni", "forward stream offset, the SYN is octet 0"),
+        "request_end": Column("int64", "octet", "mixcni", "forward stream offset, exclusive"),
+        "response_start": Column("int64", "octet", "mixcni", "reverse stream offset, the SYN-ACK's SYN is octet 0"),
+        "response_end": Column("int64", "octet", "mixcni", "reverse stream offset, exclusive; start where none"),
+        "request_packet": Column("int64", "", "mixcni", "row of the request's first packet; -1 where none"),
+        "response_packet": Column("int64", "", "mixcni", "row of the response's first packet; -1 where none"),
+    }
+)
+
+CONVERSATIONS: Final[Schema] = MappingProxyType(
+    {
+        "initiator": Column("int32", "", "RFC 5103 biflow", "address code"),
+        "responder": Column("int32", "", "RFC 5103 biflow", "address code"),
+        "initiator_port": Column("uint16", "", "RFC 5103"),
+        "responder_port": Column("uint16", "", "RFC 5103"),
+        "protocol": Column("uint8", "", "IPFIX 4"),
+        "iss": Column("uint32", "octet", "RFC 9293 3.3.1, ISS", "base of forward offsets at all points"),
+        "irs": Column("uint32", "octet", "RFC 9293 3.3.1, IRS", "base of reverse offsets at all points"),
+        "first_ns": Column("int64", "ns", "IPFIX 156", "earliest over all points, on the common clock"),
+    }
+)
+
+TRANSMISSIONS: Final[Schema] = MappingProxyType(
+    {
+        "conversation": Column("int32", "", "mixcni", "row in the conversation table"),
+        "point": Column("uint16", "", "IPFIX 138", "position on the path"),
+        "direction": Column("uint8", "", "mixcni.schema.Direction", "of the conversation"),
+        "start": Column("int64", "octet", "RFC 9293 3.4", "stream offset on the conversation's base"),
+        "end": Column("int64", "octet", "RFC 9293 3.4", "exclusive; start for a bare ACK"),
+        "acknowledged": Column("int64", "octet", "RFC 9293 3.4", "offset on the other direction's base; -1 without ACK"),
+        "tcp_flags": Column("uint8", "", "RFC 9293 3.1"),
+        "time_ns": Column("int64", "ns", "mixcni.align", "on the common clock"),
+        "packet": Column("int64", "", "mixcni", "row in the point's packet table"),
+    }
+)
+
+FATES: Final[Schema] = MappingProxyType(
+    {
+        "conversation": Column("int32", "", "mixcni", "row in the conversation table"),
+        "number": Column("int32", "", "mixcni", "of the exchange in its conversation; 0 is the handshake"),
+        "kind": Column("uint8", "", "mixcni.schema.ExchangeKind"),
+        "request_start": Column("int64", "octet", "mixcni", "forward stream offset"),
+        "request_end": Column("int64", "octet", "mixcni", "exclusive"),
+        "response_start": Column("int64", "octet", "mixcni", "reverse stream offset"),
+        "response_end": Column("int64", "octet", "mixcni", "exclusive; start where no point saw a response"),
+        "fate": Column("uint8", "", "mixcni.schema.Fate"),
+        "direction": Column("int8", "", "mixcni.schema.Direction", "of what was lost or refused; -1 where nothing was"),
+        "near": Column("int16", "", "mixcni", "hop: position of the point nearer the initiator; -1 where none"),
+        "far": Column("int16", "", "mixcni", "hop: position of the point farther from the initiator; -1 where none"),
+        "last_seen": Column("int16", "", "mixcni", "position where the request, or its response, was last seen; -1"),
+        "reason": Column("uint8", "", "mixcni.schema.Reason", "why it is undecided, or by whom it was refused"),
+        "decider": Column("int16", "", "mixcni", "position of the point whose capture would decide; -1"),
+        "copies": Column("int64", "", "mixcni", "transmissions that the next point should have seen and did not"),
+        "confidence": Column("float64", "", "DESIGN.md section 4", "that the loss is real; NaN where nothing was lost"),
+    }
+)

@@ -1,0 +1,119 @@
+"""Capture points and the path that joins them: where a request passes, in which order, and what each place can see."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+from mixcni.errors import ParameterError
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class PointKind(StrEnum):
+    """Where on a node a capture was taken; it says what can be seen there (formats of Cilium's datapath, root cause).
+
+    An ingress-denied packet is visible on the node's uplink, and neither on the pod's veth nor in the pod.
+    """
+
+    POD = "pod"
+    VETH = "veth"
+    NODE = "node"
+    TUNNEL = "tunnel"
+    ANY = "any"
+
+    @property
+    def is_pods_own(self) -> bool:
+        """Whether all that this place sees belongs to one pod."""
+        return self in {PointKind.POD, PointKind.VETH}
+
+    @property
+    def lies_on_the_way(self) -> bool:
+        """Whether a packet seen here still has a way to go: it is no end of the path."""
+        return self in {PointKind.NODE, PointKind.TUNNEL}
+
+
+@dataclass(frozen=True, slots=True)
+class CapturePoint:
+    """A place where packets were captured, in one or more files.
+
+    Parameters
+    ----------
+    name : short, as in the incident's own words: A, B, C
+    captures : the files, in the order of their time
+    node : the node on which it was taken; "" unknown
+    kind : None where the case does not say
+    scope : networks whose traffic must pass here; empty: learned from the flows seen here
+    window : when the capture ran, (first, last) ns since the Unix epoch by the point's own clock; None: learned
+    """
+
+    name: str
+    captures: tuple[FilePath, ...] = ()
+    node: str = ""
+    kind: PointKind | None = None
+    scope: tuple[Network, ...] = ()
+    window: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """Two points adjacent on the path, the one nearer the initiator first, whichever way a packet went."""
+
+    near: str
+    far: str
+
+    def __str__(self) -> str:
+        return f"{self.near}→{self.far}"
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The points in the order in which a request meets them.
+
+    Raises
+    ------
+    ParameterError : no point, or a point twice
+    """
+
+    points: tuple[CapturePoint, ...]
+    given: bool = True
+    _names: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        names = tuple(point.name for point in self.points)
+        if not names:
+            raise ParameterError("a path needs at least one capture point, got none")
+        if len(set(names)) != len(names):
+            raise ParameterError(f"a path meets each capture point once, got {', '.join(names)}")
+        object.__setattr__(self, "_names", names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The points' names in path order."""
+        return self._names
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """The hops in path order."""
+        return tuple(Hop(a, b) for a, b in zip(self._names[:-1], self._names[1:], strict=True))
+
+    def graph(self) -> "nx.DiGraph[str]":
+        """The path as a directed graph: an edge for each hop, in the direction of the request."""
+        import networkx as nx
+
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        for position, point in enumerate(self.points):
+            graph.add_node(point.name, position=position, node=point.node, kind=str(point.kind or ""))
+        graph.add_edges_from((hop.near, hop.far) for hop in self.hops)
+        return graph
+
+
+def in_networks(address: Address, networks: Sequence[Network]) -> bool:
+    """Whether one of the networks has this address."""
+    return any(address in network for network in networks)
