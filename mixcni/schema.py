@@ -161,7 +161,12 @@ FLOWS: Final[Schema] = MappingProxyType(
         "protocol": Column("uint8", "", "IPFIX 4"),
         "syn_seen": Column("bool", "", "RFC 9293 3.5", "the initiator's SYN"),
         "synack_seen": Column("bool", "", "RFC 9293 3.5", "the responder's SYN-ACK"),
-        "iss": Column("uint32", "octet", "RFC 9293 3.3.1, ISS", "base of forward offsets: without a handshake one less than the first octet"),
+        "iss": Column(
+            "uint32",
+            "octet",
+            "RFC 9293 3.3.1, ISS",
+            "base of forward offsets: without a handshake one less than the first octet",
+        ),
         "irs": Column("uint32", "octet", "RFC 9293 3.3.1, IRS", "base of reverse offsets, in the same way"),
         "first_ns": Column("int64", "ns", "IPFIX 156"),
         "last_ns": Column("int64", "ns", "IPFIX 157"),
@@ -169,8 +174,12 @@ FLOWS: Final[Schema] = MappingProxyType(
         "packets_reverse": Column("int64", "", "RFC 5103"),
         "payload_octets_forward": Column("int64", "octet", "RFC 9293 3.4", "every transmission counted"),
         "payload_octets_reverse": Column("int64", "octet", "RFC 9293 3.4", "every transmission counted"),
-        "end_forward": Column("int64", "octet", "RFC 9293 3.4, SND.NXT", "highest forward stream offset seen, exclusive"),
-        "end_reverse": Column("int64", "octet", "RFC 9293 3.4, SND.NXT", "highest reverse stream offset seen, exclusive"),
+        "end_forward": Column(
+            "int64", "octet", "RFC 9293 3.4, SND.NXT", "highest forward stream offset seen, exclusive"
+        ),
+        "end_reverse": Column(
+            "int64", "octet", "RFC 9293 3.4, SND.NXT", "highest reverse stream offset seen, exclusive"
+        ),
         "retransmissions": Column("int64", "", "tcp.analysis.retransmission", "segments that repeat old octets"),
         "fins": Column("int64", "", "RFC 9293 3.1"),
         "resets": Column("int64", "", "RFC 9293 3.1"),
@@ -183,9 +192,13 @@ SEGMENTS: Final[Schema] = MappingProxyType(
         "flow": Column("int32", "", "mixcni", "row in the flow table"),
         "direction": Column("uint8", "", "mixcni.schema.Direction"),
         "label": Column("uint16", "", "mixcni.schema.Label", "flags"),
-        "offset": Column("int64", "octet", "RFC 9293 3.4", "SEG.SEQ less the base of its direction, unwrapped; TCP only"),
+        "offset": Column(
+            "int64", "octet", "RFC 9293 3.4", "SEG.SEQ less the base of its direction, unwrapped; TCP only"
+        ),
         "length": Column("int64", "octet", "RFC 9293 3.4, SEG.LEN", "payload, and one each for SYN and FIN"),
-        "acknowledged": Column("int64", "octet", "RFC 9293 3.4", "SEG.ACK less the other base, unwrapped; -1 without ACK"),
+        "acknowledged": Column(
+            "int64", "octet", "RFC 9293 3.4", "SEG.ACK less the other base, unwrapped; -1 without ACK"
+        ),
     }
 )
 
@@ -223,7 +236,9 @@ TRANSMISSIONS: Final[Schema] = MappingProxyType(
         "direction": Column("uint8", "", "mixcni.schema.Direction", "of the conversation"),
         "start": Column("int64", "octet", "RFC 9293 3.4", "stream offset on the conversation's base"),
         "end": Column("int64", "octet", "RFC 9293 3.4", "exclusive; start for a bare ACK"),
-        "acknowledged": Column("int64", "octet", "RFC 9293 3.4", "offset on the other direction's base; -1 without ACK"),
+        "acknowledged": Column(
+            "int64", "octet", "RFC 9293 3.4", "offset on the other direction's base; -1 without ACK"
+        ),
         "tcp_flags": Column("uint8", "", "RFC 9293 3.1"),
         "time_ns": Column("int64", "ns", "mixcni.align", "on the common clock"),
         "packet": Column("int64", "", "mixcni", "row in the point's packet table"),

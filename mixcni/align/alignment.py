@@ -37,6 +37,4 @@ def align_points(names: Sequence[str], points: Sequence[FlowTable]) -> Alignment
     offsets = [clock.offset_ns for clock in clocks]
     if any(offsets):
         conversations = join_flows(points, offsets)
-    return Alignment(
-        tuple(points), conversations, gather_transmissions(points, conversations, offsets), tuple(clocks)
-    )
+    return Alignment(tuple(points), conversations, gather_transmissions(points, conversations, offsets), tuple(clocks))

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from mixcni.align.transmissions import TransmissionTable
 from mixcni.schema import Direction
 
-UNBOUNDED_NS = 1_000_000_000_000  # weight of an offset known from one direction only: used where nothing better joins two points
+UNBOUNDED_NS = (
+    1_000_000_000_000  # weight of an offset known from one direction only: used where nothing better joins two points
+)
 
 
 @dataclass(frozen=True, slots=True)

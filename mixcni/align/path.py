@@ -36,12 +36,18 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable]) -> tuple[list
                 if drop:
                     near, far = (p, q) if drop > 0 else (q, p)
                     graph.add_edge(near, far)
-                    reasons.append(f"{names[near]} before {names[far]}: the hop limit falls by {abs(drop):g} between them")
+                    reasons.append(
+                        f"{names[near]} before {names[far]}: the hop limit falls by {abs(drop):g} between them"
+                    )
             else:
                 for near, far in ((p, q), (q, p)):
-                    if _sees_responders_of(conversations, near, far) and not _sees_responders_of(conversations, far, near):
+                    if _sees_responders_of(conversations, near, far) and not _sees_responders_of(
+                        conversations, far, near
+                    ):
                         graph.add_edge(near, far)
-                        reasons.append(f"{names[near]} before {names[far]}: it sees traffic of the responders seen at {names[near]}")
+                        reasons.append(
+                            f"{names[near]} before {names[far]}: it sees traffic of the responders seen at {names[near]}"
+                        )
     by_name = sorted(range(len(names)), key=lambda position: names[position])
     rank = {position: i for i, position in enumerate(by_name)}
     if not nx.is_directed_acyclic_graph(graph):

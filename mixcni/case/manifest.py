@@ -62,7 +62,9 @@ class _Reader:
         for key in values:
             if key not in keys:
                 near = difflib.get_close_matches(key, keys, n=1)
-                raise self.wrong(key, f"did you mean {near[0]!r}?" if near else f"one of {', '.join(keys)}", "an unknown key")
+                raise self.wrong(
+                    key, f"did you mean {near[0]!r}?" if near else f"one of {', '.join(keys)}", "an unknown key"
+                )
 
     def wrong(self, key: str, wanted: str, found: object) -> CaseError:
         return CaseError(self.path, f"{self.where}{key}: {wanted}", str(found))
@@ -139,7 +141,8 @@ def read_manifest(path: Path) -> Manifest:
         raise CaseError(path, "a TOML file", str(error)) from error
     reader = _Reader(path, values, "", TOP_KEYS)
     points = tuple(
-        _point(path, number, entry) for number, entry in enumerate(reader.take("point", list, [], "[[point]] tables"), 1)
+        _point(path, number, entry)
+        for number, entry in enumerate(reader.take("point", list, [], "[[point]] tables"), 1)
     )
     names = [point.name for point in points]
     if len(set(names)) != len(names):
@@ -151,7 +154,9 @@ def read_manifest(path: Path) -> Manifest:
         if unknown or len(set(route)) != len(route):
             raise order.wrong(key, f"names of points ({', '.join(names)}), each once", ", ".join(route))
     if response and request and response != request[::-1]:
-        raise order.wrong("response", "the request path reversed: another way back is not followed yet", ", ".join(response))
+        raise order.wrong(
+            "response", "the request path reversed: another way back is not followed yet", ", ".join(response)
+        )
     cluster = _Reader(path, reader.take("cluster", dict, {}, "a table"), "[cluster] ", CLUSTER_KEYS)
     cidrs = cluster.take("pod_cidrs", dict, {}, "a table of node = CIDR")
     scenario = None

@@ -9,50 +9,54 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-KIND_OF_WORDS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType({
-    ("bpf", "ct", "list"): "ct",
-    ("bpf", "policy", "get"): "policy_map",
-    ("bpf", "policy", "list"): "policy_map",
-    ("bpf", "ipcache", "list"): "ipcache",
-    ("bpf", "ipcache", "get"): "ipcache",
-    ("bpf", "ipcache", "match"): "ipcache",
-    ("bpf", "endpoint", "list"): "bpf_endpoints",
-    ("bpf", "lb", "list"): "lb",
-    ("bpf", "nat", "list"): "nat",
-    ("bpf", "metrics", "list"): "metrics",
-    ("bpf", "tunnel", "list"): "tunnel",
-    ("endpoint", "list"): "endpoints",
-    ("endpoint", "get"): "endpoint_get",
-    ("identity", "list"): "identities",
-    ("identity", "get"): "identities",
-    ("node", "list"): "nodes",
-    ("service", "list"): "services",
-    ("ip", "list"): "ip_list",
-    ("policy", "get"): "policy_rules",
-    ("map", "get"): "map",
-    ("map", "list"): "map_list",
-    ("cilium-health", "status"): "health",
-    ("health", "status"): "health",
-    ("hubble", "observe"): "hubble",
-    ("hubble", "status"): "hubble_status",
-    ("cilium", "status"): "status",
-    ("cilium-dbg", "status"): "status",
-    ("cilium", "monitor"): "monitor",
-    ("cilium-dbg", "monitor"): "monitor",
-    ("conntrack",): "conntrack",
-    ("kubectl", "get"): "kubernetes",
-})
+KIND_OF_WORDS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
+    {
+        ("bpf", "ct", "list"): "ct",
+        ("bpf", "policy", "get"): "policy_map",
+        ("bpf", "policy", "list"): "policy_map",
+        ("bpf", "ipcache", "list"): "ipcache",
+        ("bpf", "ipcache", "get"): "ipcache",
+        ("bpf", "ipcache", "match"): "ipcache",
+        ("bpf", "endpoint", "list"): "bpf_endpoints",
+        ("bpf", "lb", "list"): "lb",
+        ("bpf", "nat", "list"): "nat",
+        ("bpf", "metrics", "list"): "metrics",
+        ("bpf", "tunnel", "list"): "tunnel",
+        ("endpoint", "list"): "endpoints",
+        ("endpoint", "get"): "endpoint_get",
+        ("identity", "list"): "identities",
+        ("identity", "get"): "identities",
+        ("node", "list"): "nodes",
+        ("service", "list"): "services",
+        ("ip", "list"): "ip_list",
+        ("policy", "get"): "policy_rules",
+        ("map", "get"): "map",
+        ("map", "list"): "map_list",
+        ("cilium-health", "status"): "health",
+        ("health", "status"): "health",
+        ("hubble", "observe"): "hubble",
+        ("hubble", "status"): "hubble_status",
+        ("cilium", "status"): "status",
+        ("cilium-dbg", "status"): "status",
+        ("cilium", "monitor"): "monitor",
+        ("cilium-dbg", "monitor"): "monitor",
+        ("conntrack",): "conntrack",
+        ("kubectl", "get"): "kubernetes",
+    }
+)
 """Longer runs of words win; `bpf policy get` is a map, `policy get` the rules that were imported."""
 
-_FILE_WORDS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType({
-    **KIND_OF_WORDS,
-    ("ct", "list"): "ct",
-    ("ipcache", "list"): "ipcache",
-    ("endpoints", "list"): "endpoints",
-    ("lb", "list"): "lb",
-    ("nat", "list"): "nat",
-    ("metrics", "list"): "metrics",
-})
+_FILE_WORDS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
+    {
+        **KIND_OF_WORDS,
+        ("ct", "list"): "ct",
+        ("ipcache", "list"): "ipcache",
+        ("endpoints", "list"): "endpoints",
+        ("lb", "list"): "lb",
+        ("nat", "list"): "nat",
+        ("metrics", "list"): "metrics",
+    }
+)
 
 _KIND_OF_MAP = (
     ("cilium_ipcache", "ipcache"),
@@ -133,7 +137,7 @@ def kind_of_error(text: str) -> str | None:
 
 
 def _words_of_program(tokens: Sequence[str]) -> list[str]:
-    """The words from the last program on: what stands before it (sudo, kubectl exec, a pod's name) is how it was run."""
+    """The words from the last program on: what stands before it (sudo, kubectl exec, a pod) is how it was run."""
     start = 0
     for index, token in enumerate(tokens):
         if token.rsplit("/", 1)[-1] in _PROGRAMS:

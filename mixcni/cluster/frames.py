@@ -13,7 +13,7 @@ _AS_TEXT = (*get_args(Address), *get_args(Prefix))
 
 
 def to_frame(entries: Sequence[Any], entry_type: type) -> "pd.DataFrame":
-    """One row an entry, one column a field; addresses are text, absent integers `pd.NA`, lists of labels joined by commas."""
+    """One row an entry, one column a field; addresses are text, what is absent `pd.NA`, labels joined by commas."""
     import pandas as pd  # noqa: PLC0415, pandas is loaded only where somebody looks
 
     columns = {}
@@ -32,7 +32,7 @@ def _cell(value: Any) -> Any:
 
 
 def _dtype(annotation: str) -> str:
-    """The pandas dtype for a field by its annotation: integers and truth values with room for pd.NA, text for the rest."""
+    """The pandas dtype of a field by its annotation: integers and truth values with room for pd.NA, else text."""
     kinds = {part.strip() for part in annotation.removeprefix("<class '").removesuffix("'>").split("|")} - {"None"}
     if kinds == {"bool"}:
         return "boolean"

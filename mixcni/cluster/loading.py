@@ -21,15 +21,17 @@ from mixcni.errors import DumpError
 
 MAX_UNPARSED: Final = 1000  # lines kept a dump; a file of another kind has no more to say
 
-_READERS: Final[Mapping[str, Callable[[Section], Parsed]]] = MappingProxyType({
-    "ct": read_ct,
-    "endpoints": read_endpoints,
-    "policy_map": read_policy_map,
-    "health": read_health,
-    "ipcache": read_ipcache,
-    "identities": read_identities,
-    "nodes": read_nodes,
-})
+_READERS: Final[Mapping[str, Callable[[Section], Parsed]]] = MappingProxyType(
+    {
+        "ct": read_ct,
+        "endpoints": read_endpoints,
+        "policy_map": read_policy_map,
+        "health": read_health,
+        "ipcache": read_ipcache,
+        "identities": read_identities,
+        "nodes": read_nodes,
+    }
+)
 
 
 def read_dumps(paths: str | Path | Iterable[str | Path], *, root: str | Path | None = None) -> ClusterState:
@@ -40,7 +42,7 @@ def read_dumps(paths: str | Path | Iterable[str | Path], *, root: str | Path | N
 
     Parameters
     ----------
-    paths : files and folders, in the order in which they are to be read; of two dumps of the same thing the later counts
+    paths : files and folders in the order of reading; of two dumps of the same thing the later one counts
     root : folder that file names in the result are relative to; without it they are as given
 
     Raises
@@ -74,20 +76,24 @@ def _read_section(section: Section) -> ReadDump:
     reader = None if section.note else _READERS.get(section.kind)
     if reader is None:
         unknown = section.kind == UNRECOGNISED
-        unparsed = [Unparsed(number, text, "no dump that mixcni knows") for number, text in section.numbered()] if unknown else []
+        unparsed = (
+            [Unparsed(number, text, "no dump that mixcni knows") for number, text in section.numbered()]
+            if unknown
+            else []
+        )
         note = "" if unknown else f"{section.note}: {NOT_READ_YET}" if section.note else NOT_READ_YET
         parsed = Parsed((), unparsed, note=note)
     else:
         parsed = reader(section)
     entries = tuple(parsed.entries)
-    unavailable = None
+    unavailable: str | None = None
     notes = [parsed.note] if parsed.note else []
     if section.errors:
         says = section.errors[0][1]
         if entries:
             notes.append(f"line {section.errors[0][0]}: {says}")
         else:
-            unavailable = says
+            unavailable, notes = says, []
     unparsed_lines = () if unavailable else tuple(parsed.unparsed)
     if len(unparsed_lines) > MAX_UNPARSED:
         notes.append(f"{len(unparsed_lines) - MAX_UNPARSED} more lines did not parse")

@@ -21,7 +21,7 @@ class PrefixIndex:
         self._lengths = {version: sorted(found, reverse=True) for version, found in lengths.items()}
 
     def longest(self, address: Address) -> Sequence[IpcacheEntry]:
-        """The entries of the longest prefix that holds `address`, the one that was read last at the end; () if none does."""
+        """The entries of the longest prefix that holds `address`, in the order of reading; () if none does."""
         for length in self._lengths[address.version]:
             entries = self._entries.get(ip_network((address, length), strict=False))
             if entries:
@@ -33,7 +33,9 @@ class ConnectionIndex:
     """Conntrack entries by both ends, and by each address."""
 
     def __init__(self, entries: Iterable[CtEntry]) -> None:
-        self._by_ends: dict[tuple[Address | None, int | None, Address | None, int | None], list[CtEntry]] = defaultdict(list)
+        self._by_ends: dict[tuple[Address | None, int | None, Address | None, int | None], list[CtEntry]] = defaultdict(
+            list
+        )
         self._by_address: dict[Address, list[CtEntry]] = defaultdict(list)
         for entry in entries:
             self._by_ends[entry.source, entry.source_port, entry.destination, entry.destination_port].append(entry)
@@ -41,9 +43,7 @@ class ConnectionIndex:
                 if address is not None:
                     self._by_address[address].append(entry)
 
-    def of(
-        self, source: Address, source_port: int, destination: Address, destination_port: int
-    ) -> Sequence[CtEntry]:
+    def of(self, source: Address, source_port: int, destination: Address, destination_port: int) -> Sequence[CtEntry]:
         """The entries of one connection, those in the orientation asked for first."""
         there = self._by_ends.get((source, source_port, destination, destination_port), [])
         back = self._by_ends.get((destination, destination_port, source, source_port), [])

@@ -69,11 +69,9 @@ def decide(
     if direction not in ("ingress", "egress"):
         raise ParameterError(f"direction: wanted ingress or egress, found {direction!r}")
     release = VersionRange.parse(version) if isinstance(version, str) else version
-    wanted = _protocol(protocol)
+    wanted = protocol_name(protocol)
     known = None if labels is None else frozenset(labels)
-    fitting = [
-        entry for entry in entries if entry.ingress == (direction == "ingress") and _fits(entry, port, wanted)
-    ]
+    fitting = [entry for entry in entries if entry.ingress == (direction == "ingress") and _fits(entry, port, wanted)]
     matches = {id(entry): _is_peer(entry, identity, known) for entry in fitting}
     certain = [entry for entry in fitting if matches[id(entry)]]
     doubtful: dict[tuple[object, ...], list[PolicyEntry]] = {}
@@ -91,7 +89,7 @@ def decide(
     first = verdicts[0]
     if all(verdict.allowed == first.allowed for verdict in verdicts):
         return first
-    return PolicyVerdict(None, None, _doubt(what, doubtful, verdicts))
+    return PolicyVerdict(None, None, _doubt(what, identity, doubtful, verdicts))
 
 
 def matches_peer(entry: PolicyEntry, identity: int | None, labels: Iterable[str] | None = None) -> bool | None:
@@ -111,7 +109,8 @@ def _orders(release: VersionRange | None) -> tuple[bool, ...]:
     return tuple(ways)
 
 
-def _protocol(protocol: str | int) -> str:
+def protocol_name(protocol: str | int) -> str:
+    """A protocol in the capitals in which protocols are compared here, given its name or its IANA number."""
     if isinstance(protocol, int):
         return PROTOCOLS.get(protocol, str(protocol))
     return PROTOCOLS.get(int(protocol), protocol) if protocol.isdecimal() else protocol.upper()
@@ -119,7 +118,7 @@ def _protocol(protocol: str | int) -> str:
 
 def _fits(entry: PolicyEntry, port: int | None, protocol: str) -> bool:
     """Whether a row's protocol and ports hold the packet's."""
-    if entry.protocol is not None and _protocol(entry.protocol) != protocol:
+    if entry.protocol is not None and protocol_name(entry.protocol) != protocol:
         return False
     if entry.port is None:
         return True
@@ -176,11 +175,15 @@ def _verdict_of(entry: PolicyEntry, what: str) -> PolicyVerdict:
         return PolicyVerdict(False, entry, f"{row} asks for an authentication that always fails (drop reason 189)")
     if entry.auth not in _NO_AUTH:
         return PolicyVerdict(
-            None, entry, f"{row} allows {what} once {entry.auth} has authenticated the peers; no dump says whether it has"
+            None,
+            entry,
+            f"{row} allows {what} once {entry.auth} has authenticated the peers; no dump says whether it has",
         )
     if entry.proxy_port is not None:
         return PolicyVerdict(
-            True, entry, f"{row} lets {what} through to the proxy on port {entry.proxy_port}, which may still refuse requests"
+            True,
+            entry,
+            f"{row} lets {what} through to the proxy on port {entry.proxy_port}, which may still refuse requests",
         )
     return PolicyVerdict(True, entry, f"{row} allows {what}")
 
@@ -195,12 +198,20 @@ def _what(direction: str, identity: int | None, port: int | None, protocol: str)
     return f"ingress from {peer} to {ports}" if direction == "ingress" else f"egress to {peer}, {ports}"
 
 
-def _doubt(what: str, doubtful: Mapping[tuple[object, ...], Sequence[PolicyEntry]], verdicts: Sequence[PolicyVerdict]) -> str:
+def _doubt(
+    what: str,
+    identity: int | None,
+    doubtful: Mapping[tuple[object, ...], Sequence[PolicyEntry]],
+    verdicts: Sequence[PolicyVerdict],
+) -> str:
     """Why the verdicts on all possibilities differ."""
     if any(verdict.allowed is None for verdict in verdicts):
         return next(verdict.why for verdict in verdicts if verdict.allowed is None)
     lines = sorted(entry.line for group in doubtful.values() for entry in group)
     if not lines:
-        return f"releases before 1.{DENY_FIRST[1]} and from it on weigh the rows for {what} differently, and the release is not known"
+        since = f"{DENY_FIRST[0]}.{DENY_FIRST[1]}"
+        return f"{what}: from {since} on a deny row wins over a more specific one, and the release is not known"
     shown = ", ".join(map(str, lines[:5])) + (f" and {len(lines) - 5} more" if len(lines) > 5 else "")
-    return f"{what}: it is not known whether the peer is the one of line {shown}, whose labels have no known number"
+    if identity is None:
+        return f"{what}: it depends on the rows in line {shown}, each for one peer"
+    return f"{what}: it depends on whether the peer has the labels in line {shown}, and no dump gives their number"

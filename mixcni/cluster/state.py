@@ -8,74 +8,48 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from mixcni.cluster.addresses import Address, as_address
 from mixcni.cluster.cilium.ct import CtEntry
 from mixcni.cluster.cilium.endpoints import Endpoint
 from mixcni.cluster.cilium.health import HealthNode, HealthSummary
-from mixcni.cluster.cilium.identities import (
-    ANY,
-    MIN_LOCAL,
-    RESERVED_NAMES,
-    WORLD,
-    WORLD_IPV4,
-    WORLD_IPV6,
-    Identity,
-    is_world,
-)
+from mixcni.cluster.cilium.identities import RESERVED_NAMES, Identity
 from mixcni.cluster.cilium.ipcache import IpcacheEntry
 from mixcni.cluster.cilium.nodes import CiliumNode
 from mixcni.cluster.cilium.policymap import PolicyEntry
 from mixcni.cluster.dump import UNRECOGNISED, Dump, ReadDump
 from mixcni.cluster.frames import to_frame
-from mixcni.cluster.lookup import ConnectionIndex, PrefixIndex
-from mixcni.cluster.policy import PROTOCOLS, PolicyVerdict, decide
+from mixcni.cluster.lookup import ConnectionIndex
+from mixcni.cluster.policy import PolicyVerdict, decide, protocol_name
+from mixcni.cluster.policychoice import PolicyMap, choose_policy_map
+from mixcni.cluster.resolve import IdentityAnswer, IdentityResolver
 from mixcni.cluster.version import VersionRange
 from mixcni.errors import ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLES: Final[Mapping[str, type]] = {
-    "ct": CtEntry,
-    "endpoints": Endpoint,
-    "policy_map": PolicyEntry,
-    "health": HealthNode,
-    "health_summaries": HealthSummary,
-    "ipcache": IpcacheEntry,
-    "identities": Identity,
-    "nodes": CiliumNode,
-    "dumps": Dump,
-}
+TABLES: Final[Mapping[str, type]] = MappingProxyType(
+    {
+        "ct": CtEntry,
+        "endpoints": Endpoint,
+        "policy_map": PolicyEntry,
+        "health": HealthNode,
+        "health_summaries": HealthSummary,
+        "ipcache": IpcacheEntry,
+        "identities": Identity,
+        "nodes": CiliumNode,
+        "dumps": Dump,
+    }
+)
 MAX_SHOWN: Final = 12  # dumps in a repr; a sysdump has dozens
 
-How = Literal["endpoint list", "ipcache", "no ipcache entry", "conntrack", "unknown"]
 
-
-@dataclass(frozen=True, slots=True)
-class IdentityAnswer:
-    """Which identity Cilium gives an address, and how that is known."""
-
-    address: Address
-    identity: int | None
-    """None: not known."""
-    how: How
-    says: str
-    """The answer as a sentence, with its evidence."""
-    file: str | None = None
-    line: int | None = None
-    """Where that stands; None if it rests on an absence or on nothing."""
-
-    @property
-    def is_world(self) -> bool | None:
-        """Whether rules see the address as outside the cluster; None: not known."""
-        return None if self.identity is None else is_world(self.identity)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClusterState:
-    """All that was read of a cluster's dumps."""
+    """All that was read of a cluster's dumps, a tuple a kind, each in the order of reading."""
 
     dumps: tuple[Dump, ...] = ()
     ct: tuple[CtEntry, ...] = ()
@@ -91,10 +65,176 @@ class ClusterState:
     def of(cls, found: Iterable[ReadDump]) -> "ClusterState":
         """The state that these dumps make up, their order kept."""
         dumps: list[Dump] = []
-        tables: dict[type, list[Any]] = {entry_type: [] for entry_type in TABLES.values()}
-        for dump, entries, extras in found:
-            dumps.append(dump)
-            for some in (entries, extras):
+        entries: dict[type, list[Any]] = {entry_type: [] for entry_type in TABLES.values()}
+        for read in found:
+            dumps.append(read.dump)
+            for some in (read.entries, read.extras):
                 if some:
-                    tables[type(some[0])].extend(some)
-        return cls(tuple(dumps), **{name: tuple(tables[kind]) for name, kind in TABLES.items() if name != "dumps"})
+                    entries[type(some[0])].extend(some)
+        return cls(tuple(dumps), **{name: tuple(entries[kind]) for name, kind in TABLES.items() if name != "dumps"})
+
+    def __repr__(self) -> str:
+        if not self.dumps:
+            return "ClusterState: no dumps"
+        version = f", Cilium {self.version} by their form" if self.version else ""
+        lines = [f"ClusterState: {len(self.dumps)} {'dump' if len(self.dumps) == 1 else 'dumps'}{version}"]
+        # The trouble first: what failed, what did not parse, what is missing.
+        order = sorted(self.dumps, key=lambda d: (d.unavailable is None, not d.unparsed, d.partial is None))
+        rows = [(dump.kind, _count(dump), f"{dump.file}:{dump.line}", _remark(dump)) for dump in order[:MAX_SHOWN]]
+        widths = [max(len(row[at]) for row in rows) for at in range(3)]
+        lines.extend(
+            f"  {kind:<{widths[0]}}  {count:>{widths[1]}}  {place:<{widths[2]}}  {remark}".rstrip()
+            for kind, count, place, remark in rows
+        )
+        if len(order) > MAX_SHOWN:
+            lines.append(f"  ... and {len(order) - MAX_SHOWN} more")
+        return "\n".join(lines)
+
+    @property
+    def tables(self) -> Mapping[str, tuple[Any, ...]]:
+        """The entries by the name of their table, `dumps` among them."""
+        return MappingProxyType({name: getattr(self, name) for name in TABLES})
+
+    def to_frame(self, kind: str) -> "pd.DataFrame":
+        """One table as a DataFrame, a row an entry; without entries it is empty and has the same columns.
+
+        Raises
+        ------
+        ParameterError : there is no table of that name
+        """
+        if kind not in TABLES:
+            near = difflib.get_close_matches(kind, TABLES) or list(TABLES)
+            raise ParameterError(f"kind: no table {kind!r}, wanted {' or '.join(near)}")
+        return to_frame(getattr(self, kind), TABLES[kind])
+
+    @cached_property
+    def version(self) -> VersionRange | None:
+        """The releases that could have printed all the dumps; None if they say nothing or contradict each other."""
+        meeting: VersionRange | None = None
+        for found in (dump.version for dump in self.dumps if dump.version is not None):
+            meeting = found if meeting is None else meeting.meet(found)
+            if meeting is None:
+                return None
+        return meeting
+
+    def endpoint_of(self, address: str | Address) -> Endpoint | None:
+        """The endpoint that has `address`; None if no endpoint list knows it. Of two lists the later one counts."""
+        return self._endpoints.get(as_address(address))
+
+    def identity_of(self, address: str | Address) -> IdentityAnswer:
+        """The identity that the Cilium node gives packets from `address`, and how that is known.
+
+        By the endpoint list, else the longest ipcache prefix. An address that no prefix but 0.0.0.0/0 holds is world,
+        if a complete ipcache dump is there; without one, by conntrack's word on earlier connections, or not known.
+        """
+        return self._resolver.identity_of(as_address(address))
+
+    def labels_of(self, identity: int) -> tuple[str, ...] | None:
+        """The labels that an identity stands for, by the identity list, the endpoints, or its being reserved."""
+        if identity in self._labels:
+            return self._labels[identity]
+        name = RESERVED_NAMES.get(identity)
+        return None if name is None else (f"reserved:{name}",)
+
+    def conntrack_of(
+        self,
+        source: str | Address,
+        source_port: int,
+        destination: str | Address,
+        destination_port: int,
+        protocol: str | int,
+    ) -> tuple[CtEntry, ...]:
+        """The conntrack entries of a connection in either orientation, the one asked for first."""
+        wanted = protocol_name(protocol)
+        found = self._connections.of(as_address(source), source_port, as_address(destination), destination_port)
+        return tuple(entry for entry in found if protocol_name(entry.protocol) == wanted)
+
+    def conntrack_with(self, address: str | Address) -> tuple[CtEntry, ...]:
+        """The conntrack entries that have `address` at either end."""
+        return tuple(self._connections.with_end(as_address(address)))
+
+    def conntrack_between(self, addresses: Iterable[str | Address]) -> tuple[CtEntry, ...]:
+        """The conntrack entries that have one of `addresses` at either end and another of them at the other."""
+        ends = {as_address(address) for address in addresses}
+        touching = (
+            entry for address in ends for entry in self._connections.with_end(address) if entry.source == address
+        )
+        return tuple(entry for entry in touching if entry.destination in ends)
+
+    def has_complete(self, kind: str) -> bool:
+        """Whether a dump of that kind is there from which no entry is missing: only then absence is evidence."""
+        return any(dump.kind == kind and dump.is_complete for dump in self.dumps)
+
+    def is_cilium_node(self, address: str | Address) -> bool | None:
+        """Whether a node with that address runs Cilium, by the node list and health; None if neither dump tells.
+
+        Both list every node that runs Cilium and no other one, so absence from a complete one means no.
+        """
+        wanted = as_address(address)
+        if wanted in self._node_addresses:
+            return True
+        lists = [dump for dump in self.dumps if dump.kind in ("nodes", "health") and dump.is_complete and dump.entries]
+        return False if lists else None
+
+    def policy_entries(self, endpoint_id: int) -> tuple[PolicyEntry, ...] | None:
+        """The rows of an endpoint's policy map; None if no dump of it is there."""
+        found = self._policy_map_of(endpoint_id)
+        return None if found is None else found.entries
+
+    def policy_map_is_assumed(self, endpoint_id: int) -> str | None:
+        """The assumption by which a policy map is this endpoint's, in words; None if a dump says so or none is there."""
+        found = self._policy_map_of(endpoint_id)
+        return None if found is None else found.assumed
+
+    def policy_verdict(
+        self, endpoint_id: int, direction: str, identity: int | None, port: int | None, protocol: str | int
+    ) -> PolicyVerdict:
+        """What the endpoint's policy map does with a new connection; not decided if no dump of the map is there."""
+        found = self._policy_map_of(endpoint_id)
+        if found is None:
+            return PolicyVerdict(None, None, f"no dump of the policy map of endpoint {endpoint_id} is there")
+        labels = None if identity is None else self._labels.get(identity)
+        version = found.dump.version if self.version is None else self.version
+        return decide(found.entries, direction, identity, port, protocol, version, labels=labels)
+
+    @cached_property
+    def _endpoints(self) -> dict[Address, Endpoint]:
+        return {address: endpoint for endpoint in self.endpoints for address in endpoint.addresses}
+
+    @cached_property
+    def _labels(self) -> dict[int, tuple[str, ...]]:
+        known = {
+            endpoint.identity: endpoint.labels for endpoint in self.endpoints if endpoint.identity and endpoint.labels
+        }
+        known.update({identity.id: identity.labels for identity in self.identities if identity.labels})
+        return known
+
+    @cached_property
+    def _connections(self) -> ConnectionIndex:
+        return ConnectionIndex(self.ct)
+
+    @cached_property
+    def _resolver(self) -> IdentityResolver:
+        dumps = [dump for dump in self.dumps if dump.kind == "ipcache"]
+        return IdentityResolver(self._endpoints, self.ipcache, dumps, self._connections)
+
+    @cached_property
+    def _node_addresses(self) -> frozenset[Address]:
+        listed = {address for node in self.nodes for address in node.addresses}
+        return frozenset(listed.union(*(node.addresses for node in self.health)))
+
+    def _policy_map_of(self, endpoint_id: int) -> PolicyMap | None:
+        return choose_policy_map(endpoint_id, self.dumps, self.policy_map, self.endpoints)
+
+
+def _count(dump: Dump) -> str:
+    if dump.unavailable:
+        return "unavailable"
+    return "" if dump.kind == UNRECOGNISED else f"{dump.entries} {'entry' if dump.entries == 1 else 'entries'}"
+
+
+def _remark(dump: Dump) -> str:
+    """What a reader should know of a dump before trusting it, in one line."""
+    parts = [dump.unavailable or "", f"{len(dump.unparsed)} lines not understood" if dump.unparsed else ""]
+    parts += [dump.partial or "", dump.note]
+    return "; ".join(part[:100] for part in parts if part)

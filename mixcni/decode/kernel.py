@@ -12,7 +12,15 @@ from mixcni.kernels.jit import i64, kernel
 L_ETHERNET, L_VLAN, L_IPV4, L_IPV6, L_TCP, L_UDP, L_ICMP, L_ICMPV6 = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20, 0x40, 0x80
 L_ARP, L_LATER_FRAGMENT, L_QUOTE = 0x100, 0x200, 0x400
 # mixcni.schema.Oddity
-O_HEADER_CUT, O_PAYLOAD_CUT, O_BAD_HEADER, O_BAD_TOTAL, O_LENGTH_ABSENT, O_LINK, O_MANY = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20, 0x40
+O_HEADER_CUT, O_PAYLOAD_CUT, O_BAD_HEADER, O_BAD_TOTAL, O_LENGTH_ABSENT, O_LINK, O_MANY = (
+    0x1,
+    0x2,
+    0x4,
+    0x8,
+    0x10,
+    0x20,
+    0x40,
+)
 
 ETHERTYPE_IPV4, ETHERTYPE_ARP, ETHERTYPE_VLAN, ETHERTYPE_IPV6 = 0x0800, 0x0806, 0x8100, 0x86DD
 ETHERTYPE_QINQ, ETHERTYPE_QINQ_OLD = 0x88A8, 0x9100
@@ -114,7 +122,12 @@ def ipv6_header(octets, at, end, packet_end):
     present = L_IPV6
     at += 40
     for _ in range(MAX_EXTENSIONS):
-        if protocol == PROTO_HOPOPT or protocol == PROTO_ROUTING or protocol == PROTO_DSTOPTS or protocol == PROTO_MOBILITY:
+        if (
+            protocol == PROTO_HOPOPT
+            or protocol == PROTO_ROUTING
+            or protocol == PROTO_DSTOPTS
+            or protocol == PROTO_MOBILITY
+        ):
             if end - at < 8:
                 return at, stop, 0, present, oddity | O_HEADER_CUT
             size = 8 + 8 * i64(octets[at + 1])

@@ -93,11 +93,21 @@ def track_segment(flow, direction, i, packets, flows, segments, row):
     if direction == FORWARD:
         if flags & SYN:
             flows.syn_seen[flow] = 1
-        base, end, other_base, other_end = flows.iss[flow], flows.end_forward[flow], flows.irs[flow], flows.end_reverse[flow]
+        base, end, other_base, other_end = (
+            flows.iss[flow],
+            flows.end_forward[flow],
+            flows.irs[flow],
+            flows.end_reverse[flow],
+        )
     else:
         if flags & SYN:
             flows.synack_seen[flow] = 1
-        base, end, other_base, other_end = flows.irs[flow], flows.end_reverse[flow], flows.iss[flow], flows.end_forward[flow]
+        base, end, other_base, other_end = (
+            flows.irs[flow],
+            flows.end_reverse[flow],
+            flows.iss[flow],
+            flows.end_forward[flow],
+        )
     offset = i64(end) + seq_delta((i64(base) + i64(end)) & SEQUENCE_MASK, seq)
     length = i64(packets.payload_octets[i])
     if flags & SYN:

@@ -15,17 +15,13 @@ def be16(octets, at):
 @kernel
 def be32(octets, at):
     """The 32-bit integer at `at`, most significant octet first."""
-    return (
-        i64(octets[at]) << 24 | i64(octets[at + 1]) << 16 | i64(octets[at + 2]) << 8 | i64(octets[at + 3])
-    )
+    return i64(octets[at]) << 24 | i64(octets[at + 1]) << 16 | i64(octets[at + 2]) << 8 | i64(octets[at + 3])
 
 
 @kernel
 def le32(octets, at):
     """The 32-bit integer at `at`, least significant octet first."""
-    return (
-        i64(octets[at + 3]) << 24 | i64(octets[at + 2]) << 16 | i64(octets[at + 1]) << 8 | i64(octets[at])
-    )
+    return i64(octets[at + 3]) << 24 | i64(octets[at + 2]) << 16 | i64(octets[at + 1]) << 8 | i64(octets[at])
 
 
 @kernel

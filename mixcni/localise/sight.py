@@ -95,7 +95,9 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment) -> Sights
         if point.scope:
             expected = initiator | responder
         else:
-            expected = np.where(position > farthest, responder, np.where(position < nearest, initiator, initiator | responder))
+            expected = np.where(
+                position > farthest, responder, np.where(position < nearest, initiator, initiator | responder)
+            )
         watched = (first <= window[1]) & (last >= window[0])
         missing = ~seen[:, position] & expected & watched
         sight[missing, position] = np.int8(Sight.MISSING)

@@ -4,9 +4,9 @@ A line is `PROTO DIR client:port -> server:port [related] [service] key=value ..
 release. Lines of the two common forms go through one regular expression each; everything else (older keys, lines cut
 with `...`, lines that a terminal wrapped) is read token by token, by key.
 
-Read with care: Rx and Tx are relative to the *endpoint*, so an IN entry's Rx are requests and an OUT entry's Rx replies;
-from 1.16 on packets and bytes are 0 unless accounting was switched on; and a flag that was not seen proves nothing, since
-the agent may be told to look at SYN, FIN and RST alone.
+Read with care: Rx and Tx are relative to the *endpoint*, so an IN entry's Rx are requests and an OUT entry's Rx are
+replies; from 1.16 on packets and bytes are 0 unless accounting was switched on; and a flag that was not seen proves
+nothing, since the agent may be told to look at SYN, FIN and RST alone.
 """
 
 import re
@@ -84,16 +84,21 @@ class CtEntry:
 
 
 # The two forms that most dumps have: Rx and Tx counters (1.6 to 1.15), and one pair of counters (1.16 on).
-_TUPLE = r"(\w+) +(IN|OUT|SVC) +(\S+):(\d+) -> (\S+):(\d+) (related )?(service )?expires=(\d+)(?: \(remaining: (-?\d+) sec\(s\)\))?"
+_TUPLE = (
+    r"(\w+) +(IN|OUT|SVC) +(\S+):(\d+) -> (\S+):(\d+) (related )?(service )?"
+    r"expires=(\d+)(?: \(remaining: (-?\d+) sec\(s\)\))?"
+)
 _SEEN = r"RxFlagsSeen=0x([0-9a-f]+) LastRxReport=(\d+)"
 _SENT = r"TxFlagsSeen=0x([0-9a-f]+) LastTxReport=(\d+)"
 _STATE = r"Flags=0x([0-9a-f]+) \[ (?:[\w=]+ )*\] RevNAT=(\d+) SourceSecurityID=(\d+)"
 _TWO_COUNTERS = re.compile(
-    rf"{_TUPLE} RxPackets=(\d+) RxBytes=(\d+) {_SEEN} TxPackets=(\d+) TxBytes=(\d+) {_SENT} {_STATE}(?: IfIndex=(\d+))? *",
+    rf"{_TUPLE} RxPackets=(\d+) RxBytes=(\d+) {_SEEN} TxPackets=(\d+) TxBytes=(\d+) {_SENT} {_STATE}"
+    r"(?: IfIndex=(\d+))? *",
     re.ASCII,
 )
 _ONE_COUNTER = re.compile(
-    rf"{_TUPLE} Packets=(\d+) Bytes=(\d+) {_SEEN} {_SENT} {_STATE}(?: IfIndex=(\d+))?(?: BackendID=(\d+))?(?: NatPort=(\d+))? *",
+    rf"{_TUPLE} Packets=(\d+) Bytes=(\d+) {_SEEN} {_SENT} {_STATE}"
+    r"(?: IfIndex=(\d+))?(?: BackendID=(\d+))?(?: NatPort=(\d+))? *",
     re.ASCII,
 )
 
@@ -107,32 +112,34 @@ _NUMBER = re.compile(r"\d{1,20}", re.ASCII)
 _HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]{1,8}", re.ASCII)
 _KEY_VALUE = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII)
 
-_FIELD_OF_KEY: Final[Mapping[str, str]] = MappingProxyType({
-    "expires": "expires",
-    "Packets": "packets",
-    "Bytes": "bytes",
-    "RxPackets": "rx_packets",
-    "rx_packets": "rx_packets",
-    "RxBytes": "rx_bytes",
-    "rx_bytes": "rx_bytes",
-    "RxFlagsSeen": "rx_flags_seen",
-    "LastRxReport": "last_rx_report",
-    "TxPackets": "tx_packets",
-    "tx_packets": "tx_packets",
-    "TxBytes": "tx_bytes",
-    "tx_bytes": "tx_bytes",
-    "TxFlagsSeen": "tx_flags_seen",
-    "LastTxReport": "last_tx_report",
-    "Flags": "flags",
-    "flags": "flags",
-    "RevNAT": "rev_nat",
-    "revnat": "rev_nat",
-    "SourceSecurityID": "source_security_id",
-    "src_sec_id": "source_security_id",
-    "IfIndex": "if_index",
-    "BackendID": "backend_id",
-    "NatPort": "nat_port",
-})
+_FIELD_OF_KEY: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "expires": "expires",
+        "Packets": "packets",
+        "Bytes": "bytes",
+        "RxPackets": "rx_packets",
+        "rx_packets": "rx_packets",
+        "RxBytes": "rx_bytes",
+        "rx_bytes": "rx_bytes",
+        "RxFlagsSeen": "rx_flags_seen",
+        "LastRxReport": "last_rx_report",
+        "TxPackets": "tx_packets",
+        "tx_packets": "tx_packets",
+        "TxBytes": "tx_bytes",
+        "tx_bytes": "tx_bytes",
+        "TxFlagsSeen": "tx_flags_seen",
+        "LastTxReport": "last_tx_report",
+        "Flags": "flags",
+        "flags": "flags",
+        "RevNAT": "rev_nat",
+        "revnat": "rev_nat",
+        "SourceSecurityID": "source_security_id",
+        "src_sec_id": "source_security_id",
+        "IfIndex": "if_index",
+        "BackendID": "backend_id",
+        "NatPort": "nat_port",
+    }
+)
 _HEX_FIELDS = frozenset({"rx_flags_seen", "tx_flags_seen", "flags"})
 _WHOLE_WORDS = frozenset({"[", "]", "->", "related", "service", "(remaining:", *FLAG_NAMES.values(), "DSRInternal"})
 _TWO_PORTS = re.compile(r"\d{1,5}:\d{1,5}", re.ASCII)
@@ -158,7 +165,9 @@ def read_ct(section: Section) -> Parsed:
             forms.add(_TWO_KEYS if match[22] is None else _TWO_KEYS_IF_INDEX)
         elif match := _ONE_COUNTER.fullmatch(text):
             entries.append(_one_counter(match, file, number, book))
-            forms.add(tuple(key for key, text in zip(_ONE_KEYS, match.group(11, 19, 20, 22), strict=True) if text is not None))
+            forms.add(
+                tuple(key for key, text in zip(_ONE_KEYS, match.group(11, 19, 20, 22), strict=True) if text is not None)
+            )
         elif _START.match(text):
             text, at = _unwrapped(text, lines, at)
             found = _read_tokens(text, file, number, book, keys)
@@ -168,7 +177,8 @@ def read_ct(section: Section) -> Parsed:
                 unparsed.append(Unparsed(number, text, found))
         else:
             unparsed.append(Unparsed(number, text, "it does not begin with protocol, direction and addresses"))
-    return Parsed(entries, unparsed, _version(keys.union(*forms)))
+    partial = "its last line ends in dots: more may have stood below" if entries and entries[-1].truncated else None
+    return Parsed(entries, unparsed, _version(keys.union(*forms)), partial=partial)
 
 
 def _two_counters(match: re.Match[str], file: str, number: int, book: AddressBook) -> CtEntry:

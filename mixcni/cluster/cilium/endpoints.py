@@ -1,8 +1,8 @@
 """`cilium endpoint list`: the pods (and the host, and the health endpoint) of one node.
 
-No cell of a row looks like another's, so rows are read by what their words are, not by where they stand: dumps that lost
-their columns by copy and paste, or that an author relieved of some, read like any other. An endpoint's first label stands
-on its row, every further label on a row of its own.
+No cell of a row looks like another's, so rows are read by what their words are, not by where they stand: dumps that
+lost their columns by copy and paste, or that an author relieved of some, read like any other. An endpoint's first
+label stands on its row, every further label on a row of its own.
 """
 
 import re
@@ -87,7 +87,16 @@ class _Row:
         if len(self.policies) == 1 and titles == ("egress",):
             ingress, egress = None, ingress
         return Endpoint(
-            self.id, ingress, egress, self.identity, tuple(self.labels), self.ipv4, self.ipv6, self.status, file, self.line
+            self.id,
+            ingress,
+            egress,
+            self.identity,
+            tuple(self.labels),
+            self.ipv4,
+            self.ipv6,
+            self.status,
+            file,
+            self.line,
         )
 
 
@@ -101,7 +110,7 @@ def read_endpoints(section: Section) -> Parsed:
         tokens = text.split()
         if tokens[0] == "ENDPOINT":
             titles = tuple(way for way in ("ingress", "egress") if f"({way})" in text)
-        elif all(token == "ENFORCEMENT" for token in tokens):  # the second row of titles
+        elif set(tokens) == {"ENFORCEMENT"}:  # the second row of titles
             continue
         elif _ID.fullmatch(tokens[0]) and _begins_row(tokens):
             if row is not None:
@@ -141,7 +150,7 @@ def _take_policies(row: _Row, tokens: list[str]) -> list[str]:
 def _take_words(
     row: _Row, tokens: Sequence[str], number: int, text: str, addresses: AddressBook, unparsed: list[Unparsed]
 ) -> None:
-    """Labels, addresses and status, each by its looks; a word that is none of them makes the line an unparsed one too."""
+    """Labels, addresses and status, each by its looks; a line with a word that is none of them is unparsed as well."""
     odd = ""
     for token in tokens:
         if is_label(token):

@@ -1,16 +1,15 @@
 """`cilium-health status`, and the health part of `cilium status`: which Cilium nodes reach each other.
 
-Three layouts: probes in nested blocks (`cilium-health status`), a table of nodes (`cilium status --verbose`), and from 1.18 on
-both at once. Only nodes that run Cilium are probed: 15 of 15 reachable says nothing about any other node.
+Three layouts: probes in nested blocks (`cilium-health status`), a table of nodes (`cilium status --verbose`), and from
+1.18 on both at once. Only nodes that run Cilium are probed: 15 of 15 reachable says nothing about any other node.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from mixcni.cluster.addresses import Address, AddressBook
+from mixcni.cluster.addresses import Address
 from mixcni.cluster.dump import Parsed, Section, Unparsed
 from mixcni.cluster.version import VersionRange, releases
 
@@ -77,7 +76,8 @@ _RTT = re.compile(r"OK, RTT=([\w.\u00b5\u03bc]{1,40})")
 _DURATION = re.compile(r"(?:\d{1,9}(?:\.\d{1,12})?(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+", re.ASCII)
 _DURATION_PART = re.compile(r"(\d{1,9})(?:\.(\d{1,12}))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)", re.ASCII)
 _UNIT_NS: Final = {
-    "ns": 1, "us": 10**3, "\u00b5s": 10**3, "\u03bcs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
+    "ns": 1, "us": 10**3, "\u00b5s": 10**3, "\u03bcs": 10**3, "ms": 10**6, "s": 10**9,
+    "m": 60 * 10**9, "h": 3600 * 10**9,
 }  # fmt: skip
 _LOCAL = re.compile(r"(\S+)(?:\s+\((localhost)\))?$")
 _STATE = re.compile(r"reachable|unreachable|\(unknown\)|unknown|true|false|(\d{1,6})/(\d{1,6})")
@@ -99,8 +99,8 @@ class _Block:
         """The node; it is reachable if every probe of it was answered."""
         addresses = tuple(address for address in self.host if address is not None)
         return HealthNode(
-            self.name, self.is_local, next(iter(self.host), None), next(iter(self.endpoint), None), self._answered("host"),
-            self._answered("endpoint"), addresses, tuple(self.probes), file, self.line,
+            self.name, self.is_local, next(iter(self.host), None), next(iter(self.endpoint), None),
+            self._answered("host"), self._answered("endpoint"), addresses, tuple(self.probes), file, self.line,
         )  # fmt: skip
 
     def _answered(self, target: str) -> bool | None:
@@ -255,7 +255,9 @@ def _time_ns(text: str) -> int | None:
     if match is None:
         return None
     try:
-        seconds = int(datetime.fromisoformat(f"{match[1]}T{match[2]}{(match[4] or 'Z').replace('Z', '+00:00')}").timestamp())
+        seconds = int(
+            datetime.fromisoformat(f"{match[1]}T{match[2]}{(match[4] or 'Z').replace('Z', '+00:00')}").timestamp()
+        )
     except ValueError:
         return None
     return seconds * 10**9 + int((match[3] or "").ljust(9, "0") or 0)
@@ -265,5 +267,8 @@ def _duration_ns(text: str) -> int | None:
     """A duration as Go prints it (`1m36.5s`, `405.072\u00b5s`)."""
     if not _DURATION.fullmatch(text):
         return None
-    parts: Sequence[tuple[str, str, str]] = _DURATION_PART.findall(text)
-    return sum(int(whole) * _UNIT_NS[unit] + int((part or "0").ljust(12, "0")) * _UNIT_NS[unit] // 10**12 for whole, part, unit in parts)
+    parts: list[tuple[str, str, str]] = _DURATION_PART.findall(text)
+    return sum(
+        int(whole) * _UNIT_NS[unit] + int((part or "0").ljust(12, "0")) * _UNIT_NS[unit] // 10**12
+        for whole, part, unit in parts
+    )

@@ -1,7 +1,7 @@
 """`cilium identity list`, and the numbers that Cilium gives to identities.
 
-An identity is a number for a set of labels. Reserved ones have fixed numbers; the others are handed out per cluster, or,
-for CIDRs and names outside it, per node: the same number on two nodes then means two different things.
+An identity is a number for a set of labels. Reserved ones have fixed numbers; the others are handed out per cluster,
+or, for CIDRs and names outside it, per node: the same number on two nodes then means two different things.
 """
 
 import re
@@ -22,20 +22,22 @@ KUBE_APISERVER: Final = 7
 WORLD_IPV4: Final = 9  # 9 and 10 stand for 2 from 1.15 on where both families are in use
 WORLD_IPV6: Final = 10
 
-RESERVED: Final[Mapping[str, int]] = MappingProxyType({
-    "unknown": ANY,
-    "host": HOST,
-    "world": WORLD,
-    "unmanaged": UNMANAGED,
-    "health": 4,
-    "init": 5,
-    "remote-node": REMOTE_NODE,
-    "kube-apiserver": KUBE_APISERVER,
-    "ingress": 8,
-    "world-ipv4": WORLD_IPV4,
-    "world-ipv6": WORLD_IPV6,
-    "encrypted-overlay": 11,
-})
+RESERVED: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "unknown": ANY,
+        "host": HOST,
+        "world": WORLD,
+        "unmanaged": UNMANAGED,
+        "health": 4,
+        "init": 5,
+        "remote-node": REMOTE_NODE,
+        "kube-apiserver": KUBE_APISERVER,
+        "ingress": 8,
+        "world-ipv4": WORLD_IPV4,
+        "world-ipv6": WORLD_IPV6,
+        "encrypted-overlay": 11,
+    }
+)
 RESERVED_NAMES: Final[Mapping[int, str]] = MappingProxyType({number: name for name, number in RESERVED.items()})
 
 MIN_LABEL_BASED: Final = 100  # 100 to 255 are well known or the user's, 256 to 2**24 - 1 handed out by labels
@@ -59,15 +61,15 @@ class Identity:
 
 
 def is_world(identity: int) -> bool:
-    """Whether an identity stands for something outside the cluster: world itself, or a CIDR or name that a rule names."""
+    """Whether an identity stands for something outside the cluster: world, or a CIDR or name that some rule names."""
     return identity in (WORLD, WORLD_IPV4, WORLD_IPV6) or MIN_LOCAL <= identity < MIN_LOCAL_NODE
 
 
 def reserved_identity(labels: Collection[str]) -> int | None:
     """The number that a set of labels has in every cluster; None if it is handed out.
 
-    The API server on a node has two reserved labels, the host endpoint the node's own labels besides reserved:host; a CIDR
-    identity carries reserved:world and has a number of its own.
+    The API server on a node has two reserved labels, the host endpoint the node's own labels besides reserved:host; a
+    CIDR identity carries reserved:world and has a number of its own.
     """
     names = {label.removeprefix("reserved:") for label in labels if label.startswith("reserved:")}
     others = [label for label in labels if not label.startswith("reserved:")]
@@ -82,11 +84,13 @@ def reserved_identity(labels: Collection[str]) -> int | None:
 
 def is_label(token: str) -> bool:
     """Whether `token` is `source:key[=value]`, and not an IPv6 address that looks like it."""
-    return _LABEL.fullmatch(token) is not None and (_ADDRESS_LIKE.fullmatch(token) is None or parse_address(token) is None)
+    return _LABEL.fullmatch(token) is not None and (
+        _ADDRESS_LIKE.fullmatch(token) is None or parse_address(token) is None
+    )
 
 
 def read_identities(section: Section) -> Parsed:
-    """The identities of `identity list` or `identity get`: a number and a label, further labels on rows of their own."""
+    """The identities of `identity list` or `identity get`: a number with a label, further labels on further rows."""
     entries: list[Identity] = []
     unparsed: list[Unparsed] = []
     open_id: int | None = None

@@ -1,7 +1,7 @@
 """`cilium bpf ipcache list`, `bpf ipcache get` and `map get cilium_ipcache`: which address has which identity.
 
-A packet from the network gets the identity of the longest prefix that holds its source. No prefix but 0.0.0.0/0 (or none
-at all) makes it world: that is what happens to pods on nodes that Cilium does not manage.
+A packet from the network gets the identity of the longest prefix that holds its source. No prefix but 0.0.0.0/0 (or
+none at all) makes it world: that is what happens to pods on nodes that Cilium does not manage.
 """
 
 import re

@@ -75,7 +75,9 @@ class PolicyEntry:
     def peer(self) -> str:
         """The peer in words, as the row prints it."""
         if self.labels:
-            return self.labels[0] if len(self.labels) == 1 else f"{self.labels[0]} and {len(self.labels) - 1} more labels"
+            return (
+                self.labels[0] if len(self.labels) == 1 else f"{self.labels[0]} and {len(self.labels) - 1} more labels"
+            )
         return "any peer" if self.identity == ANY else f"identity {self.identity}"
 
     @property
@@ -87,28 +89,32 @@ class PolicyEntry:
         return f"{self.port}{last}/{self.protocol or 'ANY'}"
 
 
-_TITLES: Final[Mapping[str, str]] = MappingProxyType({
-    "POLICY": "policy",
-    "TRAFFIC DIRECTION": "direction",
-    "DIRECTION": "direction",
-    "LABELS (SOURCE:KEY[=VALUE])": "peer",
-    "LABELS": "peer",
-    "IDENTITY": "peer",
-    "PORT/PROTO": "ports",
-    "PROXY PORT": "proxy_port",
-    "AUTH TYPE": "auth",
-    "BYTES": "bytes",
-    "PACKETS": "packets",
-    "PREFIX": "prefix",
-    "COOKIE": "cookie",
-})
+_TITLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "POLICY": "policy",
+        "TRAFFIC DIRECTION": "direction",
+        "DIRECTION": "direction",
+        "LABELS (SOURCE:KEY[=VALUE])": "peer",
+        "LABELS": "peer",
+        "IDENTITY": "peer",
+        "PORT/PROTO": "ports",
+        "PROXY PORT": "proxy_port",
+        "AUTH TYPE": "auth",
+        "BYTES": "bytes",
+        "PACKETS": "packets",
+        "PREFIX": "prefix",
+        "COOKIE": "cookie",
+    }
+)
 _TITLE = re.compile("|".join(f"{re.escape(title)}(?= |$)" for title in _TITLES) + r"|\S+")
-_COLUMNS_WITHOUT_TITLES: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType({
-    6: ("direction", "peer", "ports", "proxy_port", "bytes", "packets"),
-    7: ("policy", "direction", "peer", "ports", "proxy_port", "bytes", "packets"),
-    9: ("policy", "direction", "peer", "ports", "proxy_port", "auth", "bytes", "packets", "prefix"),
-    10: ("policy", "direction", "peer", "ports", "proxy_port", "auth", "bytes", "packets", "prefix", "cookie"),
-})
+_COLUMNS_WITHOUT_TITLES: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
+    {
+        6: ("direction", "peer", "ports", "proxy_port", "bytes", "packets"),
+        7: ("policy", "direction", "peer", "ports", "proxy_port", "bytes", "packets"),
+        9: ("policy", "direction", "peer", "ports", "proxy_port", "auth", "bytes", "packets", "prefix"),
+        10: ("policy", "direction", "peer", "ports", "proxy_port", "auth", "bytes", "packets", "prefix", "cookie"),
+    }
+)
 _FIRST_WORDS = frozenset({"Allow", "Deny", "Ingress", "Egress"})
 _PORTS = re.compile(r"ANY|([A-Za-z][\w-]*)|(\d{1,5})(?:-(\d{1,5}))?/([\w-]+)", re.ASCII)
 _NUMBER = re.compile(r"\d{1,20}", re.ASCII)
@@ -178,7 +184,10 @@ def policy_map_owner(section: Section) -> int | None:
 
 def _columns(titles: str) -> tuple[str, ...]:
     """The columns that a row of titles names, each title of several words taken as one; unknown ones by their title."""
-    return tuple(_TITLES.get(title, title) for title in _TITLE.findall(titles.replace("source:key[=value]", "SOURCE:KEY[=VALUE]")))
+    return tuple(
+        _TITLES.get(title, title)
+        for title in _TITLE.findall(titles.replace("source:key[=value]", "SOURCE:KEY[=VALUE]"))
+    )
 
 
 def _cells(tokens: Sequence[str], columns: tuple[str, ...] | None) -> dict[str, str] | None:

@@ -1,0 +1,49 @@
+"""The responder's own doing: requests that arrived and were answered by nothing, or by a refusal."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from mixcni.explain.findings import Evidence, Finding
+from mixcni.explain.suspects import Facts, frames_at, pairs_of
+from mixcni.schema import Fate, Reason
+
+SERVER_SILENT, SERVER_REFUSED = "server_silent", "server_refused"
+CONFIDENCE = 0.9  # the packets themselves show it; what is left is a capture that lacks the answer
+
+
+def examine_far_end(facts: Facts) -> Iterable[Finding]:
+    """A finding for silent servers and one for refusing ones, where there are any: neither is the network's loss."""
+    localisation = facts.localisation
+    fates = localisation.fates
+    silent = np.flatnonzero(fates["fate"] == Fate.SILENT)
+    refused = np.flatnonzero((fates["fate"] == Fate.REFUSED) & (fates["reason"] == Reason.BY_RESPONDER))
+    last = len(localisation.points) - 1
+    end = localisation.points[last].name
+    for cause, rows, what, then in (
+        (
+            SERVER_SILENT,
+            silent,
+            f"arrived at {end}, the last point, and nothing came back",
+            "look at the server, or capture nearer to it",
+        ),
+        (
+            SERVER_REFUSED,
+            refused,
+            f"were refused by the responder as seen at {end}",
+            "see whether it listens on that port, and why it resets",
+        ),
+    ):
+        if not rows.size:
+            continue
+        pairs = pairs_of(localisation, rows)
+        targets = sorted({f"{pair.responder} port {pair.port}" for pair in pairs})
+        position = int(np.maximum(fates["last_seen"][rows].max(initial=0), 0))
+        says = f"{rows.size} requests to {', '.join(targets[:4])} {what}"
+        yield Finding(
+            cause=cause,
+            confidence=CONFIDENCE,
+            sentence=f"{says}: not the network between the points",
+            evidence=(Evidence(says, facts.capture_of(position), frames=frames_at(localisation, rows, position)),),
+            collect=(then,),
+        )

@@ -1,0 +1,114 @@
+"""What is to be explained: exchanges that failed in the same way between the same two parties."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcni.cluster import ClusterState
+from mixcni.localise import Localisation
+from mixcni.schema import Direction, ExchangeKind, Fate, Reason, TcpFlag
+from mixcni.topology import Address, Network
+
+UNANSWERED_BEYOND = (Reason.ON_THE_WAY, Reason.NO_WINDOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What every cause is examined against.
+
+    pod_cidrs : pod networks of nodes that Cilium does not manage, by node
+    name_of : a file as the report names it
+    """
+
+    localisation: Localisation
+    cluster: ClusterState
+    pod_cidrs: Mapping[str, Network] = field(default_factory=dict)
+    name_of: Callable[[Path], str] = str
+
+    def capture_of(self, position: int) -> str:
+        """The file name of a point's first capture; the point's own name where it has none."""
+        point = self.localisation.points[position]
+        return self.name_of(point.captures[0]) if point.captures else point.name
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An initiator's address calling one port of a responder: the unit of a policy's decision."""
+
+    initiator: Address
+    responder: Address
+    port: int
+    protocol: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """Fates with one hop and direction in common.
+
+    loss : index in Localisation.losses; None for requests that were left undecided beyond the last point
+    rows : rows of the fate table
+    near, far : positions of the hop; far is the number of points where it is the open end
+    """
+
+    loss: int | None
+    rows: NDArray[np.int64]
+    direction: Direction
+    near: int
+    far: int
+
+
+def find_suspects(localisation: Localisation) -> list[Suspect]:
+    """The losses, and the requests that left the last point that watched and were not heard of again."""
+    suspects = [
+        Suspect(number, loss.fates, loss.direction, loss.near, loss.far)
+        for number, loss in enumerate(localisation.losses)
+    ]
+    fates = localisation.fates
+    left = (fates["fate"] == Fate.UNDECIDED) & np.isin(fates["reason"], UNANSWERED_BEYOND) & (fates["last_seen"] >= 0)
+    left &= fates["response_end"] == fates["response_start"]
+    for near in np.unique(fates["last_seen"][left]).tolist():
+        rows = np.flatnonzero(left & (fates["last_seen"] == near))
+        suspects.append(Suspect(None, rows, Direction.FORWARD, near, near + 1))
+    return suspects
+
+
+def pairs_of(localisation: Localisation, rows: NDArray[np.int64]) -> dict[Pair, NDArray[np.int64]]:
+    """The fates in `rows` by who called whom; the pair with the most fates first."""
+    table = localisation.alignment.conversations
+    conversation = localisation.fates["conversation"][rows]
+    keys = np.stack(
+        [
+            table[name][conversation].astype(np.int64)
+            for name in ("initiator", "responder", "responder_port", "protocol")
+        ],
+        axis=1,
+    )
+    found = {}
+    for key in np.unique(keys, axis=0):
+        initiator, responder, port, protocol = key.tolist()
+        pair = Pair(table.book.address(initiator), table.book.address(responder), port, protocol)
+        found[pair] = rows[(keys == key).all(axis=1)]
+    return dict(sorted(found.items(), key=lambda item: -item[1].size))
+
+
+def is_silence(localisation: Localisation, rows: NDArray[np.int64]) -> bool:
+    """Whether these are connection attempts to which nothing came back: no reset and no ICMP error, at any point."""
+    fates, refusals = localisation.fates, localisation.refusals
+    conversation = fates["conversation"][rows]
+    return bool(
+        (fates["kind"][rows] == ExchangeKind.HANDSHAKE).all()
+        and (refusals.reset_ns[conversation] < 0).all()
+        and (refusals.icmp_ns[conversation] < 0).all()
+    )
+
+
+def frames_at(localisation: Localisation, rows: NDArray[np.int64], position: int, limit: int = 12) -> tuple[int, ...]:
+    """Frame numbers of the connection attempts in `rows` at one point, the first few."""
+    table = localisation.alignment.transmissions
+    wanted = np.isin(table["conversation"], localisation.fates["conversation"][rows]) & (table["point"] == position)
+    wanted &= (table["tcp_flags"] & TcpFlag.SYN) != 0
+    packets = table["packet"][np.flatnonzero(wanted)[:limit]]
+    return tuple(localisation.alignment.points[position].packets["frame_number"][packets].tolist())

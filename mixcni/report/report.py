@@ -1,0 +1,208 @@
+"""The result of a diagnosis: the verdict, tables for a notebook, and every other form of the same facts."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from mixcni.errors import ParameterError
+from mixcni.explain import Finding
+from mixcni.localise import Localisation, Verdict
+from mixcni.report.contract import report_object
+from mixcni.report.ladder import ladder_text
+from mixcni.report.notebook import report_html
+from mixcni.report.sources import FrameIndex
+from mixcni.report.summary import Summary, summarise
+from mixcni.report.tables import exchange_rows, hop_rows, point_rows
+from mixcni.report.text import report_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mixcni.cluster import ClusterState
+
+FORMATS: Final = (".json", ".txt")
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file that the diagnosis read: what it was, and what could not be read of it."""
+
+    file: str
+    sha256: str
+    packets: int
+    damage: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a diagnosis found. `print(report)` and a notebook cell show it; the DataFrames have all of it.
+
+    Examples
+    --------
+    >>> report = mixcni.diagnose(mixcni.open_case("captures/networkpolicy-drop"))
+    >>> report.verdict, report.losses[0]["hop"]
+    ('loss', ['B', 'C'])
+    """
+
+    title: str
+    localisation: Localisation = field(repr=False)
+    findings_found: tuple[Finding, ...] = field(repr=False)
+    cluster: "ClusterState" = field(repr=False)
+    inputs: tuple[InputFile, ...] = field(repr=False)
+    assumptions: tuple[str, ...] = field(repr=False)
+    scenario: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def verdict(self) -> str:
+        """`loss`, `no_loss` or `undecided`."""
+        return str(self.localisation.verdict)
+
+    @property
+    def headline(self) -> str:
+        """The verdict in one sentence."""
+        return self.summary.headline
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The facts that every form of the report shows."""
+        return summarise(self)
+
+    @cached_property
+    def frames(self) -> FrameIndex:
+        """Finds the frames of an exchange."""
+        return FrameIndex(self.localisation)
+
+    @property
+    def losses(self) -> list[dict[str, Any]]:
+        """The losses as the JSON contract has them, the main one first."""
+        return list(self.to_dict()["losses"])
+
+    @cached_property
+    def points(self) -> "pd.DataFrame":
+        """One row a capture point in path order: what was asked and answered there, and how far it can be trusted."""
+        import pandas as pd
+
+        return pd.DataFrame(point_rows(self.localisation)).set_index("point")
+
+    @cached_property
+    def exchanges(self) -> "pd.DataFrame":
+        """One row an exchange: its fate, where, and the frames of its request and response at each point."""
+        import pandas as pd
+
+        rows = exchange_rows(self.localisation, self.frames, np.arange(len(self.localisation.fates)))
+        return pd.DataFrame(rows, columns=EXCHANGE_COLUMNS)
+
+    @cached_property
+    def conversations(self) -> "pd.DataFrame":
+        """One row a conversation: its ends, its row in each point's flow table, and its worst fate."""
+        import pandas as pd
+
+        table = self.localisation.alignment.conversations
+        fates = self.localisation.fates
+        frame = pd.DataFrame(
+            {
+                "initiator": pd.Series(table.book.texts(table["initiator"]), dtype="str"),
+                "initiator_port": table["initiator_port"],
+                "responder": pd.Series(table.book.texts(table["responder"]), dtype="str"),
+                "responder_port": table["responder_port"],
+                "protocol": table["protocol"],
+                "first": pd.to_datetime(table["first_ns"], unit="ns", utc=True),
+            }
+        )
+        for position, point in enumerate(self.localisation.points):
+            flow = table.flow_of[:, position]
+            frame[f"flow_{point.name}"] = pd.array(np.where(flow < 0, 0, flow), dtype="Int64")
+            frame.loc[flow < 0, f"flow_{point.name}"] = pd.NA
+        grouped = pd.Series(fates["conversation"]).groupby(fates["conversation"]).size()
+        unanswered = pd.Series(fates["fate"] != 0).groupby(fates["conversation"]).sum()
+        frame["exchanges"] = grouped.reindex(frame.index, fill_value=0)
+        frame["unanswered"] = unanswered.reindex(frame.index, fill_value=0).astype("int64")
+        return frame
+
+    @cached_property
+    def hops(self) -> "pd.DataFrame":
+        """One row a hop and direction: pieces delivered, copies lost and recovered, lost for good, missed by captures."""
+        import pandas as pd
+
+        return pd.DataFrame(hop_rows(self.localisation))
+
+    @cached_property
+    def findings(self) -> "pd.DataFrame":
+        """One row a finding, the surest first."""
+        import pandas as pd
+
+        rows = [
+            {
+                "cause": finding.cause,
+                "confidence": finding.confidence,
+                "sentence": finding.sentence,
+                "evidence": len(finding.evidence),
+                "against": len(finding.against),
+                "remedies": len(finding.remedies),
+            }
+            for finding in self.findings_found
+        ]
+        return pd.DataFrame(rows, columns=["cause", "confidence", "sentence", "evidence", "against", "remedies"])
+
+    def ladder(self, conversation: int) -> str:
+        """One conversation over all points as text: time downwards, a column a point, `·` where a copy is missing.
+
+        Parameters
+        ----------
+        conversation : row in `conversations`
+
+        Raises
+        ------
+        ParameterError : there is no such conversation
+        """
+        count = len(self.localisation.alignment.conversations)
+        if not 0 <= conversation < count:
+            raise ParameterError(f"conversation must be in [0, {count}), got {conversation}")
+        return ladder_text(self.localisation, conversation)
+
+    def to_dict(self, *, every_exchange: bool = False) -> dict[str, Any]:
+        """The report by the contract `mixcni.report/1`; exchanges that were answered only with `every_exchange`."""
+        return report_object(self, every_exchange=every_exchange)
+
+    def to_json(self, *, every_exchange: bool = False) -> str:
+        """`to_dict` as JSON text."""
+        return json.dumps(self.to_dict(every_exchange=every_exchange), indent=1, ensure_ascii=False, allow_nan=False)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the report to `path`, in the form that its suffix names: .json or .txt.
+
+        Raises
+        ------
+        ParameterError : another suffix
+        """
+        target = Path(path)
+        if target.suffix not in FORMATS:
+            raise ParameterError(f"a report is saved as {' or '.join(FORMATS)}, got {target.name!r}")
+        text = self.to_json() if target.suffix == ".json" else str(self)
+        target.write_text(text + "\n", encoding="utf-8")
+        return target
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether the network between the points lost or refused something."""
+        return self.localisation.verdict == Verdict.LOSS
+
+    def __str__(self) -> str:
+        return report_text(self.summary)
+
+    def __repr__(self) -> str:
+        return self.summary.glance
+
+    def _repr_html_(self) -> str:
+        return report_html(self.summary)
+
+
+EXCHANGE_COLUMNS: Final = [
+    "conversation", "number", "initiator", "responder", "request", "fate", "hop", "direction", "last_seen", "reason",
+    "copies", "confidence", "frames",
+]  # fmt: skip

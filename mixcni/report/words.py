@@ -1,0 +1,78 @@
+"""Facts in words: fates, hops, counts and octets, the same in every form of the report."""
+
+from typing import Final
+
+from mixcni.localise import Localisation, Verdict
+from mixcni.schema import Direction, ExchangeKind, Fate, Reason
+
+VERDICTS: Final = {Verdict.LOSS: "loss", Verdict.NO_LOSS: "no loss", Verdict.UNDECIDED: "undecided"}
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 request`, `12 requests`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def listed(names: list[str], limit: int = 4) -> str:
+    """Names as a sentence lists them, cut with a count where there are many."""
+    shown = names[:limit]
+    if len(names) > limit:
+        return f"{', '.join(shown)} and {len(names) - limit:,} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def printable(text: str) -> str:
+    """`text` without control characters, so that a name out of a capture or a dump cannot steer a terminal."""
+    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+
+
+def request_text(localisation: Localisation, row: int) -> str:
+    """What the request of fate row `row` is: `SYN`, or its stream octets."""
+    fates = localisation.fates
+    if fates["kind"][row] == ExchangeKind.HANDSHAKE:
+        return "SYN"
+    start, end = int(fates["request_start"][row]), int(fates["request_end"][row])
+    if start == end:
+        return "none: the responder spoke first"
+    return f"octets {start - 1}-{end - 2}"
+
+
+def direction_text(direction: int) -> str | None:
+    """`request`, `response`, or None where there is none."""
+    return {int(Direction.FORWARD): "request", int(Direction.REVERSE): "response"}.get(int(direction))
+
+
+def fate_text(fate: int) -> str:
+    """The fate's word of DESIGN.md section 2."""
+    return Fate(fate).name.lower()
+
+
+def point_at(localisation: Localisation, position: int) -> str | None:
+    """The name of the point at a position on the path; None outside it."""
+    return localisation.points[position].name if 0 <= position < len(localisation.points) else None
+
+
+def reason_text(localisation: Localisation, row: int) -> str:
+    """Why an exchange is undecided, or by whom it was refused; empty where nothing is to be said."""
+    fates = localisation.fates
+    reason, decider = Reason(int(fates["reason"][row])), int(fates["decider"][row])
+    name = point_at(localisation, decider)
+    last = point_at(localisation, int(fates["last_seen"][row]))
+    end = localisation.points[-1].name
+    if reason == Reason.NO_WINDOW:
+        if name is None:
+            return "no capture on the way watched it"
+        if not len(localisation.alignment.points[decider].packets):
+            return f"the capture at {name} has no packets, so it cannot be told whether it ran: give its window, or capture there"
+        return f"the capture at {name} does not cover it in time or addresses: a capture there would decide"
+    texts = {
+        Reason.NONE: "",
+        Reason.CAPTURE_ENDED: f"the capture at {name} ended before a retransmission was due",
+        Reason.ON_THE_WAY: f"{end}, the last point, is not the responder's side: a capture in the responder's pod would decide",
+        Reason.MISS_RATE: f"the capture at {name} may have missed it: a second capture there would decide",
+        Reason.NOT_SEEN_WHOLE: "no capture saw it whole",
+        Reason.BY_RESPONDER: "refused by the responder",
+        Reason.BY_RESET: "refused by a reset from the way",
+        Reason.BY_ICMP: f"refused by an ICMP error from the way, last seen at {last}",
+    }
+    return texts[reason]
