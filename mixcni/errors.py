@@ -28,10 +28,7 @@ class CaptureError(MixcniError):
         self.limit = limit
 
     def __str__(self) -> str:
-        return (
-            f"{self.path}, octet {self.offset}: {self.what} needs {self.wanted} octets by its {self.limit}, "
-            f"has {self.had}"
-        )
+        return f"{self.path}, octet {self.offset}: {self.what} needs {self.wanted} octets by its {self.limit}, has {self.had}"
 
 
 class TruncatedCapture(CaptureError):

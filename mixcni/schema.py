@@ -174,12 +174,8 @@ FLOWS: Final[Schema] = MappingProxyType(
         "packets_reverse": Column("int64", "", "RFC 5103"),
         "payload_octets_forward": Column("int64", "octet", "RFC 9293 3.4", "every transmission counted"),
         "payload_octets_reverse": Column("int64", "octet", "RFC 9293 3.4", "every transmission counted"),
-        "end_forward": Column(
-            "int64", "octet", "RFC 9293 3.4, SND.NXT", "highest forward stream offset seen, exclusive"
-        ),
-        "end_reverse": Column(
-            "int64", "octet", "RFC 9293 3.4, SND.NXT", "highest reverse stream offset seen, exclusive"
-        ),
+        "end_forward": Column("int64", "octet", "RFC 9293 3.4, SND.NXT", "highest forward stream offset seen, exclusive"),
+        "end_reverse": Column("int64", "octet", "RFC 9293 3.4, SND.NXT", "highest reverse stream offset seen, exclusive"),
         "retransmissions": Column("int64", "", "tcp.analysis.retransmission", "segments that repeat old octets"),
         "fins": Column("int64", "", "RFC 9293 3.1"),
         "resets": Column("int64", "", "RFC 9293 3.1"),
@@ -192,13 +188,9 @@ SEGMENTS: Final[Schema] = MappingProxyType(
         "flow": Column("int32", "", "mixcni", "row in the flow table"),
         "direction": Column("uint8", "", "mixcni.schema.Direction"),
         "label": Column("uint16", "", "mixcni.schema.Label", "flags"),
-        "offset": Column(
-            "int64", "octet", "RFC 9293 3.4", "SEG.SEQ less the base of its direction, unwrapped; TCP only"
-        ),
+        "offset": Column("int64", "octet", "RFC 9293 3.4", "SEG.SEQ less the base of its direction, unwrapped; TCP only"),
         "length": Column("int64", "octet", "RFC 9293 3.4, SEG.LEN", "payload, and one each for SYN and FIN"),
-        "acknowledged": Column(
-            "int64", "octet", "RFC 9293 3.4", "SEG.ACK less the other base, unwrapped; -1 without ACK"
-        ),
+        "acknowledged": Column("int64", "octet", "RFC 9293 3.4", "SEG.ACK less the other base, unwrapped; -1 without ACK"),
     }
 )
 
@@ -236,9 +228,7 @@ TRANSMISSIONS: Final[Schema] = MappingProxyType(
         "direction": Column("uint8", "", "mixcni.schema.Direction", "of the conversation"),
         "start": Column("int64", "octet", "RFC 9293 3.4", "stream offset on the conversation's base"),
         "end": Column("int64", "octet", "RFC 9293 3.4", "exclusive; start for a bare ACK"),
-        "acknowledged": Column(
-            "int64", "octet", "RFC 9293 3.4", "offset on the other direction's base; -1 without ACK"
-        ),
+        "acknowledged": Column("int64", "octet", "RFC 9293 3.4", "offset on the other direction's base; -1 without ACK"),
         "tcp_flags": Column("uint8", "", "RFC 9293 3.1"),
         "time_ns": Column("int64", "ns", "mixcni.align", "on the common clock"),
         "packet": Column("int64", "", "mixcni", "row in the point's packet table"),

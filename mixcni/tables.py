@@ -7,6 +7,7 @@ tables. pandas appears only in `to_frame`, where a user looks.
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -111,7 +112,7 @@ class AddressBook:
 
     def packed(self, code: int) -> bytes:
         """The 16 octets of address `code`."""
-        return self.words[code].astype(">u4").tobytes()
+        return bytes(self.words[code].astype(">u4").tobytes())
 
     def address(self, code: int) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
         """The address with this code; an IPv4-mapped one as the IPv4 address that it stands for."""
@@ -144,7 +145,7 @@ def unite_address_books(books: Sequence[AddressBook]) -> tuple[AddressBook, list
     unique, inverse = np.unique(every, axis=0, return_inverse=True)
     inverse = inverse.astype(np.int32).reshape(-1)
     bounds = np.cumsum([0, *(len(book) for book in books)])
-    return AddressBook(unique), [inverse[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return AddressBook(unique), [inverse[a:b] for a, b in itertools.pairwise(bounds)]
 
 
 def recode(codes: NDArray[np.int32], recoding: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -80,9 +80,7 @@ class Namespaces:
         remove_leftovers()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         # A second Ctrl-C must not leave half a network behind, so signals wait until the first one's work is done.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
         try:

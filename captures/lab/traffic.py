@@ -89,9 +89,7 @@ def _start_server(lab: Namespaces, namespace: Namespace, pod: Pod) -> None:
         raise LabError(f"the server in {pod.name} did not start")
 
 
-def _start_client(
-    lab: Namespaces, network: Network, case: Case, pod: Pod, load: Load, seed: int
-) -> subprocess.Popen[str]:
+def _start_client(lab: Namespaces, network: Network, case: Case, pod: Pod, load: Load, seed: int) -> subprocess.Popen[str]:
     # Seeded by the load and not by the case: the incident before and after its cure sends the same requests.
     dice = random.Random(f"{seed} {pod.name} {load}")  # noqa: S311  # a repeatable plan, not a secret
     plan = {

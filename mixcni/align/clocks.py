@@ -5,6 +5,7 @@ back; delays are not negative. So the least forward difference bounds the offset
 from below; the estimate is their middle, and half their distance is its uncertainty (the asymmetry bound of ALGORITHMS.md 1b).
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,7 @@ from numpy.typing import NDArray
 from mixcni.align.transmissions import TransmissionTable
 from mixcni.schema import Direction
 
-UNBOUNDED_NS = (
-    1_000_000_000_000  # weight of an offset known from one direction only: used where nothing better joins two points
-)
+UNBOUNDED_NS = 1_000_000_000_000  # weight of an offset known from one direction only: used where nothing better joins two points
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +110,8 @@ def estimate_clocks(names: Sequence[str], table: TransmissionTable) -> list[Cloc
     for point in range(len(names)):
         offset, uncertainty, segments = 0, (0 if point == reference else None), 0
         route = routes.get(point, [])
-        steps = [pairs[min(a, b), max(a, b)] for a, b in zip(route[:-1], route[1:], strict=True)]
-        signs = [1 if a < b else -1 for a, b in zip(route[:-1], route[1:], strict=True)]
+        steps = [pairs[min(a, b), max(a, b)] for a, b in itertools.pairwise(route)]
+        signs = [1 if a < b else -1 for a, b in itertools.pairwise(route)]
         if steps:
             offset = sum(sign * step[0] for sign, step in zip(signs, steps, strict=True))
             bounds = [step[1] for step in steps]

@@ -63,9 +63,7 @@ class _Flows:
         self.initiator_port, self.responder_port = column("initiator_port"), column("responder_port")
         self.protocol, self.iss, self.irs = column("protocol"), column("iss"), column("irs")
         self.syn_seen, self.synack_seen = column("syn_seen"), column("synack_seen")
-        self.first_ns = np.concatenate(
-            [flows["first_ns"] - offset for flows, offset in zip(points, offsets_ns, strict=True)]
-        )
+        self.first_ns = np.concatenate([flows["first_ns"] - offset for flows, offset in zip(points, offsets_ns, strict=True)])
 
     def __len__(self) -> int:
         return int(self.flow.size)

@@ -14,8 +14,8 @@ from mixcni.schema import Direction
 def infer_order(names: Sequence[str], points: Sequence[FlowTable]) -> tuple[list[int], list[str]]:
     """Positions of the points in the order in which a request meets them, and a sentence for each reason.
 
-    A router takes one from the hop limit (RFC 791 section 3.1, RFC 8200 section 3), so of two points that saw the same requests the
-    one with the higher value is nearer the initiator. A point that saw none of another's conversations, but flows to their
+    A router takes one from the hop limit (RFC 791 section 3.1, RFC 8200 section 3), so of two points that saw the same
+    requests the one with the higher value is nearer the initiator. A point that saw none of another's conversations, but flows to their
     responders, is farther. What neither decides stands in the order of the names; so does all, where the two contradict.
 
     Parameters
@@ -36,14 +36,10 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable]) -> tuple[list
                 if drop:
                     near, far = (p, q) if drop > 0 else (q, p)
                     graph.add_edge(near, far)
-                    reasons.append(
-                        f"{names[near]} before {names[far]}: the hop limit falls by {abs(drop):g} between them"
-                    )
+                    reasons.append(f"{names[near]} before {names[far]}: the hop limit falls by {abs(drop):g} between them")
             else:
                 for near, far in ((p, q), (q, p)):
-                    if _sees_responders_of(conversations, near, far) and not _sees_responders_of(
-                        conversations, far, near
-                    ):
+                    if _sees_responders_of(conversations, near, far) and not _sees_responders_of(conversations, far, near):
                         graph.add_edge(near, far)
                         reasons.append(
                             f"{names[near]} before {names[far]}: it sees traffic of the responders seen at {names[near]}"

@@ -117,9 +117,7 @@ def _by_manifest(folder: Path, manifest: Manifest, files: list[Path]) -> Case:
     notes: list[str] = []
     points = [_point(folder, entry, files, notes) for entry in manifest.points]
     if not any(point.captures for point in points):
-        raise CaseError(
-            folder / NAME, "[[point]] tables whose captures are there", f"{len(points)} points without files"
-        )
+        raise CaseError(folder / NAME, "[[point]] tables whose captures are there", f"{len(points)} points without files")
     by_name = {point.name: point for point in points}
     order = manifest.request_path
     if order:
@@ -152,9 +150,7 @@ def _by_manifest(folder: Path, manifest: Manifest, files: list[Path]) -> Case:
 def _matching(folder: Path, pattern: str, files: list[Path]) -> list[Path]:
     """The case's files that a pattern names; patterns do not leave the folder."""
     try:
-        return [
-            file for file in files if file.relative_to(folder).match(pattern) and _same_depth(file, folder, pattern)
-        ]
+        return [file for file in files if file.relative_to(folder).match(pattern) and _same_depth(file, folder, pattern)]
     except ValueError as error:
         raise CaseError(folder / NAME, "a file pattern", repr(pattern)) from error
 

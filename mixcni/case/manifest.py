@@ -1,6 +1,6 @@
 """case.toml: what the person who took the captures says of them. Every key is checked, and a wrong one is named."""
 
-import datetime
+import datetime as dt
 import difflib
 import ipaddress
 import tomllib
@@ -62,9 +62,7 @@ class _Reader:
         for key in values:
             if key not in keys:
                 near = difflib.get_close_matches(key, keys, n=1)
-                raise self.wrong(
-                    key, f"did you mean {near[0]!r}?" if near else f"one of {', '.join(keys)}", "an unknown key"
-                )
+                raise self.wrong(key, f"did you mean {near[0]!r}?" if near else f"one of {', '.join(keys)}", "an unknown key")
 
     def wrong(self, key: str, wanted: str, found: object) -> CaseError:
         return CaseError(self.path, f"{self.where}{key}: {wanted}", str(found))
@@ -95,11 +93,10 @@ def _window(reader: _Reader) -> tuple[int, int] | None:
     values = reader.take("window", list, [], "[first, last] as two date-times")
     if not values:
         return None
-    if len(values) != 2 or not all(isinstance(value, datetime.datetime) for value in values):
+    if len(values) != 2 or not all(isinstance(value, dt.datetime) for value in values):
         raise reader.wrong("window", "[first, last] as two date-times", repr(values))
     first, last = (
-        int((value if value.tzinfo else value.replace(tzinfo=datetime.UTC)).timestamp() * 1_000_000) * 1_000
-        for value in values
+        int((value if value.tzinfo else value.replace(tzinfo=dt.UTC)).timestamp() * 1_000_000) * 1_000 for value in values
     )
     if first > last:
         raise reader.wrong("window", "first before last", f"{values[0]} and {values[1]}")
@@ -141,8 +138,7 @@ def read_manifest(path: Path) -> Manifest:
         raise CaseError(path, "a TOML file", str(error)) from error
     reader = _Reader(path, values, "", TOP_KEYS)
     points = tuple(
-        _point(path, number, entry)
-        for number, entry in enumerate(reader.take("point", list, [], "[[point]] tables"), 1)
+        _point(path, number, entry) for number, entry in enumerate(reader.take("point", list, [], "[[point]] tables"), 1)
     )
     names = [point.name for point in points]
     if len(set(names)) != len(names):
@@ -154,9 +150,7 @@ def read_manifest(path: Path) -> Manifest:
         if unknown or len(set(route)) != len(route):
             raise order.wrong(key, f"names of points ({', '.join(names)}), each once", ", ".join(route))
     if response and request and response != request[::-1]:
-        raise order.wrong(
-            "response", "the request path reversed: another way back is not followed yet", ", ".join(response)
-        )
+        raise order.wrong("response", "the request path reversed: another way back is not followed yet", ", ".join(response))
     cluster = _Reader(path, reader.take("cluster", dict, {}, "a table"), "[cluster] ", CLUSTER_KEYS)
     cidrs = cluster.take("pod_cidrs", dict, {}, "a table of node = CIDR")
     scenario = None

@@ -14,7 +14,7 @@ _AS_TEXT = (*get_args(Address), *get_args(Prefix))
 
 def to_frame(entries: Sequence[Any], entry_type: type) -> "pd.DataFrame":
     """One row an entry, one column a field; addresses are text, what is absent `pd.NA`, labels joined by commas."""
-    import pandas as pd  # noqa: PLC0415, pandas is loaded only where somebody looks
+    import pandas as pd
 
     columns = {}
     for item in fields(entry_type):

@@ -76,11 +76,7 @@ def _read_section(section: Section) -> ReadDump:
     reader = None if section.note else _READERS.get(section.kind)
     if reader is None:
         unknown = section.kind == UNRECOGNISED
-        unparsed = (
-            [Unparsed(number, text, "no dump that mixcni knows") for number, text in section.numbered()]
-            if unknown
-            else []
-        )
+        unparsed = [Unparsed(number, text, "no dump that mixcni knows") for number, text in section.numbered()] if unknown else []
         note = "" if unknown else f"{section.note}: {NOT_READ_YET}" if section.note else NOT_READ_YET
         parsed = Parsed((), unparsed, note=note)
     else:

@@ -33,9 +33,7 @@ class ConnectionIndex:
     """Conntrack entries by both ends, and by each address."""
 
     def __init__(self, entries: Iterable[CtEntry]) -> None:
-        self._by_ends: dict[tuple[Address | None, int | None, Address | None, int | None], list[CtEntry]] = defaultdict(
-            list
-        )
+        self._by_ends: dict[tuple[Address | None, int | None, Address | None, int | None], list[CtEntry]] = defaultdict(list)
         self._by_address: dict[Address, list[CtEntry]] = defaultdict(list)
         for entry in entries:
             self._by_ends[entry.source, entry.source_port, entry.destination, entry.destination_port].append(entry)

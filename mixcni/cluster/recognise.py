@@ -101,9 +101,7 @@ class _Splitter:
         if kind is None and (current is None or current.kind == UNRECOGNISED):
             kind = first_line_kind(line) or (self.pending.kind or UNRECOGNISED if current is None else None)
         preamble = is_preamble(line)
-        if current is None or (
-            kind is not None and not self._belongs(current, kind, line, titles is not None, preamble)
-        ):
+        if current is None or (kind is not None and not self._belongs(current, kind, line, titles is not None, preamble)):
             self._close()
             current = self._open(kind or UNRECOGNISED, index)
         current.last = index
@@ -159,9 +157,7 @@ class _Splitter:
         if at is None or kind is None:
             return
         errors = () if partial else ((at + 1, "the command printed nothing"),)
-        self.sections.append(
-            Section(self.file, kind, at + 1, ("",), self.addresses, endpoint_id, node, partial, errors)
-        )
+        self.sections.append(Section(self.file, kind, at + 1, ("",), self.addresses, endpoint_id, node, partial, errors))
 
 
 def split_sections(text: DumpText, file: str) -> list[Section]:

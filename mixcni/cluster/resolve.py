@@ -112,9 +112,7 @@ class IdentityResolver:
 
     def _unknown(self, address: Address) -> IdentityAnswer:
         if not self._dumps:
-            return IdentityAnswer(
-                address, None, "unknown", f"no ipcache dump is there that could say what {address} is"
-            )
+            return IdentityAnswer(address, None, "unknown", f"no ipcache dump is there that could say what {address} is")
         dump = self._dumps[-1]
         why = dump.unavailable or dump.partial or "it has no rows"
         says = f"no ipcache entry covers {address}, but the dump proves nothing by that: {why}"

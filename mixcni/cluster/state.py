@@ -156,9 +156,7 @@ class ClusterState:
     def conntrack_between(self, addresses: Iterable[str | Address]) -> tuple[CtEntry, ...]:
         """The conntrack entries that have one of `addresses` at either end and another of them at the other."""
         ends = {as_address(address) for address in addresses}
-        touching = (
-            entry for address in ends for entry in self._connections.with_end(address) if entry.source == address
-        )
+        touching = (entry for address in ends for entry in self._connections.with_end(address) if entry.source == address)
         return tuple(entry for entry in touching if entry.destination in ends)
 
     def has_complete(self, kind: str) -> bool:
@@ -203,9 +201,7 @@ class ClusterState:
 
     @cached_property
     def _labels(self) -> dict[int, tuple[str, ...]]:
-        known = {
-            endpoint.identity: endpoint.labels for endpoint in self.endpoints if endpoint.identity and endpoint.labels
-        }
+        known = {endpoint.identity: endpoint.labels for endpoint in self.endpoints if endpoint.identity and endpoint.labels}
         known.update({identity.id: identity.labels for identity in self.identities if identity.labels})
         return known
 

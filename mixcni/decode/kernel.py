@@ -122,12 +122,7 @@ def ipv6_header(octets, at, end, packet_end):
     present = L_IPV6
     at += 40
     for _ in range(MAX_EXTENSIONS):
-        if (
-            protocol == PROTO_HOPOPT
-            or protocol == PROTO_ROUTING
-            or protocol == PROTO_DSTOPTS
-            or protocol == PROTO_MOBILITY
-        ):
+        if protocol == PROTO_HOPOPT or protocol == PROTO_ROUTING or protocol == PROTO_DSTOPTS or protocol == PROTO_MOBILITY:
             if end - at < 8:
                 return at, stop, 0, present, oddity | O_HEADER_CUT
             size = 8 + 8 * i64(octets[at + 1])

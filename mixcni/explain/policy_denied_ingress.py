@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.cluster.cilium.ct import CtEntry
 from mixcni.cluster.cilium.endpoints import Endpoint
+from mixcni.cluster.cilium.health import HealthNode
+from mixcni.cluster.cilium.nodes import CiliumNode
 from mixcni.cluster.policy import protocol_name
 from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
 from mixcni.explain.remedies import allow_remedies
@@ -59,9 +62,7 @@ def examine(suspect: Suspect, facts: Facts) -> Finding | None:
     if suspect.direction != Direction.FORWARD or suspect.far < len(localisation.points) - 1:
         return None
     fates = localisation.fates
-    rows = suspect.rows[
-        (fates["kind"][suspect.rows] == 0) & np.isin(fates["fate"][suspect.rows], (Fate.LOST, Fate.UNDECIDED))
-    ]
+    rows = suspect.rows[(fates["kind"][suspect.rows] == 0) & np.isin(fates["fate"][suspect.rows], (Fate.LOST, Fate.UNDECIDED))]
     if not rows.size:
         return None
     pairs = pairs_of(localisation, rows)
@@ -97,7 +98,7 @@ def _sentence(case: _Case, pair: Pair, suspect: Suspect, rows: NDArray[np.int64]
     what = f"connection attempts from {pair.initiator} to {target}"
     if case.endpoint is None:
         near = facts.localisation.points[suspect.near].name
-        return f"ingress policy on the responder's node may have dropped the {what} beyond {near}; no dump of that node says so or not"
+        return f"ingress policy on the responder's node may have dropped the {what} beyond {near}; no dump of it tells"
     if not case.denied:
         return f"ingress policy of endpoint {case.endpoint.id} does not explain why {what} vanished"
     who = (
@@ -177,7 +178,9 @@ def _endpoint(case: _Case, pair: Pair, suspect: Suspect, facts: Facts) -> None:
         says = f"endpoint {endpoint.id} has {pair.responder} and enforces policy at ingress: what no rule allows is dropped"
         case.evidence.append(Evidence(says, endpoint.file, endpoint.line, odds=ODDS_ENFORCED))
     elif endpoint.ingress_enforced is False:
-        says = f"endpoint {endpoint.id} has {pair.responder}, and its ingress enforcement is {endpoint.ingress_policy}: policy drops nothing"
+        says = (
+            f"endpoint {endpoint.id} has {pair.responder} and ingress enforcement {endpoint.ingress_policy}: policy drops nothing"
+        )
         case.against.append(Evidence(says, endpoint.file, endpoint.line, odds=ODDS_NOT_ENFORCED))
     else:
         case.collect.append(f"on {node}: cilium endpoint list with its POLICY columns")
@@ -223,16 +226,12 @@ def _policy_map(case: _Case, pairs: dict[Pair, NDArray[np.int64]], endpoint: End
             case.denied += rows.size
             odds = 1.0 if said else ODDS_DENIED
             said = True
-            case.evidence.append(
-                Evidence(f"policy map of endpoint {endpoint.id}: {verdict.why}", file, line, odds=odds)
-            )
+            case.evidence.append(Evidence(f"policy map of endpoint {endpoint.id}: {verdict.why}", file, line, odds=odds))
         elif verdict.allowed:
             odds = ODDS_ALLOWED if rows.size * 2 > sum(r.size for r in pairs.values()) else 1.0
             case.against.append(Evidence(f"policy map of endpoint {endpoint.id}: {verdict.why}", file, line, odds=odds))
         else:
-            case.against.append(
-                Evidence(f"policy map of endpoint {endpoint.id} does not decide it: {verdict.why}", file, line)
-            )
+            case.against.append(Evidence(f"policy map of endpoint {endpoint.id} does not decide it: {verdict.why}", file, line))
     _allowed_rows(case, entries)
 
 
@@ -249,18 +248,17 @@ def _allowed_rows(case: _Case, entries: tuple) -> None:  # type: ignore[type-arg
 def _managed(case: _Case, pair: Pair, facts: Facts) -> None:
     """Whether the initiator's node is one that Cilium knows."""
     cluster = facts.cluster
-    listed = [*cluster.health, *cluster.nodes]
+    listed: list[HealthNode | CiliumNode] = [*cluster.health, *cluster.nodes]
     node = next((name for name, cidr in facts.pod_cidrs.items() if in_networks(pair.initiator, [cidr])), None)
     if not listed:
         case.collect.append("on any Cilium node: cilium-health status, or cilium node list")
         return
     names = {entry.name.rpartition("/")[2] for entry in listed}
     if node is not None and node in names:
-        case.against.append(
-            Evidence(f"node {node} of {pair.initiator} runs Cilium", listed[0].file, listed[0].line, odds=0.5)
-        )
+        case.against.append(Evidence(f"node {node} of {pair.initiator} runs Cilium", listed[0].file, listed[0].line, odds=0.5))
     elif node is not None:
-        says = f"{node}, the node of {pair.initiator} ({facts.pod_cidrs[node]}), is not among the {len(names)} nodes that Cilium knows"
+        which = f"{node}, the node of {pair.initiator} ({facts.pod_cidrs[node]})"
+        says = f"{which}, is not among the {len(names)} nodes that Cilium knows"
         case.evidence.append(Evidence(says, listed[0].file, listed[0].line, odds=ODDS_UNMANAGED))
     else:
         cidrs = [cidr for entry in cluster.nodes for cidr in entry.pod_cidrs]
@@ -276,7 +274,7 @@ def _conntrack(case: _Case, pair: Pair, rows: NDArray[np.int64], facts: Facts) -
         case.collect.append("on the responder's node: cilium bpf ct list global")
         return
     table = facts.localisation.alignment.conversations
-    found = []
+    found: list[CtEntry] = []
     for conversation in np.unique(facts.localisation.fates["conversation"][rows]).tolist():
         port = int(table["initiator_port"][conversation])
         found.extend(cluster.conntrack_of(pair.initiator, port, pair.responder, pair.port, pair.protocol))

@@ -70,8 +70,7 @@ def _row(endpoint: Endpoint, identity: int, port: int | None, protocol: str | No
 
 def _ports(pairs: Iterable[Pair]) -> list[dict[str, Any]]:
     return [
-        {"protocol": protocol_name(protocol), "port": port}
-        for port, protocol in sorted({(p.port, p.protocol) for p in pairs})
+        {"protocol": protocol_name(protocol), "port": port} for port, protocol in sorted({(p.port, p.protocol) for p in pairs})
     ]
 
 
@@ -132,7 +131,8 @@ def networks_to_allow(pairs: Iterable[Pair], pod_cidrs: Iterable[Network]) -> li
 def _allow_networks(facts: Facts, pairs: dict[Pair, NDArray[np.int64]], endpoint: Endpoint, total: int) -> Remedy:
     networks = networks_to_allow(pairs, facts.pod_cidrs.values())
     ports = {(pair.port, pair.protocol) for pair in pairs}
-    identities, rows = {}, []
+    identities: dict[Pair, int] = {}
+    rows: list[PolicyEntry] = []
     for number, network in enumerate(networks, FIRST_LOCAL_IDENTITY + 1):
         rows.extend(_row(endpoint, number, port, protocol_name(protocol)) for port, protocol in ports)
         identities.update({pair: number for pair in pairs if in_networks(pair.initiator, [network])})
@@ -144,17 +144,13 @@ def _allow_networks(facts: Facts, pairs: dict[Pair, NDArray[np.int64]], endpoint
             f"Allow {what} {', '.join(map(str, networks))}{hint} to reach these ports, and remove the rule after the migration: "
             "a CIDR rule matches addresses that Cilium does not manage"
         ),
-        yaml=_policy(
-            endpoint, "allow-kubenet-pods", [{"ipBlock": {"cidr": str(network)}} for network in networks], pairs
-        ),
+        yaml=_policy(endpoint, "allow-kubenet-pods", [{"ipBlock": {"cidr": str(network)}} for network in networks], pairs),
         would_pass=_would_pass(facts, pairs, endpoint, rows, identities),
         of=total,
     )
 
 
-def _allow_pods(
-    facts: Facts, pairs: dict[Pair, NDArray[np.int64]], endpoint: Endpoint, identity: int, total: int
-) -> Remedy:
+def _allow_pods(facts: Facts, pairs: dict[Pair, NDArray[np.int64]], endpoint: Endpoint, identity: int, total: int) -> Remedy:
     labels = facts.cluster.labels_of(identity) or ()
     peer = Endpoint(0, None, None, identity, tuple(labels), None, None, None)
     namespace, selector = selector_of(peer)
@@ -176,9 +172,7 @@ def _allow_pods(
 
 
 def _migrate(facts: Facts, pairs: dict[Pair, NDArray[np.int64]], total: int) -> Remedy:
-    nodes = sorted(
-        name for name, cidr in facts.pod_cidrs.items() if any(in_networks(pair.initiator, [cidr]) for pair in pairs)
-    )
+    nodes = sorted(name for name, cidr in facts.pod_cidrs.items() if any(in_networks(pair.initiator, [cidr]) for pair in pairs))
     which = f"of {', '.join(nodes)}" if nodes else "of the initiators' nodes"
     return Remedy(
         sentence=(

@@ -63,8 +63,7 @@ class Suspect:
 def find_suspects(localisation: Localisation) -> list[Suspect]:
     """The losses, and the requests that left the last point that watched and were not heard of again."""
     suspects = [
-        Suspect(number, loss.fates, loss.direction, loss.near, loss.far)
-        for number, loss in enumerate(localisation.losses)
+        Suspect(number, loss.fates, loss.direction, loss.near, loss.far) for number, loss in enumerate(localisation.losses)
     ]
     fates = localisation.fates
     left = (fates["fate"] == Fate.UNDECIDED) & np.isin(fates["reason"], UNANSWERED_BEYOND) & (fates["last_seen"] >= 0)
@@ -80,10 +79,7 @@ def pairs_of(localisation: Localisation, rows: NDArray[np.int64]) -> dict[Pair, 
     table = localisation.alignment.conversations
     conversation = localisation.fates["conversation"][rows]
     keys = np.stack(
-        [
-            table[name][conversation].astype(np.int64)
-            for name in ("initiator", "responder", "responder_port", "protocol")
-        ],
+        [table[name][conversation].astype(np.int64) for name in ("initiator", "responder", "responder_port", "protocol")],
         axis=1,
     )
     found = {}

@@ -80,7 +80,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _view(argument: Any) -> Any:
     if isinstance(argument, np.ndarray):
-        return memoryview(argument)
+        return memoryview(argument)  # type: ignore[arg-type,unused-ignore]
     if isinstance(argument, tuple):
         views = map(_view, argument)
         return type(argument)(*views) if hasattr(argument, "_fields") else tuple(views)

@@ -1,6 +1,7 @@
 """Stage 6, conversations -> fates: where each request and response was last seen, and what the network lost on which hop.
 
-Nothing is blamed silently: what was not watched, or may have been missed by a capture, is undecided, and says which capture would decide.
+Nothing is blamed silently: what was not watched, or may have been missed by a capture, is undecided, and says which capture
+would decide.
 """
 
 from mixcni.localise.localisation import Localisation, Verdict, localise_losses

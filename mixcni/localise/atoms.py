@@ -1,4 +1,4 @@
-"""The octets of every conversation, cut at all points' boundaries: how often was each piece transmitted at each point?
+"""The octets of every conversation, cut at all points' boundaries, and how often each piece was transmitted at each point.
 
 Re-segmentation by offload changes boundaries and not counts, so counts can be compared between points (DESIGN.md section 4).
 """

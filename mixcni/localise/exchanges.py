@@ -59,9 +59,7 @@ def _handshakes(alignment: Alignment) -> dict[str, NDArray[Any]]:
     }
 
 
-def _turns(
-    alignment: Alignment, table: ExchangeTable, point: int, source: NDArray[np.int64]
-) -> dict[str, NDArray[Any]]:
+def _turns(alignment: Alignment, table: ExchangeTable, point: int, source: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     conversations = alignment.conversations
     conversation_of = np.full(len(alignment.points[point]), -1, dtype=np.int64)
     seen = np.flatnonzero(conversations.flow_of[:, point] >= 0)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.align import Alignment
 from mixcni.localise.atoms import Atoms, Intervals, all_seen, first_unseen
 from mixcni.localise.missrate import MissRate
 from mixcni.localise.refusals import Refusals
@@ -25,7 +24,8 @@ MISSED_BY_CHANCE = 0.05  # a loss is not called one while the capture may have m
 class FateTable(Table):
     """What became of every exchange, in the order of conversation and number.
 
-    `request_seen`, `response_seen` : (n, p) bool, whether the whole request, and the response's first octet, were seen at each point
+    `request_seen`, `response_seen` : (n, p) bool, whether the whole request, and the response's first octet, were
+    seen at each point
     """
 
     schema = FATES
@@ -53,7 +53,6 @@ class FateRules:
     def __init__(
         self,
         points: Sequence[CapturePoint],
-        alignment: Alignment,
         columns: dict[str, NDArray[Any]],
         atoms: Atoms,
         request: Intervals,
@@ -75,9 +74,7 @@ class FateRules:
         self.request_seen = all_seen(request, atoms.counts) & (has_request[:, None] | self.seen_conversation)
         self.response_seen = all_seen(response, atoms.counts) & self.has_response[:, None]
         self.request_acknowledged = has_request & (acknowledged[2 * conversation] >= columns["request_end"])
-        self.response_acknowledged = self.has_response & (
-            acknowledged[2 * conversation + 1] > columns["response_start"]
-        )
+        self.response_acknowledged = self.has_response & (acknowledged[2 * conversation + 1] > columns["response_start"])
         self.conversation = conversation
         self.fate = np.full(count, int(Fate.UNDECIDED), dtype=np.uint8)
         self.decided = np.zeros(count, dtype=np.bool_)

@@ -92,9 +92,7 @@ def acknowledged_offsets(alignment: Alignment) -> NDArray[np.int64]:
     return highest
 
 
-def localise_losses(
-    points: Sequence[CapturePoint], alignment: Alignment, exchanges: Sequence[ExchangeTable]
-) -> Localisation:
+def localise_losses(points: Sequence[CapturePoint], alignment: Alignment, exchanges: Sequence[ExchangeTable]) -> Localisation:
     """Every exchange's fate, what was lost on which hop in which direction, and the verdict.
 
     Parameters
@@ -118,7 +116,7 @@ def localise_losses(
     sights = judge_sights(points, alignment)
     rates = miss_rates(atoms, sights.sight == Sight.SEEN, acknowledged, sights.windows)
     refusals = find_refusals(alignment)
-    rules = FateRules(points, alignment, columns, atoms, request, response, sights, rates, acknowledged)
+    rules = FateRules(points, columns, atoms, request, response, sights, rates, acknowledged)
     rules.answered()
     rules.lost_response()
     rules.refused(refusals)
@@ -171,7 +169,7 @@ def _judge(fates: FateTable, losses: tuple[Loss, ...]) -> Verdict:
 
 
 def count_hops(atoms: Atoms, sights: Sights, acknowledged: NDArray[np.int64]) -> tuple[HopCount, ...]:
-    """Per hop and direction, over conversations that both its points saw or should have, in their common window (DESIGN.md section 4)."""
+    """Per hop and direction, over conversations that both its points saw or should have, in their common window."""
     hops = []
     points = atoms.counts.shape[1]
     watched = sights.sight[atoms.stream // 2] != Sight.UNOBSERVABLE

@@ -68,19 +68,14 @@ def _enter_icmp_errors(
     rows = np.flatnonzero(conversations.flow_of[:, point] >= 0)
     flow = conversations.flow_of[rows, point]
     names = ("initiator", "responder", "initiator_port", "responder_port", "protocol")
-    of_key: dict[tuple[int, ...], int] = {}
-    for conversation, key in zip(
-        rows.tolist(), zip(*(flows[name][flow].tolist() for name in names), strict=True), strict=True
-    ):
-        of_key[key] = conversation
+    keys = zip(*(flows[name][flow].tolist() for name in names), strict=True)
+    of_key: dict[tuple[int, ...], int] = dict(zip(keys, rows.tolist(), strict=True))
     for i in range(len(quotes)):
         packet = int(quotes["packet"][i])
         kind, code = divmod(int(packets["destination_port"][packet]), 256)
         if not is_refusal(int(packets["protocol"][packet]), kind, code):
             continue
-        key = tuple(
-            int(quotes[name][i]) for name in ("source", "destination", "source_port", "destination_port", "protocol")
-        )
+        key = tuple(int(quotes[name][i]) for name in ("source", "destination", "source_port", "destination_port", "protocol"))
         found = of_key.get(key)
         if found is None:
             continue

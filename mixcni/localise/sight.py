@@ -50,8 +50,8 @@ def point_windows(points: Sequence[CapturePoint], alignment: Alignment) -> list[
 def addresses_passing(point: CapturePoint, alignment: Alignment, position: int) -> NDArray[np.bool_]:
     """(address codes,) whether traffic of this address is known to pass the point.
 
-    By the scope that was given; else those seen here, and in a pod's own capture only the pod's addresses: those that take part in
-    nearly all of its flows.
+    By the scope that was given; else those seen here, and in a pod's own capture only the pod's addresses: those that take part
+    in nearly all of its flows.
     """
     book = alignment.conversations.book
     if point.scope:
@@ -70,8 +70,8 @@ def addresses_passing(point: CapturePoint, alignment: Alignment, position: int) 
 def judge_sights(points: Sequence[CapturePoint], alignment: Alignment) -> Sights:
     """The sight of every conversation at every point.
 
-    Downstream of where it was seen a conversation is expected at a point that its responder's traffic passes, upstream at one that
-    its initiator's traffic passes.
+    Downstream of where it was seen a conversation is expected at a point that its responder's traffic passes, upstream at one
+    that its initiator's traffic passes.
 
     Parameters
     ----------
@@ -95,9 +95,7 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment) -> Sights
         if point.scope:
             expected = initiator | responder
         else:
-            expected = np.where(
-                position > farthest, responder, np.where(position < nearest, initiator, initiator | responder)
-            )
+            expected = np.where(position > farthest, responder, np.where(position < nearest, initiator, initiator | responder))
         watched = (first <= window[1]) & (last >= window[0])
         missing = ~seen[:, position] & expected & watched
         sight[missing, position] = np.int8(Sight.MISSING)

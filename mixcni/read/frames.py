@@ -68,11 +68,12 @@ class FrameArrays(NamedTuple):
     def of_size(cls, size: int) -> "FrameArrays":
         """Arrays for `size` frames, not yet filled."""
         dtypes: tuple[Any, ...] = (np.int64, np.uint32, np.uint32, np.int64, np.uint16, np.uint16)
-        return cls(*(np.zeros(size, dtype=dtype) for dtype in dtypes))
+        arrays: list[Any] = [np.zeros(size, dtype=dtype) for dtype in dtypes]
+        return cls(*arrays)
 
     def first(self, count: int) -> "FrameArrays":
         """Views of the first `count` frames."""
-        return FrameArrays(*(array[:count] for array in self))
+        return self._make(array[:count] for array in self)
 
 
 class FrameBlock(NamedTuple):

@@ -104,4 +104,4 @@ class PcapReader:
         self.damage.append(Damage(source.path, offset, what, wanted, min(had, skipped), limit, skipped))
 
 
-assert MAX_CAPTURED + 24 <= BUFFER_OCTETS  # noqa: S101  a record always fits the buffer
+assert MAX_CAPTURED + 24 <= BUFFER_OCTETS  # a record always fits the buffer

@@ -137,8 +137,8 @@ class PcapngReader:
             return False
         magic = source.text(source.begin + 8, 4)
         for order in ("little", "big"):
-            if int.from_bytes(magic, order) == BYTE_ORDER_MAGIC:  # type: ignore[arg-type]
-                self._order = order  # type: ignore[assignment]
+            if int.from_bytes(magic, order) == BYTE_ORDER_MAGIC:
+                self._order = order
                 self._section = []
                 self._section_start = len(self.interfaces)
                 return True

@@ -81,8 +81,7 @@ def _point(row: dict[str, Any], report: "Report", position: int) -> dict[str, An
 def _finding(finding: "Finding") -> dict[str, Any]:
     def facts(evidence: Any) -> list[dict[str, Any]]:
         return [
-            {"file": fact.file or None, "line": fact.line, "frames": list(fact.frames), "says": fact.says}
-            for fact in evidence
+            {"file": fact.file or None, "line": fact.line, "frames": list(fact.frames), "says": fact.says} for fact in evidence
         ]
 
     return {

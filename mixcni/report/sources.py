@@ -31,9 +31,7 @@ class FrameIndex:
         fates = self._localisation.fates
         conversation = int(fates["conversation"][row])
         request, response = (
-            self.transmissions(
-                conversation, direction, int(fates[f"{name}_start"][row]), int(fates[f"{name}_end"][row])
-            )
+            self.transmissions(conversation, direction, int(fates[f"{name}_start"][row]), int(fates[f"{name}_end"][row]))
             for direction, name in ((Direction.FORWARD, "request"), (Direction.REVERSE, "response"))
         )
         found = self._by_file(np.concatenate([request, response]))

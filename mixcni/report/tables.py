@@ -14,8 +14,8 @@ from mixcni.schema import Direction, Fate
 def point_rows(localisation: Localisation) -> list[dict[str, Any]]:
     """One row a point in path order.
 
-    `requests` and `responses` count exchanges of conversations that concern the path; what was seen at one point only, and was not
-    expected at another, is `other_conversations`, of which `other_answered` had every exchange answered.
+    `requests` and `responses` count exchanges of conversations that concern the path; what was seen at one point only, and was
+    not expected at another, is `other_conversations`, of which `other_answered` had every exchange answered.
     """
     fates, alignment = localisation.fates, localisation.alignment
     crossing = localisation.crossing[fates["conversation"]]
@@ -33,8 +33,7 @@ def point_rows(localisation: Localisation) -> list[dict[str, Any]]:
                 sum(
                     loss.fates.size
                     for loss in localisation.losses
-                    if loss.direction == direction
-                    and (loss.near if direction == Direction.FORWARD else loss.far) == position
+                    if loss.direction == direction and (loss.near if direction == Direction.FORWARD else loss.far) == position
                 )
             )
             for direction in Direction

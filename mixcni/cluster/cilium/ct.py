@@ -165,9 +165,7 @@ def read_ct(section: Section) -> Parsed:
             forms.add(_TWO_KEYS if match[22] is None else _TWO_KEYS_IF_INDEX)
         elif match := _ONE_COUNTER.fullmatch(text):
             entries.append(_one_counter(match, file, number, book))
-            forms.add(
-                tuple(key for key, text in zip(_ONE_KEYS, match.group(11, 19, 20, 22), strict=True) if text is not None)
-            )
+            forms.add(tuple(key for key, text in zip(_ONE_KEYS, match.group(11, 19, 20, 22), strict=True) if text is not None))
         elif _START.match(text):
             text, at = _unwrapped(text, lines, at)
             found = _read_tokens(text, file, number, book, keys)

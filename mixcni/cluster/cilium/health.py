@@ -198,9 +198,7 @@ class _Reader:
         name = tokens[0] if tokens else ""
         reachable = [_is_reachable(state) for state in (*states, "unknown")[:2]]
         addresses = () if address is None else (address,)
-        self.nodes.append(
-            HealthNode(name, is_local, address, None, reachable[0], reachable[1], addresses, (), self.file, number)
-        )
+        self.nodes.append(HealthNode(name, is_local, address, None, reachable[0], reachable[1], addresses, (), self.file, number))
 
     def version(self) -> VersionRange | None:
         """The releases that print these words."""
@@ -255,9 +253,7 @@ def _time_ns(text: str) -> int | None:
     if match is None:
         return None
     try:
-        seconds = int(
-            datetime.fromisoformat(f"{match[1]}T{match[2]}{(match[4] or 'Z').replace('Z', '+00:00')}").timestamp()
-        )
+        seconds = int(datetime.fromisoformat(f"{match[1]}T{match[2]}{(match[4] or 'Z').replace('Z', '+00:00')}").timestamp())
     except ValueError:
         return None
     return seconds * 10**9 + int((match[3] or "").ljust(9, "0") or 0)
@@ -269,6 +265,5 @@ def _duration_ns(text: str) -> int | None:
         return None
     parts: list[tuple[str, str, str]] = _DURATION_PART.findall(text)
     return sum(
-        int(whole) * _UNIT_NS[unit] + int((part or "0").ljust(12, "0")) * _UNIT_NS[unit] // 10**12
-        for whole, part, unit in parts
+        int(whole) * _UNIT_NS[unit] + int((part or "0").ljust(12, "0")) * _UNIT_NS[unit] // 10**12 for whole, part, unit in parts
     )

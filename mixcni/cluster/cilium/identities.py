@@ -84,9 +84,7 @@ def reserved_identity(labels: Collection[str]) -> int | None:
 
 def is_label(token: str) -> bool:
     """Whether `token` is `source:key[=value]`, and not an IPv6 address that looks like it."""
-    return _LABEL.fullmatch(token) is not None and (
-        _ADDRESS_LIKE.fullmatch(token) is None or parse_address(token) is None
-    )
+    return _LABEL.fullmatch(token) is not None and (_ADDRESS_LIKE.fullmatch(token) is None or parse_address(token) is None)
 
 
 def read_identities(section: Section) -> Parsed:

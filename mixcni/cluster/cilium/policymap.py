@@ -75,9 +75,7 @@ class PolicyEntry:
     def peer(self) -> str:
         """The peer in words, as the row prints it."""
         if self.labels:
-            return (
-                self.labels[0] if len(self.labels) == 1 else f"{self.labels[0]} and {len(self.labels) - 1} more labels"
-            )
+            return self.labels[0] if len(self.labels) == 1 else f"{self.labels[0]} and {len(self.labels) - 1} more labels"
         return "any peer" if self.identity == ANY else f"identity {self.identity}"
 
     @property
@@ -185,8 +183,7 @@ def policy_map_owner(section: Section) -> int | None:
 def _columns(titles: str) -> tuple[str, ...]:
     """The columns that a row of titles names, each title of several words taken as one; unknown ones by their title."""
     return tuple(
-        _TITLES.get(title, title)
-        for title in _TITLE.findall(titles.replace("source:key[=value]", "SOURCE:KEY[=VALUE]"))
+        _TITLES.get(title, title) for title in _TITLE.findall(titles.replace("source:key[=value]", "SOURCE:KEY[=VALUE]"))
     )
 
 
