@@ -73,7 +73,14 @@ class FrameArrays(NamedTuple):
 
     def first(self, count: int) -> "FrameArrays":
         """Views of the first `count` frames."""
-        return self._make(array[:count] for array in self)
+        return FrameArrays(
+            self.start[:count],
+            self.captured[:count],
+            self.original[:count],
+            self.time_ns[:count],
+            self.link_type[:count],
+            self.interface[:count],
+        )
 
 
 class FrameBlock(NamedTuple):
