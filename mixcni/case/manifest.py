@@ -5,7 +5,7 @@ import difflib
 import ipaddress
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,10 @@ class Scenario:
     initiator: str = ""
     responder: str = ""
     network_policy: bool | None = None
+
+    def as_dict(self) -> dict[str, str | bool]:
+        """What is said of it, by key."""
+        return {name: value for name, value in asdict(self).items() if value not in {"", None}}
 
 
 @dataclass(frozen=True, slots=True)

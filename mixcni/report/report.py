@@ -11,17 +11,18 @@ import numpy as np
 
 from mixcni.errors import ParameterError
 from mixcni.explain import Finding
-from mixcni.localise import Localisation, Verdict
+from mixcni.localise import Localisation
 from mixcni.report.contract import report_object
 from mixcni.report.ladder import ladder_text
 from mixcni.report.notebook import report_html
 from mixcni.report.sources import FrameIndex
 from mixcni.report.summary import Summary, summarise
 from mixcni.report.tables import exchange_rows, hop_rows, point_rows
-from mixcni.report.text import report_text
+from mixcni.report.text import print_report, report_text
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
 
     from mixcni.cluster import ClusterState
 
@@ -30,11 +31,11 @@ FORMATS: Final = (".json", ".txt")
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file that the diagnosis read: what it was, and what could not be read of it."""
+    """A file that the diagnosis read: what it was, and what could not be read of it; `packets` is None for a dump."""
 
     file: str
     sha256: str
-    packets: int
+    packets: int | None
     damage: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -173,7 +174,13 @@ class Report:
         """`to_dict` as JSON text."""
         return json.dumps(self.to_dict(every_exchange=every_exchange), indent=1, ensure_ascii=False, allow_nan=False)
 
-    def save(self, path: str | Path) -> Path:
+    def print(self, console: "Console | None" = None) -> None:
+        """Print the report, as wide as the terminal and in its colours; to `console` if one is given."""
+        from rich.console import Console
+
+        print_report(self.summary, console or Console(highlight=False))
+
+    def save(self, path: str | Path, *, every_exchange: bool = False) -> Path:
         """Write the report to `path`, in the form that its suffix names: .json or .txt.
 
         Raises
@@ -183,14 +190,9 @@ class Report:
         target = Path(path)
         if target.suffix not in FORMATS:
             raise ParameterError(f"a report is saved as {' or '.join(FORMATS)}, got {target.name!r}")
-        text = self.to_json() if target.suffix == ".json" else str(self)
+        text = self.to_json(every_exchange=every_exchange) if target.suffix == ".json" else str(self)
         target.write_text(text + "\n", encoding="utf-8")
         return target
-
-    @property
-    def is_loss(self) -> bool:
-        """Whether the network between the points lost or refused something."""
-        return self.localisation.verdict == Verdict.LOSS
 
     def __str__(self) -> str:
         return report_text(self.summary)

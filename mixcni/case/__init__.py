@@ -1,0 +1,7 @@
+"""The case folder, and the one place where the stages are run in order."""
+
+from mixcni.case.demo import demo_folder
+from mixcni.case.diagnosis import diagnose
+from mixcni.case.folder import Case, case_of_files, open_case
+
+__all__ = ["Case", "case_of_files", "demo_folder", "diagnose", "open_case"]

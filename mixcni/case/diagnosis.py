@@ -1,0 +1,116 @@
+"""Case -> Report: all stages in order, and what was assumed on the way, each assumption a sentence."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from mixcni.align import align_points, infer_order
+from mixcni.case.folder import Case, open_case
+from mixcni.cluster import read_dumps
+from mixcni.decode import PacketTable, decode_packets
+from mixcni.exchanges import pair_exchanges
+from mixcni.explain import Facts, Finding, explain_losses
+from mixcni.flows import FlowTable, track_flows
+from mixcni.localise import Localisation, localise_losses
+from mixcni.read import CaptureFile
+from mixcni.report import InputFile, Report
+from mixcni.schema import Sight
+from mixcni.topology import CapturePoint
+
+
+def diagnose(case: Case | str | Path) -> Report:
+    """Say on which hop requests lose their responses, and why.
+
+    Parameters
+    ----------
+    case : a Case, or the folder of one
+
+    Raises
+    ------
+    CaseError : `case` is a path, and no case is there
+    CaptureError : a capture cannot be opened or is none
+    DumpError : a dump cannot be opened
+
+    Examples
+    --------
+    >>> mixcni.diagnose("captures/networkpolicy-drop").verdict
+    'loss'
+    """
+    if not isinstance(case, Case):
+        case = open_case(case)
+    inputs: list[InputFile] = []
+    assumptions = list(case.notes)
+    tracked: list[FlowTable] = []
+    for point in case.points:
+        captures = [CaptureFile(path) for path in point.captures]
+        packets = decode_packets(captures)
+        inputs.extend(_capture_input(case, capture, packets, number) for number, capture in enumerate(captures))
+        tracked.append(track_flows(packets))
+    points = case.points
+    if not case.path_given and len(points) > 1:
+        order, reasons = infer_order([point.name for point in points], tracked)
+        points, tracked = tuple(points[i] for i in order), [tracked[i] for i in order]
+        names = " → ".join(point.name for point in points)
+        assumptions.append(f"the path of a request is taken to be {names}: {'; '.join(reasons)}")
+    alignment = align_points([point.name for point in points], tracked)
+    localisation = localise_losses(points, alignment, [pair_exchanges(flows) for flows in tracked])
+    cluster = read_dumps(case.dumps, root=case.folder)
+    facts = Facts(localisation, cluster, case.pod_cidrs, case.relative)
+    findings = explain_losses(facts)
+    assumptions.extend(_assumptions(localisation, findings))
+    inputs.extend(InputFile(case.relative(path), _sha256(path), None) for path in case.dumps)
+    return Report(
+        title=case.title,
+        localisation=localisation,
+        findings_found=findings,
+        cluster=cluster,
+        inputs=tuple(inputs),
+        assumptions=tuple(dict.fromkeys(assumptions)),
+        scenario={} if case.scenario is None else case.scenario.as_dict(),
+    )
+
+
+def _capture_input(case: Case, capture: CaptureFile, packets: PacketTable, number: int) -> InputFile:
+    damage = tuple(
+        {"offset": d.offset, "what": d.what, "wanted": d.wanted, "had": d.had, "skipped": d.skipped} for d in capture.damage
+    )
+    return InputFile(case.relative(capture.path), capture.sha256(), int((packets["file"] == number).sum()), damage)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _assumptions(localisation: Localisation, findings: tuple[Finding, ...]) -> Iterator[str]:
+    """What the verdict takes for granted without having seen it."""
+    for position in localisation.sights.assumed_windows:
+        name = localisation.points[position].name
+        yield f"the capture at {name} has no packets and is taken to have run in the window that the case gives"
+    for position in localisation.sights.learned_scopes:
+        name = localisation.points[position].name
+        yield f"what passes {name} is learned from the other flows seen there: the case gives no scope"
+    if localisation.losses:
+        yield from _kind_assumptions(localisation)
+    for position, clock in enumerate(localisation.alignment.clocks):
+        name = localisation.points[position].name
+        if not clock.is_known and len(localisation.alignment.points[position].packets):
+            yield f"the clock at {name} is taken to agree with that at {clock.reference}: no segment was seen at both"
+        elif clock.is_known and clock.uncertainty_ns is None:
+            yield f"the clock at {name} is bounded from one side only: segments seen at both points went one way"
+    for finding in findings:
+        yield from finding.assumptions
+
+
+def _kind_assumptions(localisation: Localisation) -> Iterator[str]:
+    """A loss at a point of unknown kind: what it can see is taken to be all that passes there."""
+    missing = (localisation.sights.sight == Sight.MISSING).any(axis=0)
+    for position in np.flatnonzero(missing).tolist():
+        point: CapturePoint = localisation.points[position]
+        if point.kind is None:
+            yield (
+                f"{point.name} is taken to see all traffic of its addresses: the case does not say what kind of place it is "
+                "(on a veth's host side eBPF host routing hides even allowed packets)"
+            )

@@ -1,0 +1,225 @@
+"""The facts of a report in the order in which a person wants them; text, HTML and `repr` render nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcni.explain import Evidence, Finding
+from mixcni.localise import Localisation, Verdict
+from mixcni.report.tables import point_rows
+from mixcni.report.words import VERDICTS, listed, plural, reason_text
+from mixcni.schema import Direction, ExchangeKind, Fate
+
+if TYPE_CHECKING:
+    from mixcni.report.report import Report
+
+CAUSES: Final = {
+    "policy_denied_ingress": "denied by ingress policy",
+    "server_silent": "the server did not answer",
+    "server_refused": "the server refused",
+}
+SHOWN_FRAMES: Final = 8
+SHOWN_REASONS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PointLine:
+    """A row of the capture-point table: what a point saw of the conversations that concern the path."""
+
+    name: str
+    where: str
+    packets: int
+    requests: int
+    responses: int
+    remark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What every form of the report shows.
+
+    parts : which of the exchanges have which fate, a sentence each
+    trouble : what could not be read of the inputs, a sentence each
+    """
+
+    title: str
+    verdict: str
+    headline: str
+    path: str
+    points: tuple[PointLine, ...]
+    parts: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    assumptions: tuple[str, ...]
+    trouble: tuple[str, ...]
+
+    @property
+    def glance(self) -> str:
+        """The verdict, and a line a point."""
+        width = max((len(point.name) for point in self.points), default=0)
+        lines = [f"Report: {self.headline}"]
+        for point in self.points:
+            counts = f"{plural(point.requests, 'request'):>14}  {plural(point.responses, 'response'):>14}"
+            lines.append(f"  {point.name:<{width}}  {counts}  {point.remark}".rstrip())
+        return "\n".join(lines)
+
+
+def summarise(report: "Report") -> Summary:
+    """The summary of a report."""
+    localisation = report.localisation
+    return Summary(
+        title=report.title,
+        verdict=str(localisation.verdict),
+        headline=_headline(localisation, report.findings_found),
+        path=" → ".join(point.name for point in localisation.points),
+        points=tuple(_point_line(row) for row in point_rows(localisation)),
+        parts=tuple(_parts(localisation)),
+        findings=report.findings_found,
+        assumptions=report.assumptions,
+        trouble=tuple(_trouble(report)),
+    )
+
+
+def exchanges_text(localisation: Localisation, rows: NDArray[np.int64]) -> str:
+    """Exchanges in words: `12 connection attempts and 27 requests`."""
+    handshakes = int((localisation.fates["kind"][rows] == ExchangeKind.HANDSHAKE).sum())
+    others = rows.size - handshakes
+    words = [plural(handshakes, "connection attempt")] if handshakes else []
+    words += [plural(others, "request")] if others or not words else []
+    return " and ".join(words)
+
+
+def ends_text(localisation: Localisation, rows: NDArray[np.int64]) -> str:
+    """Who called whom in these exchanges: `from 10.244.3.7 to 10.242.2.149 port 8080`."""
+    table = localisation.alignment.conversations
+    conversation = np.unique(localisation.fates["conversation"][rows])
+    sources = sorted({table.book.text(code) for code in table["initiator"][conversation].tolist()})
+    pairs = zip(table["responder"][conversation].tolist(), table["responder_port"][conversation].tolist(), strict=True)
+    targets = sorted({f"{table.book.text(code)} port {port}" for code, port in pairs})
+    return f"from {listed(sources, 3)} to {listed(targets, 3)}"
+
+
+def evidence_place(fact: Evidence) -> str:
+    """Where a fact stands: file and line, or file and frames; empty where it rests on nothing that is there."""
+    if not fact.file:
+        return ""
+    if fact.line is not None:
+        return f"{fact.file}:{fact.line}"
+    if not fact.frames:
+        return fact.file
+    shown = ", ".join(map(str, fact.frames[:SHOWN_FRAMES]))
+    more = ", …" if len(fact.frames) > SHOWN_FRAMES else ""
+    return f"{fact.file}, {'frame' if len(fact.frames) == 1 else 'frames'} {shown}{more}"
+
+
+def _headline(localisation: Localisation, findings: Sequence[Finding]) -> str:
+    fates = localisation.fates
+    verdict = VERDICTS[localisation.verdict]
+    if localisation.losses:
+        loss = localisation.losses[0]
+        near, far = localisation.points[loss.near].name, localisation.points[loss.far].name
+        what = exchanges_text(localisation, loss.fates)
+        refused = bool((fates["fate"][loss.fates] == Fate.REFUSED).all())
+        verb = (
+            "refused"
+            if refused
+            else "lost"
+            if loss.direction == Direction.FORWARD
+            else "left without their responses, which were lost"
+        )
+        way = "to the responder" if loss.direction == Direction.FORWARD else "back to the initiator"
+        cause = next((finding for finding in findings if finding.loss == 0 and finding.is_named), None)
+        why = f": {CAUSES.get(cause.cause, cause.cause)}" if cause else ": no cause is named by the dumps"
+        ends = ends_text(localisation, loss.fates)
+        return f"{verdict}: {what} {ends} {verb} between {near} and {far} on the way {way}{why}"
+    if localisation.verdict == Verdict.NO_LOSS:
+        answered = np.flatnonzero(fates["fate"] == Fate.ANSWERED)
+        count = np.unique(fates["conversation"][answered]).size
+        rest = len(fates) - answered.size
+        what = exchanges_text(localisation, answered)
+        every = "every one of " if not rest else ""
+        tail = f"; {rest:,} had no response for other reasons than the network between the points" if rest else ""
+        return f"{verdict}: {every}{what} in {plural(count, 'conversation')} was answered{tail}".replace(
+            "requests in", "requests in"
+        )
+    undecided = np.flatnonzero(fates["fate"] == Fate.UNDECIDED)
+    if not undecided.size:
+        return f"{verdict}: the captures have no request to follow"
+    return (
+        f"{verdict}: {exchanges_text(localisation, undecided)} {ends_text(localisation, undecided)} cannot be followed to the end"
+    )
+
+
+def _point_line(row: dict[str, object]) -> PointLine:
+    """A row of `point_rows` in words."""
+    remarks = []
+    for direction, name in (("requests", "request"), ("responses", "response")):
+        lost = int(str(row[f"{direction}_lost_after"]))
+        if lost:
+            remarks.append(f"{plural(lost, name)} lost after here")
+    other, answered = int(str(row["other_conversations"])), int(str(row["other_answered"]))
+    if other:
+        how = "all answered" if other == answered else f"{answered:,} answered"
+        remarks.append(f"{plural(other, 'other conversation')}, {how}")
+    if not row["packets"]:
+        remarks.append("no packets")
+    where = " ".join(str(part) for part in (row["node"], row["kind"]) if part)
+    return PointLine(
+        name=str(row["point"]),
+        where=where,
+        packets=int(str(row["packets"])),
+        requests=int(str(row["requests"])),
+        responses=int(str(row["responses"])),
+        remark="; ".join(remarks),
+    )
+
+
+def _parts(localisation: Localisation) -> list[str]:
+    """How many exchanges have which fate, the trouble first, with the reason where it is not the network's loss."""
+    fates = localisation.fates
+    sentences = []
+    for loss in localisation.losses:
+        near, far = localisation.points[loss.near].name, localisation.points[loss.far].name
+        word = "requests" if loss.direction == Direction.FORWARD else "responses"
+        verb = "refused" if bool((fates["fate"][loss.fates] == Fate.REFUSED).all()) else "lost"
+        sentences.append(
+            f"{verb} between {near} and {far}, {word}: {exchanges_text(localisation, loss.fates)} "
+            f"in {plural(loss.conversations, 'conversation')}, confidence {loss.confidence:.3f}"
+        )
+    for fate, word in ((Fate.REFUSED, "refused"), (Fate.SILENT, "silent"), (Fate.UNDECIDED, "undecided")):
+        rows = np.flatnonzero((fates["fate"] == fate) & (fates["near"] < 0))
+        keys = np.stack([fates[name][rows].astype(np.int64) for name in ("reason", "decider", "last_seen")], axis=1)
+        groups = [rows[(keys == key).all(axis=1)] for key in np.unique(keys, axis=0)]
+        for group in sorted(groups, key=lambda members: -members.size)[:SHOWN_REASONS]:
+            why = reason_text(localisation, int(group[0]))
+            if fate == Fate.SILENT:
+                why = "they arrived at the last point, and nothing came back"
+            sentences.append(f"{word}: {exchanges_text(localisation, group)}{f', {why}' if why else ''}")
+    answered = np.flatnonzero(fates["fate"] == Fate.ANSWERED)
+    if answered.size:
+        sentences.append(f"answered: {exchanges_text(localisation, answered)}")
+    recovered = sum(hop.recovered for hop in localisation.hops)
+    if recovered:
+        sentences.append(f"lost on the way and made up for by retransmission: {plural(recovered, 'segment')}")
+    return sentences
+
+
+def _trouble(report: "Report") -> list[str]:
+    sentences: list[str] = []
+    for entry in report.inputs:
+        sentences.extend(
+            f"{entry.file}, octet {damage['offset']}: {damage['what']} needs {damage['wanted']} octets, has {damage['had']}; "
+            f"{damage['skipped']:,} octets from there on were not read"
+            for damage in entry.damage
+        )
+    for dump in report.cluster.dumps:
+        place = f"{dump.file}:{dump.line}"
+        if dump.unavailable:
+            sentences.append(f"{place}: {dump.kind} is not available: {dump.unavailable}")
+        if dump.unparsed:
+            first = dump.unparsed[0]
+            lines = plural(len(dump.unparsed), "line")
+            sentences.append(f"{dump.file}:{first.line}: {lines} of {dump.kind} not understood, the first because {first.why}")
+    return sentences
