@@ -1,0 +1,48 @@
+# One command each; `make help` lists them. All work in a virtual environment inside the checkout, and none needs root.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.mixcni-setup
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint unit kernels notebooks bench lab clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(SETUP)  ## diagnose the founding case in captures/networkpolicy-drop
+	@$(BIN)/mixcni diagnose captures/networkpolicy-drop
+
+test: lint unit kernels notebooks  ## every check: lint, types, import contracts, tests, notebooks
+
+lint: $(SETUP)  ## ruff, mypy --strict and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(SETUP)  ## the tests, with compiled kernels
+	$(BIN)/pytest
+
+kernels: $(SETUP)  ## the tests of kernels again, in plain Python with every index checked
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernels
+
+notebooks: $(SETUP)  ## execute the notebooks and hold their outputs against the saved ones
+	$(BIN)/python notebooks/execute.py
+
+bench: $(SETUP)  ## packets per second, beside the peers that are installed
+	$(BIN)/python bench/run.py
+
+lab:  ## record the cases in captures/ anew (needs root, ip, nft, sysctl and tcpdump)
+	$(PYTHON) captures/lab/record.py
+
+clean:  ## remove the virtual environment and what the checks left
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+
+$(SETUP): pyproject.toml
+	@echo "setting up $(VENV) (a minute or two, once)" >&2
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mixcni needs Python 3.11 or later, found " + sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
