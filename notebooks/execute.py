@@ -28,7 +28,13 @@ def execute(path: Path, *, save: bool) -> str | None:
     saved = nbformat.read(path, as_version=4)
     fresh = nbformat.read(path, as_version=4)
     try:
-        NotebookClient(fresh, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}).execute()
+        NotebookClient(
+            fresh,
+            timeout=300,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(HERE)}},
+            extra_arguments=["--log-level=ERROR"],
+        ).execute()
     except CellExecutionError as error:
         return f"{path.name}: {error}"
     if save:

@@ -98,9 +98,9 @@ def _sentence(case: _Case, pair: Pair, suspect: Suspect, rows: NDArray[np.int64]
     what = f"connection attempts from {pair.initiator} to {target}"
     if case.endpoint is None:
         near = facts.localisation.points[suspect.near].name
-        return f"ingress policy on the responder's node may have dropped the {what} beyond {near}; no dump of it tells"
+        return f"Ingress policy on the responder's node may have dropped the {what} beyond {near}; no dump of it tells"
     if not case.denied:
-        return f"ingress policy of endpoint {case.endpoint.id} does not explain why {what} vanished"
+        return f"Ingress policy of endpoint {case.endpoint.id} does not explain why {what} vanished"
     who = (
         "the source has no ipcache entry and so the identity world"
         if case.identity == WORLD
@@ -110,7 +110,7 @@ def _sentence(case: _Case, pair: Pair, suspect: Suspect, rows: NDArray[np.int64]
         who = "the source's identity is not known"
     count = f"{case.denied}" if case.denied == rows.size else f"{case.denied} of {rows.size}"
     return (
-        f"ingress policy of endpoint {case.endpoint.id} denied {count} {what}: enforcement is on, {who}, "
+        f"Ingress policy of endpoint {case.endpoint.id} denied {count} {what}: enforcement is on, {who}, "
         "and no rule allows it, so the default is to drop"
     )
 

@@ -98,7 +98,7 @@ def _print_finding(console: "Console", finding: Finding) -> None:
     console.print()
     how = "Cause" if finding.is_named else "Possible"
     console.print(Text(f"{how}: {finding.cause}, confidence {finding.confidence:g}", style="bold"))
-    console.print(Text(printable(f"{finding.sentence[:1].upper()}{finding.sentence[1:]}.")))
+    console.print(Text(printable(f"{finding.sentence}.")))
     for title, facts in (("for it", finding.evidence), ("against it", finding.against)):
         if facts:
             console.print(Text(f"  {title}", style="dim"))
