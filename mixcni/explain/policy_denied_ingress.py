@@ -29,6 +29,7 @@ WORLD = 2  # Cilium's reserved identity
 ODDS_SILENCE = 2.0  # a firewall that drops, a dead route and an overloaded host are silent too
 ODDS_ENFORCED = 8.0  # most pods have no policy
 ODDS_DENIED = 30.0  # the map itself says so: only a map changed since then would be misleading
+ODDS_DENIED_IF_WORLD = 8.0  # the map says so of world, and no dump tells that the source is world
 ODDS_NO_CONNTRACK = 2.0  # what is lost on the way for any reason has no entry either
 ODDS_WORLD = 2.0
 ODDS_UNMANAGED = 2.0
@@ -37,6 +38,8 @@ ODDS_NOT_ENFORCED = 0.01
 ODDS_ALLOWED = 0.02
 ODDS_CONNTRACK = 0.05
 ODDS_ANSWERED_BACK = 0.1  # Cilium drops, it does not reject
+UNCONFIRMED = 0.45  # at most, where no dump shows a denial: the cause is possible, and not named
+WITHOUT_MAP = 0.9  # at most, where enforcement is on and nobody dumped what it admits
 SHOWN_LINES = 3
 
 
@@ -50,6 +53,8 @@ class _Case:
     assumptions: list[str] = field(default_factory=list)
     denied: int = 0
     identity: int | None = None
+    is_assumed: bool = False
+    has_map: bool = True
     endpoint: Endpoint | None = None
 
 
@@ -77,6 +82,10 @@ def examine(suspect: Suspect, facts: Facts) -> Finding | None:
     _managed(case, pair, facts)
     _conntrack(case, pair, mine, facts)
     confidence = confidence_of(PRIOR, [*case.evidence, *case.against])
+    if not case.denied:
+        confidence = min(confidence, UNCONFIRMED)
+    elif not case.has_map:
+        confidence = min(confidence, WITHOUT_MAP)
     remedies: tuple[Remedy, ...] = ()
     if case.endpoint is not None:
         remedies = allow_remedies(facts, pairs, case.endpoint, case.identity)
@@ -101,17 +110,16 @@ def _sentence(case: _Case, pair: Pair, suspect: Suspect, rows: NDArray[np.int64]
         return f"Ingress policy on the responder's node may have dropped the {what} beyond {near}; no dump of it tells"
     if not case.denied:
         return f"Ingress policy of endpoint {case.endpoint.id} does not explain why {what} vanished"
-    who = (
-        "the source has no ipcache entry and so the identity world"
-        if case.identity == WORLD
-        else f"the source has identity {case.identity}"
-    )
-    if case.identity is None:
-        who = "the source's identity is not known"
+    if case.is_assumed:
+        who = "the source is taken for world"
+    elif case.identity == WORLD:
+        who = "the source has no ipcache entry and so the identity world"
+    else:
+        who = f"the source has identity {case.identity}"
     count = f"{case.denied}" if case.denied == rows.size else f"{case.denied} of {rows.size}"
     return (
         f"Ingress policy of endpoint {case.endpoint.id} denied {count} {what}: enforcement is on, {who}, "
-        "and no rule allows it, so the default is to drop"
+        f"and no rule {'allows it' if case.has_map else 'is known to allow it'}, so the default is to drop"
     )
 
 
@@ -190,7 +198,7 @@ def _identity(case: _Case, pair: Pair, facts: Facts) -> None:
     answer = facts.cluster.identity_of(pair.initiator)
     case.identity = answer.identity
     if answer.identity is None:
-        case.identity = WORLD
+        case.identity, case.is_assumed = WORLD, True
         case.assumptions.append(
             f"no dump tells the identity of {pair.initiator}: taken for world (2), as an address is that Cilium does not know"
         )
@@ -207,12 +215,17 @@ def _policy_map(case: _Case, pairs: dict[Pair, NDArray[np.int64]], endpoint: End
     if entries is None:
         case.denied = sum(rows.size for pair, rows in pairs.items() if cluster.endpoint_of(pair.responder) == endpoint)
         case.denied = case.denied if endpoint.ingress_enforced else 0
+        if case.denied:
+            case.has_map = False
+            case.assumptions.append(
+                f"no dump of the policy map of endpoint {endpoint.id} is there: it is taken to admit none of the lost connections"
+            )
         case.collect.append(f"on the responder's node: cilium bpf policy get {endpoint.id}")
         return
     assumed = cluster.policy_map_is_assumed(endpoint.id)
     if assumed:
         case.assumptions.append(assumed)
-    file = entries[0].file if entries else endpoint.file
+    file, first = (entries[0].file, entries[0].line) if entries else (endpoint.file, endpoint.line)
     said = False
     for pair, rows in pairs.items():
         if cluster.endpoint_of(pair.responder) != endpoint:
@@ -221,10 +234,10 @@ def _policy_map(case: _Case, pairs: dict[Pair, NDArray[np.int64]], endpoint: End
         verdict = cluster.policy_verdict(
             endpoint.id, "ingress", WORLD if identity is None else identity, pair.port, pair.protocol
         )
-        line = verdict.entry.line if verdict.entry else None
+        line = verdict.entry.line if verdict.entry else first
         if verdict.allowed is False:
             case.denied += rows.size
-            odds = 1.0 if said else ODDS_DENIED
+            odds = 1.0 if said else ODDS_DENIED_IF_WORLD if identity is None else ODDS_DENIED
             said = True
             case.evidence.append(Evidence(f"policy map of endpoint {endpoint.id}: {verdict.why}", file, line, odds=odds))
         elif verdict.allowed:
