@@ -1,7 +1,10 @@
 """Every exception mixcni raises.
 
 * MixcniError
-  + CaptureError (UnknownFormat, TruncatedCapture)   a file that cannot be read on from some octet
+  + CaptureError                                     a file that cannot be read on from some octet
+    - UnreadableCapture                                 the system does not let it be read
+    - UnknownFormat                                     it is no capture
+    - TruncatedCapture                                  it ends inside a record
   + CaseError                                        a case folder or its case.toml that cannot be used
   + DumpError                                        a dump file that cannot be opened or is no text
   + SchemaError                                      a table lacks a column or has it with another dtype
@@ -33,6 +36,18 @@ class CaptureError(MixcniError):
 
 class TruncatedCapture(CaptureError):
     """The file ends inside a record; everything before it is good."""
+
+
+class UnreadableCapture(CaptureError):
+    """The system does not let `path` be opened or read; `reason` is the system's own word."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__("a capture file", path, 0, 1, 0, "size")
+        self.args = (path, reason)  # what this constructor takes: it must pickle
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be read: {self.reason}"
 
 
 class UnknownFormat(CaptureError):

@@ -12,6 +12,11 @@ settings.load_profile("mixcni")
 LAB_TOOLS = ("ip", "nft", "sysctl", "tcpdump")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--update-baselines`: write what reports say now, to be read with `git diff` before it is kept."""
+    parser.addoption("--update-baselines", action="store_true", help="write the baselines instead of comparing with them")
+
+
 def _lacks(marker: str) -> str | None:
     """Why this machine cannot run tests with a marker; None if it can."""
     if marker == "tshark":

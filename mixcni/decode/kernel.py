@@ -1,7 +1,8 @@
 """Decoding frames into packet columns: one pass, every length checked once before the octets behind it are read.
 
-Contract: each frame lies whole within `octets` (read/ sees to it). A header is read only where it was captured whole; what is
-cut or cannot be is flagged in `oddity`, and never stops a decode. Every loop over headers is bounded.
+Lengths are the IP header's, as far as the frame was that long on the wire. Contract: each frame lies whole within `octets`
+(read/ sees to it). A header is read only where it was captured whole; what is cut or cannot be is flagged in `oddity`, and
+never stops a decode. Every loop over headers is bounded.
 """
 
 from mixcni.kernels.byteorder import be16, be32
@@ -35,13 +36,15 @@ ADDRESSES_A_FRAME = 4  # its own two, and the two that an ICMP error quotes
 
 @kernel
 def by_version(octets, at, end):
-    """The EtherType of an IP packet without a link header, told by its version; 0 where there is none."""
+    """(EtherType, oddity flags) of an IP packet that no EtherType precedes, told by its version; 0 where there is none."""
     if at >= end:
-        return 0
+        return 0, O_HEADER_CUT
     version = i64(octets[at]) >> 4
     if version == 4:
-        return ETHERTYPE_IPV4
-    return ETHERTYPE_IPV6 if version == 6 else 0
+        return ETHERTYPE_IPV4, 0
+    if version == 6:
+        return ETHERTYPE_IPV6, 0
+    return 0, O_BAD_HEADER
 
 
 @kernel
@@ -52,11 +55,13 @@ def link_header(octets, at, end, link_type):
             return at, 0, 0, O_HEADER_CUT
         present, ethertype, at = L_ETHERNET, be16(octets, at + 12), at + 14
     elif link_type == LINK_RAW or link_type == LINK_IPV4 or link_type == LINK_IPV6:
-        return at, by_version(octets, at, end), 0, 0
+        ethertype, oddity = by_version(octets, at, end)
+        return at, ethertype, 0, oddity
     elif link_type == LINK_NULL or link_type == LINK_LOOP:
         if end - at < 4:
             return at, 0, 0, O_HEADER_CUT
-        return at + 4, by_version(octets, at + 4, end), 0, 0
+        ethertype, oddity = by_version(octets, at + 4, end)
+        return at + 4, ethertype, 0, oddity
     elif link_type == LINK_SLL:
         if end - at < 16:
             return at, 0, 0, O_HEADER_CUT
@@ -67,7 +72,7 @@ def link_header(octets, at, end, link_type):
         present, ethertype, at = 0, be16(octets, at), at + 20
     else:
         return at, 0, 0, O_LINK
-    for _ in range(MAX_TAGS):
+    for _ in range(MAX_TAGS + 1):
         if ethertype != ETHERTYPE_VLAN and ethertype != ETHERTYPE_QINQ and ethertype != ETHERTYPE_QINQ_OLD:
             return at, ethertype, present, 0
         if end - at < 4:
@@ -121,7 +126,7 @@ def ipv6_header(octets, at, end, packet_end):
         stop = packet_end
     present = L_IPV6
     at += 40
-    for _ in range(MAX_EXTENSIONS):
+    for _ in range(MAX_EXTENSIONS + 1):
         if protocol == PROTO_HOPOPT or protocol == PROTO_ROUTING or protocol == PROTO_DSTOPTS or protocol == PROTO_MOBILITY:
             if end - at < 8:
                 return at, stop, 0, present, oddity | O_HEADER_CUT
@@ -172,6 +177,14 @@ def is_error(version, kind):
     if version == 4:
         return kind == 3 or kind == 4 or kind == 5 or kind == 11 or kind == 12
     return kind < 128
+
+
+@kernel
+def has_identifier(version, kind):
+    """Whether an ICMP message is a query with an identifier (RFC 792: echo, timestamp, information; RFC 950; RFC 4443)."""
+    if version == 4:
+        return kind == 0 or kind == 8 or (13 <= kind <= 18)
+    return kind == 128 or kind == 129
 
 
 @kernel
@@ -275,6 +288,9 @@ def decode_frames(octets, frames, begin, first_row, out, quotes, quote_count, sl
         elif ethertype == ETHERTYPE_ARP:
             present |= L_ARP
         present |= layers
+        if layers and stop > wire_end:
+            oddity |= O_BAD_TOTAL
+            stop = wire_end  # what was never on the wire was not sent
         if layers and stop > end:
             oddity |= O_PAYLOAD_CUT
         if layers and not layers & L_LATER_FRAGMENT:
@@ -306,7 +322,7 @@ def decode_frames(octets, frames, begin, first_row, out, quotes, quote_count, sl
                         )
                         if quote_count > before:
                             present |= L_QUOTE
-                    else:
+                    elif has_identifier(version, kind):
                         out.source_port[row] = be16(octets, payload + 4)
         elif layers:
             out.protocol[row] = protocol

@@ -11,6 +11,7 @@ from mixcni.decode.kernel import ADDRESSES_A_FRAME, decode_frames
 from mixcni.kernels.hashing import enter_codes
 from mixcni.kernels.jit import run
 from mixcni.read import CaptureFile, FrameBlock
+from mixcni.read.frames import NO_TIME
 from mixcni.schema import PACKETS, QUOTES
 from mixcni.tables import AddressBook, Table
 
@@ -82,7 +83,7 @@ class PacketTable(Table):
         frame = super().to_frame()
         for name in ("source", "destination"):
             frame[name] = pd.Series(self.book.texts(self[name]), dtype="str")
-        frame["time"] = pd.to_datetime(frame["time_ns"], unit="ns", utc=True)
+        frame["time"] = pd.to_datetime(frame["time_ns"], unit="ns", utc=True).where(self["time_ns"] != NO_TIME)
         return frame
 
 

@@ -37,6 +37,7 @@ ODDS_CONTRAST = 2.0  # others reach the same port: the pod serves, and the wire 
 ODDS_NOT_ENFORCED = 0.01
 ODDS_ALLOWED = 0.02
 ODDS_CONNTRACK = 0.05
+ODDS_CONNTRACK_FEW = 0.5  # for some of them alone: a port used before has left its entry
 ODDS_ANSWERED_BACK = 0.1  # Cilium drops, it does not reject
 UNCONFIRMED = 0.45  # at most, where no dump shows a denial: the cause is possible, and not named
 WITHOUT_MAP = 0.9  # at most, where enforcement is on and nobody dumped what it admits
@@ -78,7 +79,8 @@ def examine(suspect: Suspect, facts: Facts) -> Finding | None:
     _endpoint(case, pair, suspect, facts)
     if case.endpoint is not None:
         _identity(case, pair, facts)
-        _policy_map(case, pairs, case.endpoint, facts)
+        if case.endpoint.ingress_enforced is not False:
+            _policy_map(case, pairs, case.endpoint, facts)
     _managed(case, pair, facts)
     _conntrack(case, pair, mine, facts)
     confidence = confidence_of(PRIOR, [*case.evidence, *case.against])
@@ -286,25 +288,31 @@ def _conntrack(case: _Case, pair: Pair, rows: NDArray[np.int64], facts: Facts) -
     if not cluster.ct and not cluster.has_complete("ct"):
         case.collect.append("on the responder's node: cilium bpf ct list global")
         return
-    table = facts.localisation.alignment.conversations
-    found: list[CtEntry] = []
-    for conversation in np.unique(facts.localisation.fates["conversation"][rows]).tolist():
-        port = int(table["initiator_port"][conversation])
-        found.extend(cluster.conntrack_of(pair.initiator, port, pair.responder, pair.port, pair.protocol))
-    incoming = [entry for entry in found if entry.direction == "IN"]
-    if incoming:
-        first = incoming[0]
-        says = f"conntrack has {len(incoming)} of the lost connections as incoming: they passed the policy"
-        case.against.append(Evidence(says, first.file, first.line, odds=ODDS_CONNTRACK))
+    lost = np.unique(facts.localisation.fates["conversation"][rows]).tolist()
+    entries = [entry for conversation in lost for entry in _incoming(conversation, pair, facts)]
+    if entries:
+        first = entries[0]
+        says = f"conntrack has {len(entries)} of the {len(lost)} lost connections as incoming: they passed the policy"
+        odds = ODDS_CONNTRACK if 2 * len(entries) >= len(lost) else ODDS_CONNTRACK_FEW
+        case.against.append(Evidence(says, first.file, first.line, odds=odds))
+        case.denied = max(case.denied - len(entries), 0)
         return
     others = [entry for entry in cluster.conntrack_with(pair.responder) if entry.destination == pair.responder]
     if not others:
         return
     first = others[0]
     sources = sorted({str(entry.source) for entry in others})
+    is_whole = cluster.has_complete("ct")
     says = (
-        f"conntrack has none of the {rows.size} lost {protocol_name(pair.protocol)} connections, and {len(others)} others to "
-        f"{pair.responder}, from {', '.join(sources[:4])}{' and more' if len(sources) > 4 else ''}: "
-        "a denied request leaves no entry"
+        f"conntrack{'' if is_whole else ', whose dump is not whole,'} has none of the {len(lost)} lost "
+        f"{protocol_name(pair.protocol)} connections, and {len(others)} others to {pair.responder}, from "
+        f"{', '.join(sources[:4])}{' and more' if len(sources) > 4 else ''}: a denied request leaves no entry"
     )
-    case.evidence.append(Evidence(says, first.file, first.line, odds=ODDS_NO_CONNTRACK))
+    case.evidence.append(Evidence(says, first.file, first.line, odds=ODDS_NO_CONNTRACK if is_whole else 1.0))
+
+
+def _incoming(conversation: int, pair: Pair, facts: Facts) -> list[CtEntry]:
+    """The conntrack entry that shows a conversation as let in, if there is one."""
+    port = int(facts.localisation.alignment.conversations["initiator_port"][conversation])
+    found = facts.cluster.conntrack_of(pair.initiator, port, pair.responder, pair.port, pair.protocol)
+    return [entry for entry in found if entry.direction == "IN" and entry.source == pair.initiator][:1]

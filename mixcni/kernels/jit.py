@@ -20,6 +20,7 @@ import numpy as np
 
 i64 = int  # becomes numpy.int64 in the compiled form
 PLAIN_BELOW = 6_000  # items of work, about 50 ms in plain form: loading numba and its cache takes ten times as long
+Fields = tuple[tuple[str, ...], ...]
 _KERNELS: set[Callable[..., Any]] = set()
 
 
@@ -38,12 +39,17 @@ def _callees(function: FunctionType) -> dict[str, FunctionType]:
     return found
 
 
-def _digest(function: FunctionType) -> str:
-    """A name for this version of a kernel and of all that it calls, so that no stale machine code is loaded."""
-    state = hashlib.sha256()
+def _digest(function: FunctionType, fields: Fields) -> str:
+    """A name for this version of a kernel, of all that it calls and of the fields that it is given.
+
+    So no stale machine code is loaded: numba's own cache looks at the kernel's file alone, and at a NamedTuple's name and
+    dtypes without the order of its fields.
+    """
+    state = hashlib.sha256(repr(fields).encode())
 
     def add(code: CodeType) -> None:
-        state.update(code.co_code)
+        state.update(code.co_code)  # holds places in co_names, not the names
+        state.update(repr(code.co_names).encode())
         state.update(repr([c for c in code.co_consts if not isinstance(c, CodeType)]).encode())
 
     pending, done = [function], set()
@@ -55,25 +61,30 @@ def _digest(function: FunctionType) -> str:
         add(current.__code__)
         for name in current.__code__.co_names:
             value = current.__globals__.get(name)
-            if isinstance(value, int):
+            if isinstance(value, int | float | tuple):
                 state.update(f"{name}={value!r}".encode())
         pending.extend(callee for _, callee in sorted(_callees(current).items()))
     return state.hexdigest()[:12]
 
 
+def fields_of(arguments: tuple[Any, ...]) -> Fields:
+    """The field names of each NamedTuple among a kernel's arguments."""
+    return tuple(getattr(argument, "_fields", ()) for argument in arguments)
+
+
 @functools.cache
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The machine-code form of a kernel, cached on disk; compiled at its first call."""
+def compiled(function: Callable[..., Any], fields: Fields = ()) -> Callable[..., Any]:
+    """The machine-code form of a kernel for arguments with these `fields_of`, cached on disk; compiled at its first call."""
     from numba import njit  # type: ignore[import-untyped,unused-ignore]  # half a second, only when work is large
 
     assert isinstance(function, FunctionType)
     replaced: dict[str, Any] = dict(function.__globals__)
     if "i64" in replaced:
         replaced["i64"] = np.int64
-    replaced.update({name: compiled(callee) for name, callee in _callees(function).items()})
+    replaced.update({name: compiled(callee, fields) for name, callee in _callees(function).items()})
     twin = FunctionType(function.__code__, replaced, function.__name__, function.__defaults__)
     twin.__module__ = function.__module__
-    twin.__qualname__ = f"{function.__qualname__}_{_digest(function)}"
+    twin.__qualname__ = f"{function.__qualname__}_{_digest(function, fields)}"
     form: Callable[..., Any] = njit(cache=True, nogil=True)(twin)
     return form
 
@@ -96,4 +107,4 @@ def run(function: Callable[..., Any], work: int, *arguments: Any) -> Any:
     """The kernel over `arguments`, in the form that is faster for `work` items."""
     if work < PLAIN_BELOW or os.environ.get("NUMBA_DISABLE_JIT") == "1":
         return plain(function, *arguments)
-    return compiled(function)(*arguments)
+    return compiled(function, fields_of(arguments))(*arguments)

@@ -19,10 +19,7 @@ class CaptureFile:
     path : the file
     strict : raise at damage, where else everything before it is kept and `damage` says what was dropped
 
-    Raises
-    ------
-    CaptureError : the file cannot be opened, or, when strict, is damaged
-    UnknownFormat : its first octets are those of no format read here
+    Nothing is read before `blocks` is asked for its first.
     """
 
     def __init__(self, path: str | Path, *, strict: bool = False) -> None:
@@ -35,6 +32,13 @@ class CaptureFile:
         """The frames in file order, by the block; `damage` and `interfaces` are set when it ends.
 
         A block's arrays are reused for the next one.
+
+        Raises
+        ------
+        UnreadableCapture : the file cannot be opened or read
+        UnknownFormat : its first octets are those of no format read here
+        TruncatedCapture : it has fewer than four octets
+        CaptureError : it is damaged, and `strict`; raised behind the last good frame
         """
         with Source(self.path) as source:
             source.need(4)
@@ -46,13 +50,13 @@ class CaptureFile:
             raise self.damage[0].error()
 
     def _reader(self, source: Source) -> PcapReader | PcapngReader:
-        magic = source.text(0, 4)
+        magic = source.text(source.begin, 4)
         if magic in MAGICS:
             return PcapReader(source)
         if magic == MAGIC:
             return PcapngReader(source)
         if len(magic) < 4:
-            raise TruncatedCapture("a capture file", self.path, 0, 4, len(magic), "magic number")
+            raise TruncatedCapture("a capture file", self.path, 0, 4, len(magic), source.stream_error or "magic number")
         raise UnknownFormat(self.path, magic.hex(" "))
 
     def sha256(self) -> str:

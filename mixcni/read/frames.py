@@ -7,14 +7,18 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.errors import CaptureError
+from mixcni.errors import CaptureError, TruncatedCapture
 
-NO_TIME: Final = -1  # time_ns of a frame whose block has no timestamp (pcapng Simple Packet Block)
+NO_TIME: Final = -1  # time_ns of a frame without a timestamp (pcapng Simple Packet Block); mixcni.read.kernel's as well
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Where a file cannot be read on, and how many octets were left unread for it."""
+    """Where a file cannot be read on, and how many octets were left unread for it.
+
+    `had` is what the file has from `offset` on; `truncated` says that the file ends inside a record, where else a
+    record states what cannot be.
+    """
 
     path: Path
     offset: int
@@ -23,10 +27,12 @@ class Damage:
     had: int
     limit: str
     skipped: int
+    truncated: bool = False
 
     def error(self) -> CaptureError:
         """The same facts as an exception."""
-        return CaptureError(self.what, self.path, self.offset, self.wanted, self.had, self.limit)
+        kind = TruncatedCapture if self.truncated else CaptureError
+        return kind(self.what, self.path, self.offset, self.wanted, self.had, self.limit)
 
     def __str__(self) -> str:
         return f"{self.error()}; {self.skipped:,} octets from there on were not read"
@@ -36,6 +42,7 @@ class Damage:
 class Interface:
     """One capture interface: pcapng's Interface Description Block, or a pcap file as a whole.
 
+    `ticks_per_second` is 0 where the file's resolution is finer than mixcni reads: such frames have no time.
     `dropped` is the sum of the newest isb_ifdrop and isb_osdrop, None where no statistics were written.
     """
 

@@ -11,6 +11,8 @@ from mixcni.kernels.jit import i64, kernel
 MORE, FULL, BAD, OTHER = 0, 1, 2, 3
 OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET = 2, 3, 6
 NANO = 1_000_000_000
+NO_TIME = -1
+LAST_OFFSET = 1 << 61  # seconds; an if_tsoffset beyond it is no time
 LAST_SECOND = 9_000_000_000  # about the year 2255: time in int64 ns ends in 2262
 
 
@@ -46,18 +48,43 @@ def walk_pcap(octets, begin, end, big, header, nanoseconds, link_type, max_captu
 
 
 @kernel
-def ticks_to_ns(ticks, ticks_per_second, offset_seconds):
-    """Nanoseconds of a pcapng timestamp; exact for resolutions up to 1 ns, truncated beyond.
+def ticks_to_ns(high, low, ticks_per_second, offset_seconds):
+    """Nanoseconds of the 64-bit pcapng timestamp `high` * 2**32 + `low`, rounded down; NO_TIME without a resolution.
 
-    ticks_per_second : a power of 10 or of 2, at most 2**62
+    A time that int64 nanoseconds cannot hold stands at LAST_SECOND, or at its negative.
+
+    high, low : in [0, 2**32)
+    ticks_per_second : at most 2**62; 0 where it is unknown
+    offset_seconds : in [-LAST_OFFSET, LAST_OFFSET]
     """
-    seconds = ticks // ticks_per_second
-    rest = ticks - seconds * ticks_per_second
-    while ticks_per_second > (1 << 33):  # rest * NANO must stay below 2**63
-        rest >>= 1
-        ticks_per_second >>= 1
+    if ticks_per_second == 0:
+        return NO_TIME
+    half = high << 31 | low >> 1  # 63 bits, so that int64 holds it
+    seconds = half // ticks_per_second
+    rest = 2 * (half - seconds * ticks_per_second) + (low & 1)
+    seconds = 2 * min(seconds, LAST_OFFSET)
+    if rest >= ticks_per_second:
+        rest -= ticks_per_second
+        seconds += 1
     seconds = min(max(seconds + offset_seconds, -LAST_SECOND), LAST_SECOND)
-    return seconds * NANO + rest * NANO // ticks_per_second
+    return seconds * NANO + scaled(rest, ticks_per_second)
+
+
+@kernel
+def scaled(rest, ticks_per_second):
+    """Whole part of rest * NANO / ticks_per_second for rest < ticks_per_second <= 2**62, without leaving int64."""
+    if ticks_per_second <= 1 << 33:
+        return rest * NANO // ticks_per_second
+    whole, part = 0, 0
+    for bit in range(29, -1, -1):  # NANO has 30 bits: long multiplication, reduced at every step
+        whole, part = 2 * whole, 2 * part
+        if part >= ticks_per_second:
+            whole, part = whole + 1, part - ticks_per_second
+        if NANO >> bit & 1:
+            part += rest
+            if part >= ticks_per_second:
+                whole, part = whole + 1, part - ticks_per_second
+    return whole
 
 
 @kernel
@@ -66,7 +93,7 @@ def walk_pcapng(octets, begin, end, big, max_block, interfaces, frames):
 
     octets : (b,) uint8; [begin, end) is filled and begins at a block
     big : 0 or 1, this section's byte order
-    interfaces : InterfaceArrays of the section
+    interfaces : InterfaceArrays of the section, at most 2**16
     frames : FrameArrays, written
     """
     count, at = 0, begin
@@ -91,7 +118,7 @@ def walk_pcapng(octets, begin, end, big, max_block, interfaces, frames):
             interface = u32(octets, at + 8, big)
         elif kind == OBSOLETE_PACKET:
             interface = u16(octets, at + 8, big)
-        if interface >= len(interfaces.link_type) or interface > 0xFFFF:
+        if interface >= len(interfaces.link_type):
             return count, at, BAD
         if kind == SIMPLE_PACKET:
             original = u32(octets, at + 8, big)
@@ -99,16 +126,18 @@ def walk_pcapng(octets, begin, end, big, max_block, interfaces, frames):
             if interfaces.snap_length[0] > 0:
                 captured = min(captured, i64(interfaces.snap_length[0]))
             frames.start[count] = at + 12
-            frames.time_ns[count] = -1
+            frames.time_ns[count] = NO_TIME
         else:
             captured = u32(octets, at + 20, big)
             original = u32(octets, at + 24, big)
             if captured > length - 32:
                 return count, at, BAD
-            ticks = (u32(octets, at + 12, big) & 0x7FFFFFFF) << 32 | u32(octets, at + 16, big)
             frames.start[count] = at + 28
             frames.time_ns[count] = ticks_to_ns(
-                ticks, i64(interfaces.ticks_per_second[interface]), i64(interfaces.offset_seconds[interface])
+                u32(octets, at + 12, big),
+                u32(octets, at + 16, big),
+                i64(interfaces.ticks_per_second[interface]),
+                i64(interfaces.offset_seconds[interface]),
             )
         frames.captured[count] = captured
         frames.original[count] = original

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from mixcni.kernels.jit import run
 from mixcni.read.frames import Damage, FrameArrays, FrameBlock, Interface
 from mixcni.read.kernel import BAD, FULL, MORE, walk_pcap
-from mixcni.read.source import BUFFER_OCTETS, Source
+from mixcni.read.source import BUFFER_OCTETS, Source, stop
 
 FILE_HEADER: Final = 24
 MAX_CAPTURED: Final = 262_144  # libpcap's MAXIMUM_SNAPLEN
@@ -45,7 +45,7 @@ class PcapReader:
         """The file's frames in file order, by the block."""
         source, variant = self.source, self._variant
         if not source.need(FILE_HEADER):
-            self._stop("the file header", FILE_HEADER, "pcap format")
+            self._stop("the file header", FILE_HEADER, source.stream_error or "pcap format")
             return
         order = "big" if variant.big else "little"
         header = source.text(source.begin, FILE_HEADER)
@@ -56,7 +56,7 @@ class PcapReader:
         source.begin += FILE_HEADER
         frames = FrameArrays.of_size(FRAMES_A_BLOCK)
         number = 1
-        source.refill()
+        source.refill()  # mostly the file's end, so that a small file is walked once
         while True:
             count, source.begin, status = run(
                 walk_pcap,
@@ -76,7 +76,7 @@ class PcapReader:
                 number += count
             if status == BAD:
                 length = int.from_bytes(source.text(source.begin + 8, 4), order)  # type: ignore[arg-type]
-                self._stop(f"record {number}", length, f"length field (limit {MAX_CAPTURED})")
+                self._stop(f"record {number}", length, f"length field (limit {MAX_CAPTURED})", truncated=False)
                 return
             if status == MORE:
                 if source.ended:
@@ -97,11 +97,8 @@ class PcapReader:
         captured = int.from_bytes(source.text(source.begin + 8, 4), order)  # type: ignore[arg-type]
         self._stop(f"record {number}", header + captured, source.stream_error or "length field")
 
-    def _stop(self, what: str, wanted: int, limit: str) -> None:
-        source = self.source
-        offset, had = source.offset_of(source.begin), source.end - source.begin
-        skipped = source.skip_rest()
-        self.damage.append(Damage(source.path, offset, what, wanted, min(had, skipped), limit, skipped))
+    def _stop(self, what: str, wanted: int, limit: str, *, truncated: bool = True) -> None:
+        self.damage.append(stop(self.source, what, wanted, limit, truncated=truncated))
 
 
 assert MAX_CAPTURED + 24 <= BUFFER_OCTETS  # a record always fits the buffer

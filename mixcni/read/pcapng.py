@@ -13,13 +13,22 @@ from numpy.typing import NDArray
 
 from mixcni.kernels.jit import run
 from mixcni.read.frames import Damage, FrameArrays, FrameBlock, Interface
-from mixcni.read.kernel import BAD, OTHER, walk_pcapng
+from mixcni.read.kernel import (
+    BAD,
+    ENHANCED_PACKET,
+    LAST_OFFSET,
+    OBSOLETE_PACKET,
+    OTHER,
+    SIMPLE_PACKET,
+    walk_pcapng,
+)
 from mixcni.read.pcap import AVERAGE_RECORD, FRAMES_A_BLOCK
-from mixcni.read.source import Source
+from mixcni.read.source import Source, stop
 
 MAGIC: Final = b"\x0a\x0d\x0d\x0a"
 BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
 INTERFACE, STATISTICS = 1, 5
+FRAME_OCTETS: Final = 12  # type and both lengths of a block
 MAX_BLOCK: Final = 1 << 24  # octets; Wireshark's limit for a block that is not a packet, in round numbers
 MAX_INTERFACES: Final = 65_536
 IF_NAME, IF_TSRESOL, IF_TSOFFSET = 2, 9, 14
@@ -36,20 +45,26 @@ class InterfaceArrays(NamedTuple):
     offset_seconds: NDArray[np.int64]
 
     @classmethod
-    def of(cls, interfaces: list[Interface]) -> "InterfaceArrays":
-        """The arrays of these interfaces."""
-        return cls(
-            np.array([i.link_type for i in interfaces], dtype=np.uint16),
-            np.array([i.snap_length for i in interfaces], dtype=np.int64),
-            np.array([i.ticks_per_second for i in interfaces], dtype=np.int64),
-            np.array([i.offset_seconds for i in interfaces], dtype=np.int64),
+    def of_size(cls, size: int) -> "InterfaceArrays":
+        """Arrays for `size` interfaces, not yet filled."""
+        return cls(np.zeros(size, np.uint16), np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, np.int64))
+
+    def first(self, count: int) -> "InterfaceArrays":
+        """Views of the first `count` interfaces."""
+        return InterfaceArrays(
+            self.link_type[:count], self.snap_length[:count], self.ticks_per_second[:count], self.offset_seconds[:count]
         )
+
+    def twice(self) -> "InterfaceArrays":
+        """Arrays of twice the size with the same rows in front, so that many interfaces cost linear time."""
+        return InterfaceArrays(*(np.concatenate([array, np.zeros_like(array)]) for array in self))
 
 
 def ticks_per_second(resolution: int) -> int:
-    """Ticks a second of an if_tsresol octet: a power of 10, or of 2 where its top bit is set; at most 2**62."""
+    """Ticks a second of an if_tsresol octet: a power of 10, or of 2 where its top bit is set; 0 beyond 2**62."""
     exponent = resolution & 0x7F
-    return 1 << min(exponent, 62) if resolution & 0x80 else 10 ** min(exponent, 18)
+    ticks: int = 1 << exponent if resolution & 0x80 else 10**exponent
+    return ticks if ticks <= 1 << 62 else 0
 
 
 class PcapngReader:
@@ -60,6 +75,7 @@ class PcapngReader:
         self.damage: list[Damage] = []
         self.interfaces: list[Interface] = []
         self._section: list[Interface] = []
+        self._arrays = InterfaceArrays.of_size(4)
         self._section_start = 0
         self._order: Literal["big", "little"] = "little"
 
@@ -67,8 +83,7 @@ class PcapngReader:
         """The file's frames in file order, by the block."""
         source, number = self.source, 1
         frames = FrameArrays.of_size(FRAMES_A_BLOCK)
-        arrays = InterfaceArrays.of([])
-        while source.need(12):
+        while source.need(FRAME_OCTETS):
             count, source.begin, status = run(
                 walk_pcapng,
                 (source.end - source.begin) // AVERAGE_RECORD,
@@ -77,23 +92,24 @@ class PcapngReader:
                 source.end,
                 int(self._order == "big"),
                 MAX_BLOCK,
-                arrays,
+                self._arrays.first(len(self._section)),
                 frames,
             )
             if count:
                 yield FrameBlock(source.octets, frames.first(count), number)
                 number += count
             if status == BAD:
-                self._stop(f"packet block {number}", self._length_here(), "block lengths and interface")
+                self._bad_packet(f"packet block {number}")
                 return
             if status == OTHER:
                 if not self._other_block():
                     return
-                arrays = InterfaceArrays.of(self._section)
             elif not count and not self._more():
                 break
-        if source.end > source.begin or source.stream_error:
-            self._stop("a block", self._length_here(), source.stream_error or "block length")
+        left = source.end - source.begin
+        if left or source.stream_error:
+            wanted = max(self._number_at(4), FRAME_OCTETS) if left >= 8 else FRAME_OCTETS
+            self._stop("a block", wanted, source.stream_error or "length field")
 
     def _more(self) -> bool:
         before = self.source.end - self.source.begin
@@ -103,24 +119,40 @@ class PcapngReader:
     def _number(self, octets: bytes) -> int:
         return int.from_bytes(octets, self._order)
 
-    def _length_here(self) -> int:
-        return self._number(self.source.text(self.source.begin + 4, 4))
+    def _number_at(self, at: int, size: int = 4) -> int:
+        return self._number(self.source.text(self.source.begin + at, size))
+
+    def _bad_packet(self, what: str) -> None:
+        """Say which field of the packet block at hand cannot be, in the order in which the kernel holds them."""
+        kind, length = self._number_at(0), self._number_at(4)
+        fixed = 16 if kind == SIMPLE_PACKET else 32
+        interface = {SIMPLE_PACKET: 0, ENHANCED_PACKET: self._number_at(8), OBSOLETE_PACKET: self._number_at(8, 2)}[kind]
+        if length < fixed or length % 4 or length > MAX_BLOCK:
+            wanted, limit = length, f"length field (a multiple of 4 from {fixed} to {MAX_BLOCK})"
+        elif self._number_at(length - 4) != length:
+            wanted, limit = length, f"second length field, which says {self._number_at(length - 4)}"
+        elif interface >= len(self._section):
+            wanted, limit = length, f"interface number {interface}, of {len(self._section)} in its section"
+        else:
+            wanted, limit = self._number_at(20) + fixed, f"captured length, in a block of {length}"
+        self._stop(what, wanted, limit, truncated=False)
 
     def _other_block(self) -> bool:
         """Read one block that is no packet; whether the file can be read on behind it."""
         source = self.source
         if source.text(source.begin, 4) == MAGIC and not self._enter_section():
             return False
-        length = self._length_here()
-        if length < 12 or length % 4 or length > MAX_BLOCK:
-            self._stop("a block", length, f"length field (limit {MAX_BLOCK})")
+        length = self._number_at(4)
+        if length < FRAME_OCTETS or length % 4 or length > MAX_BLOCK:
+            limit = f"length field (a multiple of 4 from {FRAME_OCTETS} to {MAX_BLOCK})"
+            self._stop("a block", length, limit, truncated=False)
             return False
         if not source.need(length):
             self._stop("a block", length, source.stream_error or "length field")
             return False
         block = source.text(source.begin, length)
         if self._number(block[-4:]) != length:
-            self._stop("a block", length, f"second length field, which says {self._number(block[-4:])}")
+            self._stop("a block", length, f"second length field, which says {self._number(block[-4:])}", truncated=False)
             return False
         kind = self._number(block[:4])
         if kind == INTERFACE and length >= 20:
@@ -133,7 +165,7 @@ class PcapngReader:
     def _enter_section(self) -> bool:
         source = self.source
         if not source.need(28):
-            self._stop("a section header", 28, "pcapng format")
+            self._stop("a section header", 28, source.stream_error or "pcapng format")
             return False
         magic = source.text(source.begin + 8, 4)
         for order in ("little", "big"):
@@ -142,7 +174,7 @@ class PcapngReader:
                 self._section = []
                 self._section_start = len(self.interfaces)
                 return True
-        self._stop("a section header", BYTE_ORDER_MAGIC, "byte-order magic")
+        self._stop("a section header", 28, f"byte-order magic, which is {magic.hex(' ')}", truncated=False)
         return False
 
     def _options(self, octets: bytes) -> Iterator[tuple[int, bytes]]:
@@ -160,26 +192,30 @@ class PcapngReader:
         offset = options.get(IF_TSOFFSET, b"")
         if len(self._section) >= MAX_INTERFACES:
             return
-        self._section.append(
-            Interface(
-                link_type=self._number(block[8:10]),
-                snap_length=self._number(block[12:16]),
-                name=options.get(IF_NAME, b"").decode("utf-8", "replace"),
-                ticks_per_second=ticks_per_second(resolution[0] if resolution else DEFAULT_RESOLUTION),
-                offset_seconds=int.from_bytes(offset, self._order, signed=True) if len(offset) == 8 else 0,
-            )
+        row = len(self._section)
+        interface = Interface(
+            link_type=self._number(block[8:10]),
+            snap_length=self._number(block[12:16]),
+            name=options.get(IF_NAME, b"").decode("utf-8", "replace"),
+            ticks_per_second=ticks_per_second(resolution[0] if resolution else DEFAULT_RESOLUTION),
+            offset_seconds=int.from_bytes(offset, self._order, signed=True) if len(offset) == 8 else 0,
         )
-        self.interfaces.append(self._section[-1])
+        self._section.append(interface)
+        self.interfaces.append(interface)
+        if row == self._arrays.link_type.size:
+            self._arrays = self._arrays.twice()
+        self._arrays.link_type[row] = interface.link_type
+        self._arrays.snap_length[row] = interface.snap_length
+        self._arrays.ticks_per_second[row] = interface.ticks_per_second
+        self._arrays.offset_seconds[row] = min(max(interface.offset_seconds, -LAST_OFFSET), LAST_OFFSET)
 
     def _add_statistics(self, block: bytes) -> None:
         row = self._number(block[8:12])
-        drops = [self._number(value) for code, value in self._options(block[20:-4]) if code in {ISB_IFDROP, ISB_OSDROP}]
+        counters = [(code, value) for code, value in self._options(block[20:-4]) if len(value) == 8]
+        drops = [self._number(value) for code, value in counters if code in {ISB_IFDROP, ISB_OSDROP}]
         if row < len(self._section) and drops:
             self._section[row] = replace(self._section[row], dropped=sum(drops))
             self.interfaces[self._section_start + row] = self._section[row]
 
-    def _stop(self, what: str, wanted: int, limit: str) -> None:
-        source = self.source
-        offset, had = source.offset_of(source.begin), source.end - source.begin
-        skipped = source.skip_rest()
-        self.damage.append(Damage(source.path, offset, what, wanted, min(had, skipped), limit, skipped))
+    def _stop(self, what: str, wanted: int, limit: str, *, truncated: bool = True) -> None:
+        self.damage.append(stop(self.source, what, wanted, limit, truncated=truncated))

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from mixcni.errors import CaptureError
 from mixcni.read.pcap import MAGICS
 from mixcni.read.pcapng import MAGIC
 from mixcni.read.source import Source
@@ -13,12 +12,9 @@ def is_capture(path: Path) -> bool:
 
     Raises
     ------
-    CaptureError : the file cannot be opened
+    UnreadableCapture : the file cannot be opened or read
     """
     with Source(path) as source:
-        try:
-            source.need(4)
-        except CaptureError:
-            return False
-        magic = source.text(0, 4)
+        source.need(4)
+        magic = source.text(source.begin, 4)
     return magic in MAGICS or magic == MAGIC

@@ -1,15 +1,16 @@
-"""Octets out of a file, a buffer at a time: plain or gzip, told apart by content."""
+"""Octets out of a file, a buffer at a time: plain or gzip, told apart by content; pipes as well as files."""
 
-import gzip
 import io
 import zlib
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.errors import CaptureError
+from mixcni.errors import UnreadableCapture
+from mixcni.read.frames import Damage
+from mixcni.read.inflate import Inflater
 
 BUFFER_OCTETS: Final = 1 << 20  # read and decoded while still in cache
 GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -19,25 +20,30 @@ class Source:
     """A file's octets through one reused buffer.
 
     `octets[begin:end]` is what is there; `offset_of(at)` is where octet `at` of the buffer lies in the (unpacked) file.
+
+    Raises
+    ------
+    UnreadableCapture : the file cannot be opened, or later not be read on
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            raw: BinaryIO = path.open("rb", buffering=0)
-        except OSError as error:
-            raise CaptureError(f"opening ({error.strerror})", path, 0, 1, 0, "readability") from error
-        magic = raw.read(2)
-        raw.seek(0)
-        self._packed = magic == GZIP_MAGIC
-        self._stream: BinaryIO | io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if self._packed else raw
-        self._raw = raw
         self._resize(BUFFER_OCTETS)
         self.begin = 0
         self.end = 0
         self._start = 0  # of the buffer, in the unpacked file
         self.ended = False
         self.stream_error: str | None = None
+        try:
+            self._raw = path.open("rb", buffering=0)
+        except OSError as error:
+            raise UnreadableCapture(path, str(error.strerror)) from error
+        self._stream: io.FileIO | Inflater = self._raw
+        while self.end < len(GZIP_MAGIC) and not self.ended:  # a pipe may give them one by one, and cannot be rewound
+            self._append(memoryview(self._buffer)[self.end : len(GZIP_MAGIC)])
+        if self._buffer[: self.end] == GZIP_MAGIC:
+            self._stream = Inflater(self._raw, GZIP_MAGIC)
+            self.end = 0
 
     def _resize(self, size: int) -> None:
         self._buffer = bytearray(size)
@@ -47,7 +53,6 @@ class Source:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.close()
         self._raw.close()
 
     def offset_of(self, at: int) -> int:
@@ -78,18 +83,19 @@ class Source:
             self._buffer[:left] = self._buffer[self.begin : self.end]
         self._start += self.begin
         self.begin, self.end = 0, left
-        got = self._read_into(memoryview(self._buffer)[left:])
+        self._append(memoryview(self._buffer)[left:])
+
+    def _append(self, room: memoryview) -> None:
+        try:
+            got = self._stream.readinto(room) or 0
+        except (EOFError, zlib.error) as error:  # a gzip member that is cut or corrupt
+            self.stream_error = f"gzip stream ({error})"
+            got = 0
+        except OSError as error:
+            self._raw.close()
+            raise UnreadableCapture(self.path, str(error.strerror)) from error
         self.end += got
         self.ended = got == 0
-
-    def _read_into(self, room: memoryview) -> int:
-        try:
-            return self._stream.readinto(room) or 0  # type: ignore[union-attr]
-        except (EOFError, zlib.error, OSError) as error:  # a gzip member that is cut or corrupt
-            if not self._packed:
-                raise CaptureError(f"reading ({error})", self.path, self._start, 1, 0, "readability") from error
-            self.stream_error = str(error)
-            return 0
 
     def skip_rest(self) -> int:
         """Octets from `begin` to the end of the file, counted without being kept."""
@@ -100,3 +106,9 @@ class Source:
             count += self.end - self.begin
             self.begin = self.end
         return count
+
+
+def stop(source: Source, what: str, wanted: int, limit: str, *, truncated: bool) -> Damage:
+    """The damage of a file that is not read on from `source.begin`; the rest of it is passed over."""
+    offset, skipped = source.offset_of(source.begin), source.skip_rest()
+    return Damage(source.path, offset, what, wanted, skipped, limit, skipped, truncated)

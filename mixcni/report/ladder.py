@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -122,38 +123,40 @@ def _row(seconds: str, arrow: str, text: str, cells: list[str], widths: list[int
 def _cells(localisation: Localisation, conversation: int, rungs: list[Rung]) -> list[list[str]]:
     """A mark for every rung at every point."""
     sight = localisation.sights.sight[conversation]
-    carried = [[_carried(rungs, point, direction) for direction in Direction] for point in range(len(localisation.points))]
-    return [
-        [
-            _cell(rung, point, carried[point][rung.direction], is_watched=sight[point] != Sight.UNOBSERVABLE)
-            for point in range(len(localisation.points))
-        ]
-        for rung in rungs
-    ]
+    columns = []
+    for point in range(len(localisation.points)):
+        seen = [rung for rung in rungs if point in rung.frames]
+        same = {(rung.direction, rung.start, rung.end) for rung in seen}
+        carried = [_merged((rung.start, rung.end) for rung in seen if rung.direction == direction) for direction in Direction]
+        column = []
+        for rung in rungs:
+            if point in rung.frames:
+                column.append(f"#{rung.frames[point]}")
+            elif sight[point] == Sight.UNOBSERVABLE:
+                column.append(UNWATCHED)
+            elif (rung.direction, rung.start, rung.end) not in same and _within(rung, carried[rung.direction]):
+                column.append(ELSEWHERE)
+            else:
+                column.append(MISSING)
+        columns.append(column)
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _carried(rungs: list[Rung], point: int, direction: int) -> list[tuple[int, int]]:
-    """The octets of one direction that a point saw, as disjoint intervals in ascending order."""
-    spans = sorted((r.start, r.end) for r in rungs if r.direction == direction and point in r.frames and r.end > r.start)
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same octets as disjoint intervals in ascending order."""
     merged: list[tuple[int, int]] = []
-    for start, end in spans:
+    for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
             merged[-1] = merged[-1][0], max(end, merged[-1][1])
-        else:
+        elif end > start:
             merged.append((start, end))
     return merged
 
 
-def _cell(rung: Rung, point: int, carried: list[tuple[int, int]], *, is_watched: bool) -> str:
-    if point in rung.frames:
-        return f"#{rung.frames[point]}"
-    if not is_watched:
-        return UNWATCHED
-    at = bisect_right(carried, (rung.start, rung.end)) - 1
-    spans = carried[max(at, 0) : at + 2]
-    if rung.end > rung.start and not rung.copy and any(start <= rung.start and rung.end <= end for start, end in spans):
-        return ELSEWHERE
-    return MISSING
+def _within(rung: Rung, spans: list[tuple[int, int]]) -> bool:
+    """Whether one of the disjoint spans holds all octets of a rung that has any."""
+    at = bisect_right(spans, rung.start, key=lambda span: span[0]) - 1
+    return rung.end > rung.start and at >= 0 and rung.end <= spans[at][1]
 
 
 def _segment_text(rung: Rung) -> str:

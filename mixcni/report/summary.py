@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.cluster.dump import UNRECOGNISED
 from mixcni.explain import Evidence, Finding
 from mixcni.localise import Localisation, Verdict
 from mixcni.report.tables import point_rows
@@ -16,11 +17,7 @@ from mixcni.schema import Direction, ExchangeKind, Fate
 if TYPE_CHECKING:
     from mixcni.report.report import Report
 
-CAUSES: Final = {
-    "policy_denied_ingress": "denied by ingress policy",
-    "server_silent": "the server did not answer",
-    "server_refused": "the server refused",
-}
+CAUSES: Final = {"policy_denied_ingress": "denied by ingress policy"}
 SHOWN_FRAMES: Final = 8
 SHOWN_REASONS: Final = 4
 
@@ -147,9 +144,10 @@ def _headline(localisation: Localisation, findings: Sequence[Finding]) -> str:
     undecided = np.flatnonzero(fates["fate"] == Fate.UNDECIDED)
     if not undecided.size:
         return f"{verdict}: the captures have no request to follow"
-    return (
-        f"{verdict}: {exchanges_text(localisation, undecided)} {ends_text(localisation, undecided)} cannot be followed to the end"
-    )
+    named = next((finding for finding in findings if finding.is_named and finding.loss is None), None)
+    why = f"; by the dumps they are {CAUSES[named.cause]}" if named and named.cause in CAUSES else ""
+    what = exchanges_text(localisation, undecided)
+    return f"{verdict}: {what} {ends_text(localisation, undecided)} cannot be followed to the end{why}"
 
 
 def _point_line(row: dict[str, object]) -> PointLine:
@@ -218,7 +216,9 @@ def _trouble(report: "Report") -> list[str]:
         place = f"{dump.file}:{dump.line}"
         if dump.unavailable:
             sentences.append(f"{place}: {dump.kind} is not available: {dump.unavailable}")
-        if dump.unparsed:
+        if dump.kind == UNRECOGNISED:
+            sentences.append(f"{place}: no dump that mixcni knows{f' ({dump.note})' if dump.note else ''}")
+        elif dump.unparsed:
             first = dump.unparsed[0]
             lines = plural(len(dump.unparsed), "line")
             sentences.append(f"{dump.file}:{first.line}: {lines} of {dump.kind} not understood, the first because {first.why}")

@@ -1,0 +1,139 @@
+"""The founding case with something missing: an answer with its assumption, or undecided with the reason, never a traceback."""
+
+import gzip
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import mixcni
+from mixcni.errors import CaseError, UnknownFormat
+from tests.cases import Change, copy_of, diagnose_changed, replaced, without, without_packets
+
+WINDOW = replaced(
+    "case.toml", 'scope = ["10.242.2.149"]', 'scope = ["10.242.2.149"]\nwindow = [2026-11-22T12:22:00Z, 2026-11-22T12:24:00Z]'
+)
+
+
+def without_point_c(folder: Path) -> None:
+    text = re.sub(r'\[\[point\]\]\nname = "C".*?\n\n', "", (folder / "case.toml").read_text(), flags=re.DOTALL)
+    (folder / "case.toml").write_text(text.replace('["A", "B", "C"]', '["A", "B"]'))
+    (folder / "C.pcap").unlink()
+
+
+def without_dumps(folder: Path) -> None:
+    shutil.rmtree(folder / "cilium")
+
+
+def of_another_node(folder: Path) -> None:
+    for dump in (folder / "cilium").iterdir():
+        dump.write_text(dump.read_text().replace("10.242.2.", "10.242.9."))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ((without_packets("C.pcap"),), "the capture at C has no packets, so it cannot be told whether it ran"),
+        ((lambda folder: (folder / "C.pcap").write_bytes(b""),), "the capture at C has no packets"),
+        ((without("C.pcap"),), "the capture at C has no packets"),
+        ((without_point_c,), "a capture in the responder's pod would decide"),
+    ],
+    ids=["C has no packets", "C has no octets", "C is not there", "only A and B"],
+)
+def test_without_c_the_captures_do_not_decide_and_say_which_would(
+    changes: tuple[Change, ...], reason: str, tmp_path: Path
+) -> None:
+    report = diagnose_changed(tmp_path, *changes)
+    assert (report.verdict, report.losses) == ("undecided", [])
+    assert all(reason in exchange["reason"] for exchange in report.to_dict()["exchanges"])
+    assert "by the dumps they are denied by ingress policy" in report.headline
+    assert report.findings_found[0].cause == "policy_denied_ingress"
+
+
+def test_an_empty_capture_with_a_window_decides_and_the_assumption_is_stated(tmp_path: Path) -> None:
+    report = diagnose_changed(tmp_path, without_packets("C.pcap"), WINDOW)
+    assert report.verdict == "loss"
+    assert report.losses[0]["hop"] == ["B", "C"]
+    assert "the capture at C has no packets and is taken to have run in the window that the case gives" in report.assumptions
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause", "collect"),
+    [
+        ((without("cilium/ct-list.txt"),), "policy_denied_ingress", "cilium bpf ct list global"),
+        ((without("cilium/health-status.txt"),), "policy_denied_ingress", "cilium-health status"),
+        ((without("cilium/ipcache-list.txt"),), "policy_denied_ingress", "cilium bpf ipcache list"),
+        ((without("cilium/bpf-policy-get-1437.txt"),), "policy_denied_ingress", "cilium bpf policy get 1437"),
+        ((without("cilium/endpoint-list.txt"),), None, "on cilium-1: cilium endpoint list"),
+        ((without_dumps,), None, "on cilium-1: cilium endpoint list"),
+        ((of_another_node,), None, "on cilium-1: cilium endpoint list"),
+    ],
+    ids=["ct", "health", "ipcache", "policy map", "endpoints", "all", "another node's"],
+)
+def test_without_a_dump_the_hop_stands_and_what_to_collect_is_said(
+    changes: tuple[Change, ...], cause: str | None, collect: str, tmp_path: Path
+) -> None:
+    report = diagnose_changed(tmp_path, *changes)
+    loss = report.losses[0]
+    assert (report.verdict, loss["hop"], loss["direction"], loss["cause"]) == ("loss", ["B", "C"], "request", cause)
+    finding = report.findings_found[0]
+    assert finding.cause == "policy_denied_ingress"
+    assert any(collect in sentence for sentence in finding.collect)
+
+
+@pytest.mark.parametrize(
+    ("file", "assumed"),
+    [
+        ("cilium/ipcache-list.txt", "no dump tells the identity of 10.244.3.7: taken for world (2)"),
+        ("cilium/bpf-policy-get-1437.txt", "no dump of the policy map of endpoint 1437 is there: it is taken to admit none"),
+    ],
+)
+def test_what_a_missing_dump_would_have_said_is_stated_as_an_assumption(file: str, assumed: str, tmp_path: Path) -> None:
+    report = diagnose_changed(tmp_path, without(file))
+    assert any(sentence.startswith(assumed) for sentence in report.assumptions)
+
+
+def test_the_dump_of_another_node_speaks_against_its_own_use(tmp_path: Path) -> None:
+    report = diagnose_changed(tmp_path, of_another_node)
+    assert [fact.says for fact in report.findings_found[0].against] == [
+        "no endpoint list has 10.242.2.149: the dumps are of another node, or of another time"
+    ]
+
+
+def test_without_a_manifest_the_path_is_inferred_and_the_verdict_is_the_same(tmp_path: Path) -> None:
+    report = diagnose_changed(tmp_path, without("case.toml"))
+    assert (report.verdict, report.losses[0]["hop"], report.losses[0]["cause"]) == ("loss", ["B", "C"], "policy_denied_ingress")
+    assert any("the path of a request is taken to be A → B → C" in sentence for sentence in report.assumptions)
+
+
+def test_a_cut_capture_gives_what_stands_before_and_says_what_was_dropped(tmp_path: Path) -> None:
+    report = diagnose_changed(tmp_path, lambda folder: (folder / "B.pcap").write_bytes((folder / "B.pcap").read_bytes()[:-7]))
+    damage = next(entry for entry in report.to_dict()["inputs"] if entry["file"] == "B.pcap")["damage"]
+    assert [(entry["offset"], entry["wanted"], entry["had"], entry["skipped"]) for entry in damage] == [(3290, 90, 83, 83)]
+    assert report.verdict == "loss"
+    assert "B.pcap, octet 3290" in str(report)
+
+
+def test_packed_captures_give_the_same_report(tmp_path: Path) -> None:
+    def packed(folder: Path) -> None:
+        for name in "ABC":
+            octets = (folder / f"{name}.pcap").read_bytes()
+            (folder / f"{name}.pcap").unlink()
+            (folder / f"{name}.pcap.gz").write_bytes(gzip.compress(octets))
+        (folder / "case.toml").write_text((folder / "case.toml").read_text().replace(".pcap", ".pcap.gz"))
+
+    plain, again = diagnose_changed(tmp_path / "1"), diagnose_changed(tmp_path / "2", packed)
+    assert str(again).replace(".pcap.gz", ".pcap").split() == str(plain).split()
+
+
+def test_a_file_that_is_no_capture_is_one_clear_line(tmp_path: Path) -> None:
+    folder = copy_of("networkpolicy-drop", tmp_path, lambda folder: (folder / "C.pcap").write_bytes(b"hello, no capture"))
+    with pytest.raises(UnknownFormat, match=r"C\.pcap, octet 0: wanted a pcap or pcapng magic number, found 68 65 6c 6c"):
+        mixcni.diagnose(folder)
+
+
+def test_a_folder_without_captures_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing here")
+    with pytest.raises(CaseError, match=r"wanted capture files \(pcap or pcapng\) or a case.toml, found neither among 1 files"):
+        mixcni.diagnose(tmp_path)

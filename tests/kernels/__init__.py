@@ -1,0 +1,1 @@
+"""Kernels: both forms of each, and how they are made."""
