@@ -1,4 +1,4 @@
-"""What goes wrong between a wire and a file, by seed: frames cut, dropped, doubled, out of order, on a wrong clock; octets bent."""
+"""What goes wrong between a wire and a file, by seed: frames cut, dropped, doubled, moved, on a wrong clock; octets bent."""
 
 import random
 from collections.abc import Sequence
@@ -35,11 +35,6 @@ def skew(frames: Sequence[Frame], offset_ns: int = 0, drift_ppm: float = 0.0) ->
     """The frames by a clock that is `offset_ns` ahead at the first one and gains `drift_ppm` from then on."""
     first = frames[0].time_ns if frames else 0
     return [f.at(f.time_ns + offset_ns + round((f.time_ns - first) * drift_ppm / 1e6)) for f in frames]
-
-
-def snap(frames: Sequence[Frame], octets: int) -> list[Frame]:
-    """The frames cut to `octets`, as if they had been no longer on the wire."""
-    return [Frame(f.time_ns, f.octets[:octets]) for f in frames]
 
 
 def cut(octets: bytes, seed: int) -> bytes:

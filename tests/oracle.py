@@ -47,7 +47,8 @@ def pcap_records(octets: bytes) -> tuple[list[Record], int | None]:
     if len(octets) < 24:
         return [], 0
     link_type = struct.unpack_from(order + "I", octets, 20)[0] % 2**16
-    records, at = [], 24
+    records: list[Record] = []
+    at = 24
     while at < len(octets):
         header = octets[at : at + size]
         if len(header) < size:
@@ -131,10 +132,10 @@ def _packet(order: str, kind: int, body: bytes, interfaces: list[tuple[int, int,
     return Record(time_ns, body[20 : 20 + captured], original, link_type, number)
 
 
-COLUMNS = (
-    "present oddity source destination source_port destination_port protocol ttl ip_id tcp_flags seg_wnd seg_seq seg_ack "
-    "payload_octets"
-).split()
+COLUMNS = [
+    *("present", "oddity", "source", "destination", "source_port", "destination_port", "protocol", "ttl", "ip_id"),
+    *("tcp_flags", "seg_wnd", "seg_seq", "seg_ack", "payload_octets"),
+]
 LAYERS = {
     "eth": 1,
     "vlan": 2,
@@ -198,11 +199,9 @@ def decode_frame(record: Record) -> tuple[dict[str, int | bytes], dict[str, int 
 def _link(record: Record) -> tuple[int, int, int, bytes]:
     octets, kind = record.octets, record.link_type
     if kind in {101, 228, 229, 0, 108}:
-        skipped = 4 if kind in {0, 108} else 0
-        if len(octets) <= skipped:
-            cut = octets if len(octets) < skipped else b""
-            return 0, CUT, 0, cut
-        network = octets[skipped:]
+        network = octets[4 if kind in {0, 108} else 0 :]
+        if not network:
+            return 0, CUT, 0, b""
         ethertype = {4: 0x0800, 6: 0x86DD}.get(network[0] >> 4, 0)
         return 0, 0 if ethertype else BAD_HEADER, ethertype, network
     if kind not in {1, 113, 276}:

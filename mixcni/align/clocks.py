@@ -43,7 +43,8 @@ class ClockModel:
 def matched_times(table: TransmissionTable, p: int, q: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """(direction, time at p, time at q) of segments that both points saw equally often, the k-th matched to the k-th.
 
-    Bare ACKs are left out: one cannot be told from another.
+    In a direction in which some were transmitted once, only those count: of a retransmitted segment the points may have caught
+    different copies. Bare ACKs are left out: one cannot be told from another.
     """
     rows = np.flatnonzero((table["end"] > table["start"]) & ((table["point"] == p) | (table["point"] == q)))
     columns = {name: table[name][rows] for name in table}
@@ -62,7 +63,11 @@ def matched_times(table: TransmissionTable, p: int, q: int) -> tuple[NDArray[Any
     count = int(group[-1]) + 1 if group.size else 0
     copies_p = np.bincount(group[at_p], minlength=count)
     copies_q = np.bincount(group[~at_p], minlength=count)
-    equal = (copies_p == copies_q)[group]
+    once = (copies_p == 1) & (copies_q == 1)
+    direction_of = np.zeros(count, dtype=np.int64)
+    direction_of[group] = columns["direction"]
+    has_once = np.bincount(direction_of[once], minlength=len(Direction)) > 0
+    equal = np.where(has_once[direction_of], once, copies_p == copies_q)[group]
     return (
         columns["direction"][at_p & equal],
         columns["time_ns"][at_p & equal],
@@ -78,7 +83,7 @@ def _pair(table: TransmissionTable, p: int, q: int) -> tuple[int, int | None, in
     reverse = difference[direction == Direction.REVERSE]
     if forward.size and reverse.size:
         upper, lower = int(forward.min()), int(reverse.max())
-        return (upper + lower) // 2, abs(upper - lower + 1) // 2, difference.size
+        return (upper + lower) // 2, (abs(upper - lower) + 1) // 2, difference.size
     if forward.size:
         return int(forward.min()), None, forward.size
     if reverse.size:

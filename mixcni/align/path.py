@@ -15,8 +15,9 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable]) -> tuple[list
     """Positions of the points in the order in which a request meets them, and a sentence for each reason.
 
     A router takes one from the hop limit (RFC 791 section 3.1, RFC 8200 section 3), so of two points that saw the same
-    requests the one with the higher value is nearer the initiator. A point that saw none of another's conversations, but flows to their
-    responders, is farther. What neither decides stands in the order of the names; so does all, where the two contradict.
+    requests the one with the higher value is nearer the initiator. A point that saw none of another's conversations, but packets
+    that their responders sent, which that other did not, is farther. What neither decides stands in the order of the names; so
+    does all, where the two contradict.
 
     Parameters
     ----------
@@ -24,7 +25,7 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable]) -> tuple[list
     points : their flow tables, in the same order
     """
     conversations = join_flows(points, [0] * len(points))
-    hop_limits = np.stack([_forward_hop_limit(flows, conversations, p) for p, flows in enumerate(points)], axis=1)
+    hop_limits = np.stack([forward_hop_limit(flows, conversations, p) for p, flows in enumerate(points)], axis=1)
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from(range(len(names)))
     reasons = []
@@ -39,11 +40,10 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable]) -> tuple[list
                     reasons.append(f"{names[near]} before {names[far]}: the hop limit falls by {abs(drop):g} between them")
             else:
                 for near, far in ((p, q), (q, p)):
-                    if _sees_responders_of(conversations, near, far) and not _sees_responders_of(conversations, far, near):
+                    hears = _hears_responders_of(conversations, points, near, far)
+                    if hears and not _hears_responders_of(conversations, points, far, near):
                         graph.add_edge(near, far)
-                        reasons.append(
-                            f"{names[near]} before {names[far]}: it sees traffic of the responders seen at {names[near]}"
-                        )
+                        reasons.append(f"{names[near]} before {names[far]}: it hears the responders of what {names[near]} saw")
     by_name = sorted(range(len(names)), key=lambda position: names[position])
     rank = {position: i for i, position in enumerate(by_name)}
     if not nx.is_directed_acyclic_graph(graph):
@@ -52,7 +52,7 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable]) -> tuple[list
     return order, reasons or ["nothing tells the points apart: they stand in the order of their names"]
 
 
-def _forward_hop_limit(flows: FlowTable, conversations: ConversationTable, point: int) -> NDArray[np.int64]:
+def forward_hop_limit(flows: FlowTable, conversations: ConversationTable, point: int) -> NDArray[np.int64]:
     """(c,) hop limit of each conversation's first forward packet at this point; -1 where there is none."""
     found = np.full(len(conversations), -1, dtype=np.int64)
     segments = flows.segments
@@ -66,7 +66,18 @@ def _forward_hop_limit(flows: FlowTable, conversations: ConversationTable, point
     return found
 
 
-def _sees_responders_of(conversations: ConversationTable, near: int, far: int) -> bool:
-    """Whether `far` saw flows to a responder of the conversations seen at `near`."""
+def _hears_responders_of(conversations: ConversationTable, points: Sequence[FlowTable], near: int, far: int) -> bool:
+    """Whether `far` saw packets from responders of conversations that only `near` saw, and `near` saw none from those."""
     here, there = conversations.flow_of[:, near] >= 0, conversations.flow_of[:, far] >= 0
-    return bool(np.isin(conversations["responder"][here & ~there], conversations["responder"][there & ~here]).any())
+    unheard = np.setdiff1d(conversations["responder"][here & ~there], _senders(conversations, points[near], near))
+    return bool(np.isin(unheard, _senders(conversations, points[far], far)).any())
+
+
+def _senders(conversations: ConversationTable, flows: FlowTable, point: int) -> NDArray[np.int32]:
+    """Codes of the addresses from which `point` saw packets."""
+    rows = np.flatnonzero(conversations.flow_of[:, point] >= 0)
+    flow = conversations.flow_of[rows, point]
+    flipped = conversations.flipped[rows, point]
+    forward, reverse = flows["packets_forward"][flow] > 0, flows["packets_reverse"][flow] > 0
+    asked, replied = np.where(flipped, reverse, forward), np.where(flipped, forward, reverse)
+    return np.concatenate([conversations["initiator"][rows[asked]], conversations["responder"][rows[replied]]])

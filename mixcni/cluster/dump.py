@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from mixcni.cluster.addresses import AddressBook
 from mixcni.cluster.version import VersionRange
 
-NOT_READ_YET = "recognised, not read yet"
-UNRECOGNISED = "unrecognised"
+NOT_READ_YET: Final = "recognised, not read yet"
+UNRECOGNISED: Final = "unrecognised"
 
 
 class Unparsed(NamedTuple):
@@ -17,6 +17,9 @@ class Unparsed(NamedTuple):
     line: int
     text: str
     why: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,10 @@ class Dump:
     def is_complete(self) -> bool:
         """Whether an entry that is not in this dump was not there on the node either."""
         return self.unavailable is None and self.partial is None
+
+    def holds(self, file: str, line: int) -> bool:
+        """Whether a line of a file is one of this dump's."""
+        return file == self.file and self.line <= line <= self.last_line
 
 
 class ReadDump(NamedTuple):

@@ -2,14 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, get_args
-
-from mixcni.cluster.addresses import Address, Prefix
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_AS_TEXT = (*get_args(Address), *get_args(Prefix))
 
 
 def to_frame(entries: Sequence[Any], entry_type: type) -> "pd.DataFrame":
@@ -24,11 +20,9 @@ def to_frame(entries: Sequence[Any], entry_type: type) -> "pd.DataFrame":
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, _AS_TEXT):
-        return str(value)
-    if isinstance(value, tuple):
-        return ", ".join("=".join(map(str, part)) if isinstance(part, tuple) else str(part) for part in value)
-    return value
+    if type(value) is tuple:
+        return ", ".join("=".join(part) if type(part) is tuple else str(part) for part in value)
+    return value if value is None or isinstance(value, bool | int) else str(value)
 
 
 def _dtype(annotation: str) -> str:

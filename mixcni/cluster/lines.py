@@ -20,8 +20,8 @@ _SNIFF: Final = 8192  # octets looked at for NUL: text has none
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,512}(?:\x07|\x1b\\)?|[()][0-9A-B]|[@-Z\\^_=>])")
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200c\u200d\u2060\ufeff]")
-_BLANK = str.maketrans({"\r": " ", "\u00a0": " ", "\u2007": " ", "\u202f": " ", "\u3000": " "})
-_ODD_BLANK = re.compile("[\r\u00a0\u2007\u202f\u3000]")
+# All that str.split() takes for blanks: a line of these alone must not pass for one with words.
+_ODD_BLANK = re.compile("[\r\x85\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 
 # One conntrack line in a million is looked at no further than this: nothing below can begin so.
 _PLAIN = ("TCP ", "UDP ", "ICMP")
@@ -140,7 +140,7 @@ def _split(text: str) -> list[str]:
     if "\r" in text and "\n" not in text:
         text = text.replace("\r", "\n")
     if _ODD_BLANK.search(text):
-        text = text.translate(_BLANK)
+        text = _ODD_BLANK.sub(" ", text)
     return [line.expandtabs() if "\t" in line else line for line in text.split("\n")]
 
 

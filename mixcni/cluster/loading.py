@@ -19,6 +19,7 @@ from mixcni.cluster.recognise import split_sections
 from mixcni.cluster.state import ClusterState
 from mixcni.errors import DumpError
 
+_NO_SUCH_MAP: Final = "no such file or directory. Skipping."
 MAX_UNPARSED: Final = 1000  # lines kept a dump; a file of another kind has no more to say
 
 _READERS: Final[Mapping[str, Callable[[Section], Parsed]]] = MappingProxyType(
@@ -77,17 +78,21 @@ def _read_section(section: Section) -> ReadDump:
     if reader is None:
         unknown = section.kind == UNRECOGNISED
         unparsed = [Unparsed(number, text, "no dump that mixcni knows") for number, text in section.numbered()] if unknown else []
-        note = "" if unknown else f"{section.note}: {NOT_READ_YET}" if section.note else NOT_READ_YET
-        parsed = Parsed((), unparsed, note=note)
+        parsed = Parsed((), unparsed, partial=None if unknown else NOT_READ_YET, note=section.note)
     else:
         parsed = reader(section)
     entries = tuple(parsed.entries)
+    partial = (section.partial or parsed.partial) if reader else (parsed.partial or section.partial)
     unavailable: str | None = None
     notes = [parsed.note] if parsed.note else []
     if section.errors:
         says = section.errors[0][1]
         if entries:
             notes.append(f"line {section.errors[0][0]}: {says}")
+            # A map that a node does not have (of IPv6, mostly) is skipped, and nothing is missing; any other error cut it short.
+            broken = next((number for number, error in section.errors if not error.endswith(_NO_SUCH_MAP)), None)
+            if broken is not None:
+                partial = partial or f"the command failed at line {broken}"
         else:
             unavailable, notes = says, []
     unparsed_lines = () if unavailable else tuple(parsed.unparsed)
@@ -96,7 +101,7 @@ def _read_section(section: Section) -> ReadDump:
     dump = Dump(
         section.file, section.first_line, section.first_line + len(section.lines) - 1, section.kind, parsed.version,
         section.node or parsed.node, policy_map_owner(section) if section.kind == "policy_map" else section.endpoint_id,
-        len(entries), unparsed_lines[:MAX_UNPARSED], unavailable, section.partial or parsed.partial, "; ".join(notes),
+        len(entries), unparsed_lines[:MAX_UNPARSED], unavailable, partial, "; ".join(notes),
     )  # fmt: skip
     return ReadDump(dump, entries, tuple(parsed.extras))
 

@@ -2,14 +2,15 @@
 
 The datapath asks the map twice, once for the peer's identity and once for identity 0 (anybody), each time for the row
 that fixes most of protocol and port. Which of the two answers counts has changed: up to 1.16 the more specific one, an
-identity breaking ties; from 1.17 on a deny before anything else. Where a dump cannot tell which release it is of, or
+identity breaking ties; from 1.17 on a deny before anything else. Before 1.13 it asked for exact ports and for all
+ports of all protocols, and for nothing between. Where a dump cannot tell which release it is of, or
 whether a row's labels are the peer's, every possibility is tried, and the verdict stands only if they all agree.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from mixcni.cluster.cilium.identities import ANY, MIN_LABEL_BASED, MIN_LOCAL, RESERVED_NAMES, reserved_identity
 from mixcni.cluster.cilium.policymap import PolicyEntry
@@ -21,6 +22,8 @@ PROTOCOLS: Final[Mapping[int, str]] = MappingProxyType({
 })  # fmt: skip
 """IANA protocol numbers, in the capitals in which protocols are compared here."""
 
+PROTOCOL_ROWS: Final = (1, 13)
+"""The release from which rows that fix a protocol and no port are asked for."""
 DENY_FIRST: Final = (1, 17)  # the release from which a deny row wins over a more specific allow row
 TIERED: Final = (1, 19)  # the release from which rules have priorities, which no dump prints
 
@@ -81,11 +84,7 @@ def decide(
             doubtful.setdefault((entry.identity, *sorted(entry.labels)), []).append(entry)
     tiered = release is not None and release.low >= TIERED
     what = _what(direction, identity, port, wanted)
-    verdicts = [
-        _verdict(certain + group, what, deny_first, tiered)
-        for group in ([], *doubtful.values())
-        for deny_first in _orders(release)
-    ]
+    verdicts = [_verdict(certain + group, what, way, tiered) for group in ([], *doubtful.values()) for way in _ways(release)]
     first = verdicts[0]
     if all(verdict.allowed == first.allowed for verdict in verdicts):
         return first
@@ -97,16 +96,27 @@ def matches_peer(entry: PolicyEntry, identity: int | None, labels: Iterable[str]
     return _is_peer(entry, identity, None if labels is None else frozenset(labels))
 
 
-def _orders(release: VersionRange | None) -> tuple[bool, ...]:
-    """For each way in which releases of the range weigh rows: whether deny comes first."""
+class _Way(NamedTuple):
+    """How the releases from `since` on, up to the next way, choose among the rows that hold a packet."""
+
+    since: tuple[int, int]
+    protocol_rows: bool
+    deny_first: bool
+
+
+_WAYS: Final = (_Way((0, 0), False, False), _Way(PROTOCOL_ROWS, True, False), _Way(DENY_FIRST, True, True))
+
+
+def _ways(release: VersionRange | None) -> list[_Way]:
+    """The ways of the releases in a range."""
     if release is None:
-        return False, True
-    ways = []
-    if release.low < DENY_FIRST:
-        ways.append(False)
-    if release.high is None or release.high >= DENY_FIRST:
-        ways.append(True)
-    return tuple(ways)
+        return list(_WAYS)
+    before = [way for way in _WAYS if release.high is None or way.since <= release.high]
+    return [
+        way
+        for way, following in zip(before, [*before[1:], None], strict=True)
+        if following is None or release.low < following.since
+    ]
 
 
 def protocol_name(protocol: str | int) -> str:
@@ -144,8 +154,10 @@ def _is_peer(entry: PolicyEntry, identity: int | None, labels: frozenset[str] | 
     return None
 
 
-def _verdict(rows: Sequence[PolicyEntry], what: str, deny_first: bool, tiered: bool) -> PolicyVerdict:
-    """The verdict of rows that all hold the packet, in one order of weight."""
+def _verdict(rows: Sequence[PolicyEntry], what: str, way: _Way, tiered: bool) -> PolicyVerdict:
+    """The verdict of rows that all hold the packet, chosen in one way."""
+    if not way.protocol_rows:
+        rows = [row for row in rows if row.protocol is None or row.port is not None]
     # One lookup for the peer, one for anybody: each sees only its most specific row.
     hits = []
     for is_any in (False, True):
@@ -157,7 +169,7 @@ def _verdict(rows: Sequence[PolicyEntry], what: str, deny_first: bool, tiered: b
         return PolicyVerdict(
             False, None, f"no row of the policy map holds {what}: dropped by default (drop reason 133, Policy denied)"
         )
-    if deny_first:
+    if way.deny_first:
         entry = max(hits, key=lambda row: (row.deny, row.proxy_port is not None, row.specificity, row.identity != ANY))
     else:
         entry = max(hits, key=lambda row: (row.specificity, row.identity != ANY))
@@ -188,6 +200,10 @@ def _verdict_of(entry: PolicyEntry, what: str) -> PolicyVerdict:
     return PolicyVerdict(True, entry, f"{row} allows {what}")
 
 
+def _text(release: tuple[int, int]) -> str:
+    return f"{release[0]}.{release[1]}"
+
+
 def _what(direction: str, identity: int | None, port: int | None, protocol: str) -> str:
     if identity is None:
         peer = "a peer of unknown identity"
@@ -209,8 +225,10 @@ def _doubt(
         return next(verdict.why for verdict in verdicts if verdict.allowed is None)
     lines = sorted(entry.line for group in doubtful.values() for entry in group)
     if not lines:
-        since = f"{DENY_FIRST[0]}.{DENY_FIRST[1]}"
-        return f"{what}: from {since} on a deny row wins over a more specific one, and the release is not known"
+        return (
+            f"{what}: from {_text(DENY_FIRST)} on a deny row wins over a more specific one, before {_text(PROTOCOL_ROWS)} no row "
+            "of a protocol without a port is asked for, and the release is not known"
+        )
     shown = ", ".join(map(str, lines[:5])) + (f" and {len(lines) - 5} more" if len(lines) > 5 else "")
     if identity is None:
         return f"{what}: it depends on the rows in line {shown}, each for one peer"

@@ -59,10 +59,6 @@ def _only_candidate(endpoint_id: int, endpoints: Sequence[Endpoint]) -> str | No
 
 
 def _best(dumps: Sequence[Dump], entries: Sequence[PolicyEntry], assumed: str | None) -> PolicyMap:
-    maps = [PolicyMap(tuple(entry for entry in entries if _is_in(entry, dump)), dump, assumed) for dump in dumps]
+    maps = [PolicyMap(tuple(entry for entry in entries if dump.holds(entry.file, entry.line)), dump, assumed) for dump in dumps]
     with_numbers = [found for found in maps if found.entries and not any(entry.labels for entry in found.entries)]
     return (with_numbers or maps)[-1]
-
-
-def _is_in(entry: PolicyEntry, dump: Dump) -> bool:
-    return entry.file == dump.file and dump.line <= entry.line <= dump.last_line

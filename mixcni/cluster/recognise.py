@@ -16,7 +16,6 @@ from mixcni.cluster.dump import UNRECOGNISED, Section
 from mixcni.cluster.lines import Command, DumpText
 from mixcni.cluster.signs import CT_ROW, ERROR, first_line_kind, header_kind, is_preamble, json_kind, row_kind
 
-_SWALLOWS: Final = frozenset({"kubernetes", "json"})  # structured text holds anything, and ends at a prompt or a fence
 _NOT_FOR_ERRORS: Final = frozenset({"monitor", "hubble", "envoy", "conntrack"})  # their lines quote errors
 _BEGIN_MAP: Final = ("Endpoint ID:", "/")  # the first line above each map that `policy get --all` prints
 _FAILED_COMMAND = re.compile(r"Error while running '([^']*)'")
@@ -33,6 +32,8 @@ class _Open:
     has_rows: bool = False
     """A line beyond titles and preamble was seen: another title row begins another section."""
     errors: list[tuple[int, str]] = field(default_factory=list)
+    is_structured: bool = False
+    """JSON or YAML: it holds anything, and ends at a prompt or a fence."""
 
 
 class _Splitter:
@@ -46,11 +47,14 @@ class _Splitter:
         self.pending_at: int | None = None
         self.current: _Open | None = None
         self.sections: list[Section] = []
+        self.index = 0
+        self.closed_at = 0
         self.addresses = AddressBook()
 
     def take(self, index: int, line: str) -> None:
         """One line: a boundary, a row of the open section, or the first line of another."""
         current = self.current
+        self.index = index
         if not line:
             if index in self.text.fences:
                 self._close()
@@ -58,15 +62,16 @@ class _Splitter:
                 self._take_command(index, command)
         elif current is not None and current.kind == "ct" and CT_ROW.match(line):
             current.last, current.has_rows = index, True
-        elif current is not None and current.kind in _SWALLOWS:
+        elif current is not None and current.is_structured:
             current.last = index
-        elif (current is None or current.kind not in _NOT_FOR_ERRORS) and ERROR.match(line):
-            self._take_error(index, line.strip())
+        elif (current is None or current.kind not in _NOT_FOR_ERRORS) and ERROR.match(stripped := line.strip()):
+            self._take_error(index, stripped)
         else:
             self._take_row(index, line)
 
     def finish(self) -> list[Section]:
         """All sections, in the order of the file."""
+        self.index += 1
         self._close()
         self._close_silent_command()
         return self.sections
@@ -77,6 +82,7 @@ class _Splitter:
             return  # an author's comment
         self._close()
         self._close_silent_command()
+        self.closed_at = index
         self.pending = hints
         self.pending_at = index if command.prompted and hints.kind is not None else None
 
@@ -85,7 +91,9 @@ class _Splitter:
         failed = _FAILED_COMMAND.search(error)
         kind = hints_of_command(failed[1]).kind if failed else None
         current = self.current
-        if current is None or current.kind == UNRECOGNISED or (kind is not None and kind != current.kind):
+        if current is not None and current.kind == UNRECOGNISED and current.errors and not current.has_rows:
+            current.kind = kind or kind_of_error(error) or UNRECOGNISED  # an error above did not say of what it was
+        elif current is None or current.kind == UNRECOGNISED or (kind is not None and kind != current.kind):
             self._close()
             kind = kind or self.pending.kind or kind_of_error(error) or self.by_name.kind or UNRECOGNISED
             current = self._open(kind, index)
@@ -98,12 +106,17 @@ class _Splitter:
         current = self.current
         titles = header_kind(line)
         kind = titles or row_kind(line)
+        is_structured = False
         if kind is None and (current is None or current.kind == UNRECOGNISED):
-            kind = first_line_kind(line) or (self.pending.kind or UNRECOGNISED if current is None else None)
+            kind = first_line_kind(line)
+            is_structured = kind in ("json", "kubernetes")
+            if kind is None and current is None:
+                kind = self.pending.kind or UNRECOGNISED
         preamble = is_preamble(line)
         if current is None or (kind is not None and not self._belongs(current, kind, line, titles is not None, preamble)):
             self._close()
             current = self._open(kind or UNRECOGNISED, index)
+            current.is_structured = is_structured
         current.last = index
         current.has_rows = current.has_rows or not (titles or preamble)
 
@@ -132,14 +145,16 @@ class _Splitter:
         current, self.current = self.current, None
         if current is None:
             return
+        closed_before, self.closed_at = self.closed_at, self.index
         lines = list(self.text.lines[current.first : current.last + 1])
         for number, _ in current.errors:
             lines[number - 1 - current.first] = ""
         kind = json_kind(lines) if current.kind == "json" else current.kind
         partial = current.hints.partial
-        at = bisect_left(self.text.elisions, current.first)
-        if partial is None and at < len(self.text.elisions) and self.text.elisions[at] <= current.last + 1:
-            partial = f"lines were left out at line {self.text.elisions[at] + 1}"
+        elisions = self.text.elisions  # between two dumps they may stand for lines of either
+        at = bisect_left(elisions, closed_before)
+        if partial is None and at < len(elisions) and elisions[at] < self.index:
+            partial = f"lines were left out at line {elisions[at] + 1}"
         endpoint_id = current.hints.endpoint_id
         if endpoint_id is None and kind == "policy_map":
             endpoint_id = self.by_name.endpoint_id

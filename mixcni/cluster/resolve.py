@@ -68,6 +68,9 @@ class IdentityResolver:
         endpoint = self._endpoints.get(address)
         if endpoint is not None and endpoint.identity is not None:
             says = f"{address} is endpoint {endpoint.id} of this node: {name_of(endpoint.identity)}"
+            own = [row.identity for row in self._prefixes.longest(address) if row.prefix.prefixlen == address.max_prefixlen]
+            if own and own[-1] not in (ANY, endpoint.identity):
+                says += f"; an ipcache dump has {name_of(own[-1])} for it"
             return IdentityAnswer(address, endpoint.identity, "endpoint list", says, endpoint.file, endpoint.line)
         rows = self._prefixes.longest(address)
         if rows and rows[-1].prefix.prefixlen > 0:

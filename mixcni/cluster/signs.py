@@ -12,7 +12,6 @@ from mixcni.cluster.dump import UNRECOGNISED
 MAX_TITLES: Final = 500  # characters in a row of titles; longer lines are not looked at as one
 JSON_LOOKED_AT: Final = 4000  # characters of JSON by which its kind is told
 
-_LETTER = re.compile(r"\s*[A-Za-z]")
 # Titles after folding runs of blanks to one and all letters to capitals.
 _TITLES = re.compile(
     r"""
@@ -37,7 +36,7 @@ _TITLES = re.compile(
 )
 
 _ROW = re.compile(
-    r"""\s*(?:
+    r"""
      (?P<nat>\w+\ +(?:IN|OUT)\ +\S+\ ->\ \S+\ +XLATE_)
     |(?P<ct>(?:TCP|UDP|ICMP|ICMPv6|SCTP|IGMP|VRRP|ANY|\d{1,3})\ +(?:IN|OUT|SVC)\ +\S*[\d\].:x])
     |(?P<policy_map>
@@ -65,7 +64,7 @@ _ROW = re.compile(
         (?:[A-Z][a-z]{2}\ +\d{1,2}\ [\d:]{8}\.\d+|\d{4}-\d\d-\d\dT\S+)(?:\ \[[^\]]*\])?:\ .*\ (?:->|<-|<>)\ )
     |(?P<envoy>\[\d{4}-\d\d-\d\dT[\d:.]+Z\]\ ")
     |(?P<conntrack>(?:ipv[46]\ +\d+\ +)?(?:tcp|udp|icmp\w*|sctp|unknown|gre)\ +\d+\ .*\bsrc=)
-    )""",
+    """,
     re.VERBOSE,
 )
 CT_ROW = re.compile(r"(?:TCP|UDP|ICMP|ICMPv6) (?:IN|OUT|SVC) \S+ -> \S+ (?!XLATE_)")
@@ -74,7 +73,7 @@ CT_ROW = re.compile(r"(?:TCP|UDP|ICMP|ICMPv6) (?:IN|OUT|SVC) \S+ -> \S+ (?!XLATE
 _PREAMBLES = ("Endpoint ID:", "Path:", "Cluster health:", "Probe time:")
 
 # Weaker signs, for lines that no section lays claim to.
-_BARE_IDENTITY = re.compile(r"\s*\d+ +[a-z][\w.-]*:\S+(?: +\d+)?$")
+_BARE_IDENTITY = re.compile(r"\d+ +[a-z][\w.-]*:\S+(?: +\d+)?$")
 _JSON = re.compile(r'[\[{](?:\s*$|\s*["{\[])')
 _YAML = re.compile(r"(?:- )?(?:apiVersion|kind): ?\S|items:$")
 
@@ -94,7 +93,7 @@ _JSON_KINDS = (
 )
 
 ERROR = re.compile(
-    r"""\s*>?\s*(?:
+    r"""(?:>\s*)?(?:
      Unable\ to\ open\ |no\ maps\ found|No\ entries\ found|Invalid\ argument:|Is\ the\ agent\ running
     |[Ee]rror:|Error\ (?:from\ server|while\ running|response)|error\ dumping\ contents|Cannot\ |[Ff]ailed\ to\b
     |command\ terminated\ with\ exit\ code|Get\ "?http|OCI\ runtime\ exec\ failed|[Uu]nable\ to\b
@@ -103,20 +102,21 @@ ERROR = re.compile(
     )""",
     re.VERBOSE,
 )
-"""The line of a command that failed, wholly or for one of its maps."""
+"""The line of a command that failed, wholly or for one of its maps, less leading blanks."""
 
 
 def header_kind(line: str) -> str | None:
     """The kind of table whose titles a line is; None if it is none."""
-    if len(line) > MAX_TITLES or not _LETTER.match(line):
+    if len(line) > MAX_TITLES:
         return None
-    match = _TITLES.match(" ".join(line.split()).upper())
+    folded = " ".join(line.split())
+    match = _TITLES.match(folded.upper()) if folded[:1].isalpha() else None
     return match.lastgroup if match else None
 
 
 def row_kind(line: str) -> str | None:
     """The kind of dump that alone has rows like this one; None if several could."""
-    match = _ROW.match(line)
+    match = _ROW.match(line.strip())  # a pattern that skips blanks would try each of its branches at each of them
     return match.lastgroup if match else None
 
 
@@ -124,9 +124,9 @@ def first_line_kind(line: str) -> str | None:
     """The kind that a line suggests where nothing stronger is near; `json` for JSON of whatever kind."""
     if _JSON.match(line):
         return "json"
-    if _YAML.match(line):
+    if _YAML.match(line.rstrip()):
         return "kubernetes"
-    return "identities" if _BARE_IDENTITY.match(line) else None
+    return "identities" if _BARE_IDENTITY.match(line.strip()) else None
 
 
 def is_preamble(line: str) -> bool:

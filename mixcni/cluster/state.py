@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mixcni.cluster.addresses import Address, as_address
 from mixcni.cluster.cilium.ct import CtEntry
-from mixcni.cluster.cilium.endpoints import Endpoint
+from mixcni.cluster.cilium.endpoints import NOT_ENFORCED, Endpoint
 from mixcni.cluster.cilium.health import HealthNode, HealthSummary
 from mixcni.cluster.cilium.identities import RESERVED_NAMES, Identity
 from mixcni.cluster.cilium.ipcache import IpcacheEntry
@@ -77,6 +77,8 @@ class ClusterState:
         if not self.dumps:
             return "ClusterState: no dumps"
         version = f", Cilium {self.version} by their form" if self.version else ""
+        if not version and any(dump.version for dump in self.dumps):
+            version = ", their forms of no one Cilium release"
         lines = [f"ClusterState: {len(self.dumps)} {'dump' if len(self.dumps) == 1 else 'dumps'}{version}"]
         # The trouble first: what failed, what did not parse, what is missing.
         order = sorted(self.dumps, key=lambda d: (d.unavailable is None, not d.unparsed, d.partial is None))
@@ -166,13 +168,19 @@ class ClusterState:
     def is_cilium_node(self, address: str | Address) -> bool | None:
         """Whether a node with that address runs Cilium, by the node list and health; None if neither dump tells.
 
-        Both list every node that runs Cilium and no other one, so absence from a complete one means no.
+        Both list every node that runs Cilium and no other one, so absence from a complete one means no; but only if it
+        gives an address of that family for each of its nodes, none masked.
         """
         wanted = as_address(address)
         if wanted in self._node_addresses:
             return True
-        lists = [dump for dump in self.dumps if dump.kind in ("nodes", "health") and dump.is_complete and dump.entries]
-        return False if lists else None
+        nodes: list[CiliumNode | HealthNode] = [*self.nodes, *self.health]
+        for dump in self.dumps:
+            if dump.kind in ("nodes", "health") and dump.is_complete and dump.entries:
+                listed = [node.addresses for node in nodes if dump.holds(node.file, node.line)]
+                if all(any(own.version == wanted.version for own in addresses) for addresses in listed):
+                    return False
+        return None
 
     def policy_entries(self, endpoint_id: int) -> tuple[PolicyEntry, ...] | None:
         """The rows of an endpoint's policy map; None if no dump of it is there."""
@@ -193,7 +201,18 @@ class ClusterState:
             return PolicyVerdict(None, None, f"no dump of the policy map of endpoint {endpoint_id} is there")
         labels = None if identity is None else self._labels.get(identity)
         version = found.dump.version if self.version is None else self.version
-        return decide(found.entries, direction, identity, port, protocol, version, labels=labels)
+        verdict = decide(found.entries, direction, identity, port, protocol, version, labels=labels)
+        if verdict.allowed is not False:
+            return verdict
+        if verdict.entry is None and found.dump.partial:
+            return PolicyVerdict(None, None, f"no row denies it, but rows of the policy map are missing: {found.dump.partial}")
+        policy = self._policy_of(endpoint_id, direction.lower())
+        if policy in NOT_ENFORCED:
+            allowed = None if policy == "Disabled" else True
+            return PolicyVerdict(
+                allowed, verdict.entry, f"{verdict.why}, were {direction} enforced; but the endpoint list has {policy}"
+            )
+        return verdict
 
     @cached_property
     def _endpoints(self) -> dict[Address, Endpoint]:
@@ -219,6 +238,12 @@ class ClusterState:
         listed = {address for node in self.nodes for address in node.addresses}
         return frozenset(listed.union(*(node.addresses for node in self.health)))
 
+    def _policy_of(self, endpoint_id: int, direction: str) -> str | None:
+        """Whether an endpoint enforces policy in a direction, in the endpoint list's word; None if none tells, or two differ."""
+        same = (endpoint for endpoint in self.endpoints if endpoint.id == endpoint_id)
+        words = {endpoint.ingress_policy if direction == "ingress" else endpoint.egress_policy for endpoint in same}
+        return words.pop() if len(words) == 1 else None
+
     def _policy_map_of(self, endpoint_id: int) -> PolicyMap | None:
         return choose_policy_map(endpoint_id, self.dumps, self.policy_map, self.endpoints)
 
@@ -229,8 +254,12 @@ def _count(dump: Dump) -> str:
     return "" if dump.kind == UNRECOGNISED else f"{dump.entries} {'entry' if dump.entries == 1 else 'entries'}"
 
 
+def _lines(count: int) -> str:
+    return "1 line" if count == 1 else f"{count} lines"
+
+
 def _remark(dump: Dump) -> str:
     """What a reader should know of a dump before trusting it, in one line."""
-    parts = [dump.unavailable or "", f"{len(dump.unparsed)} lines not understood" if dump.unparsed else ""]
+    parts = [dump.unavailable or "", f"{_lines(len(dump.unparsed))} not understood" if dump.unparsed else ""]
     parts += [dump.partial or "", dump.note]
     return "; ".join(part[:100] for part in parts if part)

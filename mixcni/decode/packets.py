@@ -133,7 +133,7 @@ class _Builder:
         while done < count:
             done, quote_count, self.book.count = run(
                 decode_frames,
-                count,
+                self.rows + count,  # one block alone is seldom large work, a file of many is
                 block.octets,
                 frames,
                 done,

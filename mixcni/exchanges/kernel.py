@@ -53,7 +53,8 @@ def split_turns(segments, tcp_flags, state, out):
     """Write the exchanges of all flows; how many there are.
 
     A turn is a run of new octets from the initiator, then a run of new octets from the responder; retransmitted octets open
-    nothing. A responder that speaks first has a turn with an empty request.
+    nothing. A responder that speaks first has a turn with an empty request. A run begins where that side's last one ended:
+    octets which arrive late, or which the capture missed, belong to it. Without a SYN the first begins with its first segment.
 
     segments : SegmentColumns, (n,) each; tcp_flags : (n,) uint8, of the same rows
     state : TurnState, one row a flow: `current` and `handshake` -1, the others 0
@@ -68,18 +69,22 @@ def split_turns(segments, tcp_flags, state, out):
         start = i64(segments.offset[i])
         end = start + length
         packet = i64(segments.packet[i])
+        known = i64(state.end_forward[flow]) if direction == FORWARD else i64(state.end_reverse[flow])
         if flags & SYN:
             count = track_handshake(flow, direction, packet, state.handshake, out, count)
-            start += 1
+            known = max(known, 1)
         if flags & FIN:
             end -= 1
-        known = i64(state.end_forward[flow]) if direction == FORWARD else i64(state.end_reverse[flow])
-        if end <= max(known, start):
-            continue
-        start = max(start, known, 1)
-        row = i64(state.current[flow])
+        start = known if known > 0 else max(start, 1)
+        end = max(end, known)
         if direction == FORWARD:
             state.end_forward[flow] = end
+        else:
+            state.end_reverse[flow] = end
+        if end <= start:
+            continue
+        row = i64(state.current[flow])
+        if direction == FORWARD:
             if row < 0 or out.response_packet[row] >= 0:
                 row = count
                 count += 1
@@ -89,7 +94,6 @@ def split_turns(segments, tcp_flags, state, out):
                 out.request_packet[row] = packet
             out.request_end[row] = end
         else:
-            state.end_reverse[flow] = end
             if row < 0:
                 row = count
                 count += 1

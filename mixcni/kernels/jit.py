@@ -104,7 +104,7 @@ def plain(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def run(function: Callable[..., Any], work: int, *arguments: Any) -> Any:
-    """The kernel over `arguments`, in the form that is faster for `work` items."""
+    """The kernel over `arguments`, in the form that is faster for `work` items: those of earlier blocks count as well."""
     if work < PLAIN_BELOW or os.environ.get("NUMBA_DISABLE_JIT") == "1":
         return plain(function, *arguments)
     return compiled(function, fields_of(arguments))(*arguments)

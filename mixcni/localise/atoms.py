@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.transmissions import TransmissionTable
+from mixcni.schema import Direction
 
 NEVER = np.iinfo(np.int64).max
 
@@ -30,7 +31,7 @@ class Atoms:
     start, end : (a,) int64, stream offsets
     counts : (a, p) int64, transmissions of the atom at each point
     first_ns, last_ns : (a, p) int64, of these; NEVER and -NEVER where there are none
-    row_atom, row_point, row_ns : (r,), one row a transmission of an atom
+    begin, stop : (r,) int64, the atoms of each transmission, exclusive; point, time_ns : (r,), where and when it was seen
     """
 
     stream: NDArray[np.int64]
@@ -39,22 +40,58 @@ class Atoms:
     counts: NDArray[np.int64]
     first_ns: NDArray[np.int64]
     last_ns: NDArray[np.int64]
-    row_atom: NDArray[np.int64]
-    row_point: NDArray[np.int64]
-    row_ns: NDArray[np.int64]
+    begin: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    point: NDArray[np.int64]
+    time_ns: NDArray[np.int64]
 
-    def within(self, point: int, window: tuple[int, int]) -> NDArray[np.int64]:
-        """(a,) transmissions of each atom at `point` at a time within `window`, ns on the common clock."""
-        rows = (self.row_point == point) & (self.row_ns >= window[0]) & (self.row_ns <= window[1])
-        return np.bincount(self.row_atom[rows], minlength=self.stream.size).astype(np.int64)
+    def within(self, point: int, window: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(a,) transmissions of each atom at `point` within `window`, ns on the common clock, and when the first one was."""
+        rows = (self.point == point) & (self.time_ns >= window[0]) & (self.time_ns <= window[1])
+        begin, stop, here = self.begin[rows], self.stop[rows], np.zeros(int(rows.sum()), dtype=np.int64)
+        shape = (self.stream.size, 1)
+        return _counts(begin, stop, here, shape)[:, 0], _least(begin, stop, here, self.time_ns[rows], shape)[:, 0]
+
+    def received(self, acknowledged: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(a,) whether an atom's receiver acknowledged it; `acknowledged` is (streams,), the highest offset."""
+        return np.asarray(self.end <= acknowledged[self.stream])
+
+    def passed(self, acknowledged: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(a, p) whether an atom is known to have been at each point: seen there or farther on its way, or acknowledged."""
+        seen = self.counts > 0
+        forward = np.logical_or.accumulate(seen[:, ::-1], axis=1)[:, ::-1]
+        reverse = np.logical_or.accumulate(seen, axis=1)
+        onwards = np.where((self.stream % 2 == Direction.FORWARD)[:, None], forward, reverse)
+        return np.asarray(onwards | self.received(acknowledged)[:, None])
 
 
-def expand_ranges(begin: NDArray[np.int64], stop: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(row, value) of every integer in every range [begin[row], stop[row])."""
-    sizes = stop - begin
-    row = np.repeat(np.arange(begin.size), sizes)
-    first = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return row, np.arange(row.size) - first + begin[row]
+def _counts(
+    begin: NDArray[np.int64], stop: NDArray[np.int64], point: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.int64]:
+    """(a, p) how many of the intervals of atoms cover each atom at each point."""
+    size = shape[0] * shape[1]
+    change = np.bincount(begin * shape[1] + point, minlength=size) - np.bincount(stop * shape[1] + point, minlength=size)
+    return np.cumsum(change.reshape(shape), axis=0, dtype=np.int64)
+
+
+def _least(
+    begin: NDArray[np.int64], stop: NDArray[np.int64], point: NDArray[np.int64], value: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.int64]:
+    """(a, p) the least value of the intervals that cover each atom at each point, NEVER where none does.
+
+    An interval is the union of two blocks of a power of two; from the widest down each block hands its value to its halves. So
+    time grows with intervals and atoms, however many atoms an interval has.
+    """
+    least = np.full(shape, NEVER, dtype=np.int64)
+    width = np.frexp((stop - begin).astype(np.float64))[1] - 1
+    for power in range(int(width.max(initial=0)), -1, -1):
+        rows = np.flatnonzero(width == power)
+        np.minimum.at(least, (begin[rows], point[rows]), value[rows])
+        np.minimum.at(least, (stop[rows] - (1 << power), point[rows]), value[rows])
+        if power:
+            half = 1 << (power - 1)
+            least[half:] = np.minimum(least[half:], least[:-half])
+    return least
 
 
 def cut_atoms(
@@ -85,33 +122,30 @@ def cut_atoms(
     atom_end = np.append(atom_start[1:], 0)  # a stream's last bound begins an atom that nothing covers
     half = order.size // 2
     begin, stop = number[:half], number[half:]
-    row, atom = expand_ranges(begin[: carrying.size], stop[: carrying.size])
-    point = table["point"][carrying].astype(np.int64)[row]
-    time = table["time_ns"][carrying][row]
+    mine = begin[: carrying.size], stop[: carrying.size]
+    point, time = table["point"][carrying].astype(np.int64), table["time_ns"][carrying]
     shape = (atom_stream.size, points)
-    counts = np.bincount(atom * points + point, minlength=shape[0] * points).reshape(shape).astype(np.int64)
-    first, last = np.full(shape, NEVER), np.full(shape, -NEVER)
-    np.minimum.at(first, (atom, point), time)
-    np.maximum.at(last, (atom, point), time)
+    counts = _counts(*mine, point, shape)
+    first, last = _least(*mine, point, time, shape), -_least(*mine, point, -time, shape)
     intervals, at = [], carrying.size
     for cut in cuts:
         intervals.append(Intervals(begin[at : at + cut[0].size], stop[at : at + cut[0].size]))
         at += cut[0].size
-    return Atoms(atom_stream, atom_start, atom_end, counts, first, last, atom, point, time), intervals
+    return Atoms(atom_stream, atom_start, atom_end, counts, first, last, *mine, point, time), intervals
 
 
-def all_seen(intervals: Intervals, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(n, p) whether every atom of each interval was seen at each point; an empty interval was."""
-    unseen = np.zeros((counts.shape[0] + 1, counts.shape[1]), dtype=np.int64)
-    np.cumsum(counts == 0, axis=0, out=unseen[1:])
-    return np.asarray(unseen[intervals.stop] == unseen[intervals.begin])
+def all_of(intervals: Intervals, holds: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(n, p) whether (a, p) `holds` for every atom of each interval at each point; for an empty interval it does."""
+    failing = np.zeros((holds.shape[0] + 1, holds.shape[1]), dtype=np.int64)
+    np.cumsum(~holds, axis=0, out=failing[1:])
+    return np.asarray(failing[intervals.stop] == failing[intervals.begin])
 
 
-def first_unseen(intervals: Intervals, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n, p) the first atom of each interval that was not seen at each point; the interval's first where all were."""
-    size = counts.shape[0]
-    index = np.where(counts == 0, np.arange(size)[:, None], size)
+def first_without(intervals: Intervals, holds: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(n, p) the first atom of each interval for which (a, p) `holds` not at each point; the interval's first where none is."""
+    size = holds.shape[0]
+    index = np.where(holds, size, np.arange(size)[:, None])
     following = np.minimum.accumulate(index[::-1], axis=0)[::-1] if size else index
-    following = np.vstack([following, np.full((1, counts.shape[1]), size)])
+    following = np.vstack([following, np.full((1, holds.shape[1]), size)])
     found = following[intervals.begin]
     return np.where(found < intervals.stop[:, None], found, intervals.begin[:, None])

@@ -18,7 +18,7 @@ def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable]) ->
     """Columns of every conversation's exchanges, in the order of conversation and number.
 
     The turns are those of the point that saw most of the conversation, the first such on the path; octets beyond them that only
-    another point saw follow as one more request, or lengthen the last response. A handshake is there where any point saw a SYN.
+    another point saw follow as one more request, or are the last response's. A handshake is there where any point saw a SYN.
 
     Parameters
     ----------
@@ -32,7 +32,9 @@ def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable]) ->
     fin = (transmissions["tcp_flags"] & TcpFlag.FIN) != 0
     place = tuple(transmissions[name][moving] for name in ("conversation", "point", "direction"))
     np.maximum.at(extent, place, (transmissions["end"] - fin)[moving])
-    source = extent.sum(axis=2).argmax(axis=1) if count else np.zeros(0, dtype=np.int64)
+    start = extent.copy()
+    np.minimum.at(start, place, transmissions["start"][moving])
+    source = (extent - start).sum(axis=2).argmax(axis=1) if count else np.zeros(0, dtype=np.int64)
 
     parts = [_handshakes(alignment)]
     parts.extend(_turns(alignment, table, point, source) for point, table in enumerate(exchanges))
@@ -84,10 +86,7 @@ def _complete(merged: dict[str, NDArray[Any]], extent: NDArray[np.int64]) -> dic
     conversation = merged["conversation"]
     last = np.flatnonzero(np.append(np.diff(conversation) != 0, np.full(min(conversation.size, 1), fill_value=True)))
     turn = last[merged["kind"][last] == ExchangeKind.TURN]
-    answered = turn[merged["response_end"][turn] > merged["response_start"][turn]]
-    merged["response_end"][answered] = np.maximum(
-        merged["response_end"][answered], extent[conversation[answered], Direction.REVERSE]
-    )
+    merged["response_end"][turn] = np.maximum(merged["response_end"][turn], extent[conversation[turn], Direction.REVERSE])
     beyond = last[extent[conversation[last], Direction.FORWARD] > np.maximum(merged["request_end"][last], 1)]
     if not beyond.size:
         return merged

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.localise.atoms import Atoms, Intervals, all_seen, first_unseen
-from mixcni.localise.missrate import MissRate
+from mixcni.localise.atoms import NEVER, Atoms, Intervals, all_of, first_without
+from mixcni.localise.missrate import MissRate, at_least
 from mixcni.localise.refusals import Refusals
 from mixcni.localise.sight import Sights
 from mixcni.schema import FATES, Direction, Fate, Reason, Sight
@@ -19,6 +19,7 @@ from mixcni.topology import CapturePoint
 
 RTO_NS = 1_000_000_000  # RFC 6298 section 2: the initial, and the least, retransmission timeout
 MISSED_BY_CHANCE = 0.05  # a loss is not called one while the capture may have missed it with this chance
+MOST_DOUBT = 0.5  # on a hop that loses, an exchange is not called lost if its capture more likely missed it
 
 
 class FateTable(Table):
@@ -37,6 +38,30 @@ class FateTable(Table):
     ) -> None:
         super().__init__(columns)
         self.request_seen, self.response_seen = request_seen, response_seen
+
+
+def judge_hop(
+    chance: NDArray[np.float64], arrived: NDArray[np.float64], all_by_chance: float
+) -> tuple[float, NDArray[np.float64]]:
+    """Whether what is unseen beyond a hop exceeds what its far capture misses, and the doubt about each exchange.
+
+    Parameters
+    ----------
+    chance : (n,) of each unseen exchange, that the capture missed it if it passed
+    arrived : the same of the comparable ones that were seen
+    all_by_chance : that the capture missed every copy of the unseen ones
+
+    Returns
+    -------
+    the chance of so many unseen ones on a hop that loses nothing, and (n,) for each one that it was missed
+    """
+    if not chance.size:
+        return 1.0, chance
+    expected = float(chance.sum() + arrived.sum())
+    hop = max(at_least(chance.size, expected), all_by_chance)
+    lost = max(0.0, (chance.size - expected) / (chance.size + arrived.size))
+    missed = chance * (1 - lost)
+    return hop, np.maximum(missed / (missed + lost), chance)
 
 
 class FateRules:
@@ -66,13 +91,15 @@ class FateRules:
         self.windows = sights.windows
         count = columns["conversation"].size
         conversation = columns["conversation"].astype(np.int64)
-        self.sight = sights.sight[conversation]
-        self.seen_conversation = self.sight == Sight.SEEN
-        self.watching = self.sight != Sight.UNOBSERVABLE
+        self.witness = sights.witness[conversation]
+        self.concerned = sights.concerned[conversation]
+        seen_conversation = sights.sight[conversation] == Sight.SEEN
         has_request = columns["request_end"] > columns["request_start"]
         self.has_response = columns["response_end"] > columns["response_start"]
-        self.request_seen = all_seen(request, atoms.counts) & (has_request[:, None] | self.seen_conversation)
-        self.response_seen = all_seen(response, atoms.counts) & self.has_response[:, None]
+        self.request_seen = all_of(request, atoms.counts > 0) & (has_request[:, None] | seen_conversation)
+        self.response_seen = all_of(response, atoms.counts > 0) & self.has_response[:, None]
+        self.atom_passed = atoms.passed(acknowledged)
+        self.request_passed = all_of(request, self.atom_passed) & (has_request[:, None] | seen_conversation)
         self.request_acknowledged = has_request & (acknowledged[2 * conversation] >= columns["request_end"])
         self.response_acknowledged = self.has_response & (acknowledged[2 * conversation + 1] > columns["response_start"])
         self.conversation = conversation
@@ -94,14 +121,19 @@ class FateRules:
         return np.asarray(np.where(mask, self.positions, -1).max(axis=1, initial=-1))
 
     def answered(self) -> None:
-        """The response's first octet reached the first point that saw the conversation, or was acknowledged."""
-        first = self._first(self.seen_conversation)
-        rows = np.arange(first.size)
-        reached = self.response_seen[rows, np.minimum(first, len(self.points) - 1)]
-        done = self.has_response & (reached | self.response_acknowledged)
+        """The response's first octet reached the first point that the conversation passes, or was acknowledged."""
+        against = self.sights.against[self.conversation]
+        side = np.where(against, self._last(self.concerned), self._first(self.concerned))
+        done = self.has_response & (self.response_seen[np.arange(side.size), side] | self.response_acknowledged)
         self.fate[done] = int(Fate.ANSWERED)
-        self.last_seen[done] = first[done]
+        nearest = self._first(self.response_seen)
+        self.last_seen[done] = np.where(against, self._last(self.response_seen), nearest % len(self.points))[done]
         self.decided |= done
+
+    def against_the_path(self) -> None:
+        """What is begun at the far end meets the points the other way round: no request of the path, and not followed."""
+        rows = np.flatnonzero(~self.decided & self.sights.against[self.conversation])
+        self._leave(rows, Reason.NO_WINDOW, np.full(rows.size, -1))
 
     def lost_response(self) -> None:
         """The response was seen, and not at the next point towards the initiator."""
@@ -110,7 +142,7 @@ class FateRules:
         partly = nearest >= len(self.points)  # octets of the response, but not its first one
         self._leave(rows[partly], Reason.NOT_SEEN_WHOLE, np.full(int(partly.sum()), -1))
         rows, nearest = rows[~partly], nearest[~partly]
-        towards = self._last(self.watching[rows] & (self.positions < nearest[:, None]))
+        towards = self._last(self.witness[rows, :, Direction.REVERSE] & (self.positions < nearest[:, None]))
         self.last_seen[rows] = nearest
         unseen = towards < 0
         self._leave(rows[unseen], Reason.NO_WINDOW, nearest[unseen] - 1)
@@ -120,56 +152,83 @@ class FateRules:
     def refused(self, refusals: Refusals) -> None:
         """A reset or an ICMP error came back for a request that has no response."""
         first_request = self._request_first_ns()
-        for times, reason in ((refusals.icmp_ns, Reason.BY_ICMP), (refusals.reset_ns, Reason.BY_RESET)):
+        kinds = (
+            (refusals.icmp_ns, refusals.icmp_errors, Reason.BY_ICMP),
+            (refusals.reset_ns, refusals.resets, Reason.BY_RESET),
+        )
+        for times, counts, reason in kinds:
             at = times[self.conversation]
             seen = (at >= 0) & (at >= first_request)
             rows = np.flatnonzero(~self.decided & ~self.has_response & seen.any(axis=1))
             farthest = self._last(seen)[rows]
-            beyond = self._first(self.watching[rows] & (self.positions > farthest[:, None]))
-            by_responder = beyond >= len(self.points)
+            time = at[rows, farthest]
+            further = self.positions > farthest[:, None]
+            beyond = self._first(self.witness[rows, :, Direction.REVERSE] & further & self._runs_at(time))
+            by_responder = ~(self.concerned[rows] & further).any(axis=1)
             if reason == Reason.BY_ICMP:
                 by_responder |= refusals.icmp_by_responder[self.conversation[rows]]
-            self.fate[rows] = int(Fate.REFUSED)
-            self.last_seen[rows] = self._last(self.request_seen)[rows]
-            self.reason[rows] = np.where(by_responder, int(Reason.BY_RESPONDER), int(reason))
-            on_way = rows[~by_responder]
-            self.direction[on_way] = int(Direction.FORWARD)
-            self.near[on_way], self.far[on_way] = farthest[~by_responder], beyond[~by_responder]
-            self.decided[rows] = True
+            unwatched = ~by_responder & (beyond >= len(self.points))
+            on_way = ~by_responder & ~unwatched
+            self.last_seen[rows] = self._last(self.request_passed)[rows]
+            self._settle(rows[by_responder], Fate.REFUSED, Reason.BY_RESPONDER)
+            self._leave(rows[unwatched], Reason.NO_WINDOW, farthest[unwatched] + 1)
+            self._refuse(rows[on_way], reason, farthest[on_way], beyond[on_way], counts)
+
+    def _refuse(
+        self,
+        rows: NDArray[np.int64],
+        reason: Reason,
+        near: NDArray[np.int64],
+        far: NDArray[np.int64],
+        counts: NDArray[np.int64],
+    ) -> None:
+        """Call each row refused between two points, if the far one's capture does not merely lack the refusal."""
+        copies = counts[self.conversation[rows], near]
+        unseen = ~self.request_passed[rows, far]  # one more packet that the far capture would have had to miss
+        chance = self._chances(far, copies + unseen)
+        doubtful = chance >= MISSED_BY_CHANCE
+        self._leave(rows[doubtful], Reason.MISS_RATE, far[doubtful])
+        kept = rows[~doubtful]
+        self._settle(kept, Fate.REFUSED, reason)
+        self.direction[kept] = int(Direction.FORWARD)
+        self.near[kept], self.far[kept] = near[~doubtful], far[~doubtful]
+        self.confidence[kept] = 1 - chance[~doubtful]
 
     def lost_request(self) -> None:
         """No response; the request was seen at a point and not at the next, and nobody acknowledged it."""
         rows = np.flatnonzero(~self.decided & ~self.request_acknowledged)
-        farthest = self._last(self.request_seen)[rows]
+        farthest = self._last(self.request_passed)[rows]
         partly = farthest < 0
         self._leave(rows[partly], Reason.NOT_SEEN_WHOLE, np.full(int(partly.sum()), -1))
         rows, farthest = rows[~partly], farthest[~partly]
-        beyond = self._first(self.watching[rows] & (self.positions > farthest[:, None]))
+        beyond = self._first(self.witness[rows, :, Direction.FORWARD] & (self.positions > farthest[:, None]))
         self.last_seen[rows] = farthest
-        hidden = beyond < len(self.points)
-        rows, farthest, beyond = rows[hidden], farthest[hidden], beyond[hidden]
-        missing = first_unseen(self.request, self.atoms.counts)[rows, beyond]
-        self._lose(rows, Direction.FORWARD, farthest, beyond, missing)
+        watched = beyond < len(self.points)
+        rows, beyond = rows[watched], beyond[watched]
+        atom = first_without(self.request, self.atom_passed)[rows, beyond]
+        self._lose(rows, Direction.FORWARD, self._last(self.atoms.counts[atom] > 0), beyond, atom)
 
     def silent(self) -> None:
         """The request arrived at the last point, or was acknowledged, and nothing came back."""
         rows = np.flatnonzero(~self.decided)
         end = len(self.points) - 1
-        arrived = self._last(self.watching[rows])
         self.last_seen[rows] = self._last(self.request_seen)[rows]
-        short = arrived < end
-        self._leave(rows[short], Reason.NO_WINDOW, arrived[short] + 1)
-        rows = rows[~short]
+        watching = self.sights.sight[self.conversation[rows]] != Sight.UNOBSERVABLE
+        reached = self._last(self.request_passed[rows] & watching)
+        short = reached < end
         kind = self.points[end].kind
+        hidden = short & watching[:, end]  # the last point ran, and cannot tell by its kind
+        self._leave(rows[hidden], Reason.ON_THE_WAY, np.full(int(hidden.sum()), end + 1))
+        self._leave(rows[short & ~hidden], Reason.NO_WINDOW, reached[short & ~hidden] + 1)
+        rows = rows[~short]
         if kind is not None and kind.lies_on_the_way:
             self._leave(rows, Reason.ON_THE_WAY, np.full(rows.size, end + 1))
             return
-        watched = self._watched_ns(rows, np.full(rows.size, end), self.request.begin[rows])
+        window = self.windows[end]
+        watched = (window[1] if window else 0) - self._request_first_ns()[rows].max(axis=1, initial=-1)
         ended = watched < RTO_NS
         self._leave(rows[ended], Reason.CAPTURE_ENDED, np.full(int(ended.sum()), end))
-        rows = rows[~ended]
-        self.fate[rows] = int(Fate.SILENT)
-        self.decided[rows] = True
+        self._settle(rows[~ended], Fate.SILENT, Reason.NONE)
 
     def _lose(
         self,
@@ -179,63 +238,77 @@ class FateRules:
         receiver: NDArray[np.int64],
         atom: NDArray[np.int64],
     ) -> None:
-        """Call `atom` of each row lost between two points, if the receiving one watched for long enough and misses little."""
-        copies = np.zeros(rows.size, dtype=np.int64)
-        chance = np.ones(rows.size)
-        for source in np.unique(sender):
-            for target in np.unique(receiver):
-                here = (sender == source) & (receiver == target)
-                window = self.windows[target]
-                if window is None or not here.any():
-                    continue
-                copies[here] = self.atoms.within(int(source), window)[atom[here]]
-                for number in np.unique(copies[here]):
-                    chance[here & (copies == number)] = self.rates[target].all_missed(int(number))
-        watched = self._watched_ns(rows, receiver, atom, sender)
+        """Call `atom` of each row lost between two points, if both watched for long enough and the far one misses little."""
+        for source, target in np.unique(np.stack([sender, receiver], axis=1), axis=0).tolist():
+            here = (sender == source) & (receiver == target)
+            self._lose_between(rows[here], direction, source, target, atom[here])
+
+    def _lose_between(
+        self, rows: NDArray[np.int64], direction: Direction, source: int, target: int, atom: NDArray[np.int64]
+    ) -> None:
+        window, other = self.windows[target], self.windows[source]
+        if window is None or other is None:
+            self._leave(rows, Reason.NO_WINDOW, np.full(rows.size, target))
+            return
+        counts, first = self.atoms.within(source, window)
+        copies = counts[atom]
         unwatched = copies == 0
-        brief = ~unwatched & (copies < 2) & (watched < RTO_NS)
-        doubtful = ~unwatched & ~brief & (chance > MISSED_BY_CHANCE)
-        self._leave(rows[unwatched], Reason.NO_WINDOW, receiver[unwatched])
-        self._leave(rows[brief], Reason.CAPTURE_ENDED, receiver[brief])
-        self._leave(rows[doubtful], Reason.MISS_RATE, receiver[doubtful])
-        lost = ~unwatched & ~brief & ~doubtful
-        kept = rows[lost]
-        self.fate[kept] = int(Fate.LOST)
+        self._leave(rows[unwatched], Reason.NO_WINDOW, np.full(int(unwatched.sum()), target))
+        brief = ~unwatched & (min(window[1], other[1]) - np.where(unwatched, 0, first[atom]) < RTO_NS)
+        self._leave(rows[brief], Reason.CAPTURE_ENDED, np.full(int(brief.sum()), target))
+        rows, copies = rows[~unwatched & ~brief], copies[~unwatched & ~brief]
+        arrived = self._chances_of_the_arrived(direction, target, counts)
+        chance = self._chances(np.full(rows.size, target), copies)
+        hop, doubt = judge_hop(chance, arrived, self.rates[target].all_missed(int(copies.sum())))
+        doubtful = np.full(rows.size, hop >= MISSED_BY_CHANCE) | (doubt >= MOST_DOUBT)
+        self._leave(rows[doubtful], Reason.MISS_RATE, np.full(int(doubtful.sum()), target))
+        kept = rows[~doubtful]
+        self._settle(kept, Fate.LOST, Reason.NONE)
         self.direction[kept] = int(direction)
-        self.near[kept] = np.minimum(sender, receiver)[lost]
-        self.far[kept] = np.maximum(sender, receiver)[lost]
-        self.copies[kept] = copies[lost]
-        self.confidence[kept] = 1 - chance[lost]
-        self.decided[kept] = True
+        self.near[kept], self.far[kept] = min(source, target), max(source, target)
+        self.copies[kept] = copies[~doubtful]
+        self.confidence[kept] = 1 - doubt[~doubtful]
+
+    def _chances_of_the_arrived(self, direction: Direction, target: int, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of exchanges on a hop that nobody acknowledged and that did arrive: the chances that their captures had missed them.
+
+        They belong to the number of trials: of many that find a silent server some are missed by chance. `counts` is (a,),
+        transmissions at the near point.
+        """
+        if direction == Direction.FORWARD:
+            begin, open_ended = self.request.begin, ~self.has_response & ~self.request_acknowledged
+        else:
+            begin, open_ended = self.response.begin, self.has_response & ~self.response_acknowledged
+        begin = begin[open_ended]
+        begin = begin[(counts[begin] > 0) & (self.atoms.counts[begin, target] > 0)]
+        return self._chances(np.full(begin.size, target), counts[begin])
+
+    def _chances(self, point: NDArray[np.int64], copies: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n,) the chance that the capture at each point missed so many copies that passed."""
+        pairs, number = np.unique(np.stack([point, copies], axis=1), axis=0, return_inverse=True)
+        chances = [self.rates[at].all_missed(count) for at, count in pairs.tolist()]
+        return np.array(chances, dtype=np.float64)[number.reshape(-1)]
+
+    def _settle(self, rows: NDArray[np.int64], fate: Fate, reason: Reason) -> None:
+        """Decide rows."""
+        self.fate[rows] = int(fate)
+        self.reason[rows] = int(reason)
+        self.decided[rows] = True
 
     def _leave(self, rows: NDArray[np.int64], reason: Reason, decider: NDArray[Any]) -> None:
         """Leave rows undecided for a reason, and say which point's capture would decide."""
-        self.reason[rows] = int(reason)
+        self._settle(rows, Fate.UNDECIDED, reason)
         self.decider[rows] = decider
-        self.decided[rows] = True
 
-    def _watched_ns(
-        self,
-        rows: NDArray[np.int64],
-        point: NDArray[np.int64],
-        atom: NDArray[np.int64],
-        sender: NDArray[np.int64] | None = None,
-    ) -> NDArray[np.int64]:
-        """(rows,) ns for which both captures still ran after the atom's first transmission at its sender."""
-        if not rows.size:
-            return np.zeros(0, dtype=np.int64)
-        at = point if sender is None else sender
-        first = self.atoms.first_ns[atom, at]
-        ends = np.array([window[1] if window else -1 for window in self.windows], dtype=np.int64)
-        return np.asarray(np.minimum(ends[point], ends[at]) - np.where(first == np.iinfo(np.int64).max, 0, first))
+    def _runs_at(self, time: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n, p) whether each point's capture ran at each time."""
+        running = [(time >= window[0]) & (time <= window[1]) if window else time < 0 for window in self.windows]
+        return np.stack(running, axis=1)
 
     def _request_first_ns(self) -> NDArray[np.int64]:
         """(n, p) when each request's first octet was first seen at each point; -1 where it was not."""
-        size = self.atoms.stream.size
-        if not size:
-            return np.full((self.conversation.size, len(self.points)), -1, dtype=np.int64)
-        first = self.atoms.first_ns[np.minimum(self.request.begin, size - 1)]
-        return np.where(first == np.iinfo(np.int64).max, -1, first)
+        first = self.atoms.first_ns[self.request.begin]
+        return np.where(first == NEVER, -1, first)
 
     def table(self) -> FateTable:
         """The decided exchanges."""

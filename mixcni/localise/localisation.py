@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from mixcni.align import Alignment
 from mixcni.exchanges import ExchangeTable
-from mixcni.localise.atoms import Atoms, cut_atoms
+from mixcni.localise.atoms import Atoms, Intervals, cut_atoms
 from mixcni.localise.exchanges import merge_exchanges
 from mixcni.localise.fates import FateRules, FateTable
-from mixcni.localise.missrate import SLACK_NS, MissRate, miss_rates
+from mixcni.localise.missrate import MissRate, all_within, miss_rates
 from mixcni.localise.refusals import Refusals, find_refusals
 from mixcni.localise.sight import Sights, judge_sights
 from mixcni.schema import Direction, Fate, Reason, Sight, TcpFlag
@@ -103,21 +103,23 @@ def localise_losses(points: Sequence[CapturePoint], alignment: Alignment, exchan
     """
     columns = merge_exchanges(alignment, exchanges)
     stream = columns["conversation"].astype(np.int64) * 2
-    first_octet = np.minimum(columns["response_end"], columns["response_start"] + 1)
     atoms, (request, response) = cut_atoms(
         alignment.transmissions,
         len(points),
         [
             (stream, columns["request_start"], columns["request_end"]),
-            (stream + 1, columns["response_start"], first_octet),
+            (stream + 1, columns["response_start"], columns["response_start"]),
         ],
     )
+    first_piece = response.begin + (columns["response_end"] > columns["response_start"])
+    response = Intervals(response.begin, first_piece)
     acknowledged = acknowledged_offsets(alignment)
     sights = judge_sights(points, alignment)
-    rates = miss_rates(atoms, sights.sight == Sight.SEEN, acknowledged, sights.windows)
+    rates = miss_rates(atoms, sights.sight != Sight.UNOBSERVABLE, acknowledged, sights.windows)
     refusals = find_refusals(alignment)
     rules = FateRules(points, columns, atoms, request, response, sights, rates, acknowledged)
     rules.answered()
+    rules.against_the_path()
     rules.lost_response()
     rules.refused(refusals)
     rules.lost_request()
@@ -133,12 +135,12 @@ def localise_losses(points: Sequence[CapturePoint], alignment: Alignment, exchan
         refusals=refusals,
         losses=losses,
         hops=count_hops(atoms, sights, acknowledged),
-        verdict=_judge(fates, losses),
+        verdict=_judge(fates, losses, sights),
     )
 
 
 def _sum_losses(fates: FateTable) -> tuple[Loss, ...]:
-    """Losses and refusals on the way by hop and direction, the main one first; requests before responses among equals."""
+    """Losses and refusals on the way by hop and direction, requests before responses, then the main one first."""
     rows = np.flatnonzero(fates["near"] >= 0)
     losses = []
     keys = np.stack([fates[name][rows].astype(np.int64) for name in ("near", "far", "direction")], axis=1)
@@ -156,39 +158,41 @@ def _sum_losses(fates: FateTable) -> tuple[Loss, ...]:
                 confidence=min(MOST_CERTAIN, 1 - doubt),
             )
         )
-    return tuple(sorted(losses, key=lambda loss: (-loss.conversations, -loss.fates.size, loss.direction, loss.near)))
+    return tuple(sorted(losses, key=lambda loss: (loss.direction, -loss.conversations, -loss.fates.size, loss.near)))
 
 
-def _judge(fates: FateTable, losses: tuple[Loss, ...]) -> Verdict:
-    """`loss` if the network lost or refused something; `no_loss` if what was watched to its end got through."""
+def _judge(fates: FateTable, losses: tuple[Loss, ...], sights: Sights) -> Verdict:
+    """`loss` if the network lost or refused something; `no_loss` if all that concerns the path got through.
+
+    A request that arrived at the last point and waits for its response when the capture ends did get through. A conversation
+    that passes one point alone says nothing of what is between the points.
+    """
     if losses:
         return Verdict.LOSS
-    undecided = (fates["fate"] == Fate.UNDECIDED) & (fates["reason"] != Reason.CAPTURE_ENDED)
-    decided = (fates["fate"] != Fate.UNDECIDED).any()
-    return Verdict.NO_LOSS if decided and not undecided.any() else Verdict.UNDECIDED
+    points = sights.concerned.shape[1]
+    concerns = (sights.concerned.sum(axis=1) >= min(2, points))[fates["conversation"]]
+    waiting = (fates["reason"] == Reason.CAPTURE_ENDED) & (fates["last_seen"] == points - 1)
+    undecided = concerns & (fates["fate"] == Fate.UNDECIDED)
+    decided = concerns & (fates["fate"] != Fate.UNDECIDED)
+    return Verdict.NO_LOSS if decided.any() and not (undecided & ~waiting).any() else Verdict.UNDECIDED
 
 
 def count_hops(atoms: Atoms, sights: Sights, acknowledged: NDArray[np.int64]) -> tuple[HopCount, ...]:
     """Per hop and direction, over conversations that both its points saw or should have, in their common window."""
     hops = []
-    points = atoms.counts.shape[1]
     watched = sights.sight[atoms.stream // 2] != Sight.UNOBSERVABLE
-    delivered = atoms.end <= acknowledged[atoms.stream]
-    sent_anywhere = (atoms.counts > 0).any(axis=1)
-    first, last = atoms.first_ns.min(axis=1, initial=np.iinfo(np.int64).max), atoms.last_ns.max(axis=1, initial=0)
-    for near in range(points - 1):
+    passed = atoms.passed(acknowledged)
+    for near in range(len(sights.windows) - 1):
         far = near + 1
-        windows = sights.windows[near], sights.windows[far]
+        common = watched[:, near] & watched[:, far] & (atoms.counts > 0).any(axis=1)
+        for window in (sights.windows[near], sights.windows[far]):
+            common &= all_within(atoms, window) if window else False
         for direction in Direction:
             up, down = (near, far) if direction == Direction.FORWARD else (far, near)
-            both = watched[:, near] & watched[:, far] & sent_anywhere & (atoms.stream % 2 == direction)
-            for window in windows:
-                both &= (first >= window[0] - SLACK_NS) & (last <= window[1] + SLACK_NS) if window else False
+            both = common & (atoms.stream % 2 == direction)
             u, d = atoms.counts[both, up], atoms.counts[both, down]
-            arrived = d > 0
-            proven = delivered[both]
-            missed_down = (d == 0) & proven
-            missed = {up: int(np.maximum(d - u, 0).sum()), down: int(missed_down.sum())}
+            arrived, unseen = d > 0, (d == 0) & passed[both, down]
+            missed = {up: int(np.maximum(d - u, 0).sum()), down: int(unseen.sum())}
             hops.append(
                 HopCount(
                     near=near,
@@ -196,7 +200,7 @@ def count_hops(atoms: Atoms, sights: Sights, acknowledged: NDArray[np.int64]) ->
                     direction=direction,
                     delivered=int(arrived.sum()),
                     recovered=int(np.maximum(u - d, 0)[arrived].sum()),
-                    lost=int(((d == 0) & ~proven & (u > 0)).sum()),
+                    lost=int(((u > 0) & ~arrived & ~unseen).sum()),
                     missed_near=missed[near],
                     missed_far=missed[far],
                 )

@@ -1,7 +1,7 @@
 """How much each capture missed by itself: octets that are proven to have passed a point and are not in its file.
 
-An octet passed a point if its receiver acknowledged it, or if points on both sides saw it. The share of those that the capture
-lacks is its miss rate; with a Beta prior it is an interval, and the chance that k sightings in a row were all missed is a
+An octet passed a point if its receiver acknowledged it, or if points on both sides of it saw it. The share of those that the
+capture lacks is its miss rate; with a Beta prior it is an interval, and the chance that k sightings in a row were all missed is a
 number (the Beta-binomial of ALGORITHMS.md 1c).
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.localise.atoms import Atoms
+from mixcni.localise.atoms import NEVER, Atoms
 
 PRIOR_MISSED, PRIOR_SEEN = 0.5, 9.5  # Beta prior: about one in twenty, weak enough for ten sightings to outweigh it
 INTERVAL = 0.9
@@ -39,40 +39,58 @@ class MissRate:
     def all_missed(self, copies: int) -> float:
         """Chance that the capture missed `copies` packets that passed, all of them: the posterior's mean of rate ** copies."""
         a, b = self.missed + PRIOR_MISSED, self.proven - self.missed + PRIOR_SEEN
+        if copies == 1:
+            return a / (a + b)
         return math.exp(math.lgamma(a + copies) - math.lgamma(a) + math.lgamma(a + b) - math.lgamma(a + b + copies))
 
 
+def at_least(events: int, expected: float) -> float:
+    """Chance of at least `events` of a Poisson number of which `expected` are; the series from `events` up."""
+    if events <= expected:
+        return 1.0
+    if expected <= 0:
+        return 0.0
+    term = math.exp(events * math.log(expected) - expected - math.lgamma(events + 1))
+    total, number = term, events
+    while term > total * 1e-9:
+        number += 1
+        term *= expected / number
+        total += term
+    return min(total, 1.0)
+
+
 def miss_rates(
-    atoms: Atoms,
-    seen: NDArray[np.bool_],
-    acknowledged: NDArray[np.int64],
-    windows: tuple[tuple[int, int] | None, ...],
+    atoms: Atoms, watching: NDArray[np.bool_], acknowledged: NDArray[np.int64], windows: tuple[tuple[int, int] | None, ...]
 ) -> list[MissRate]:
-    """One MissRate a point, over the conversations that it saw anything of, in its window.
+    """One MissRate a point, over the conversations that it should see, in its window.
+
+    What a point saw is no proof by itself that it passed, for what it missed would not count then; others' sight and
+    acknowledgments are.
 
     Parameters
     ----------
     atoms : of all conversations
-    seen : (c, p) whether the point saw the conversation
+    watching : (c, p) whether the point saw the conversation or should have
     acknowledged : (streams,) int64, highest stream offset that its receiver acknowledged
     windows : one a point, ns on the common clock
     """
-    points = atoms.counts.shape[1]
     there = atoms.counts > 0
-    sent = there.any(axis=1)
-    delivered = sent & (atoms.end <= acknowledged[atoms.stream])
-    before = np.zeros_like(there)
+    received = there.any(axis=1) & atoms.received(acknowledged)
+    before, after = np.zeros_like(there), np.zeros_like(there)
     before[:, 1:] = np.logical_or.accumulate(there, axis=1)[:, :-1]
-    after = np.zeros_like(there)
     after[:, :-1] = np.logical_or.accumulate(there[:, ::-1], axis=1)[:, ::-1][:, 1:]
-    first, last = atoms.first_ns.min(axis=1, initial=np.iinfo(np.int64).max), atoms.last_ns.max(axis=1, initial=0)
     rates = []
-    for point in range(points):
-        window = windows[point]
+    for point, window in enumerate(windows):
         if window is None:
             rates.append(MissRate(0, 0))
             continue
-        watched = seen[atoms.stream // 2, point] & (first >= window[0] - SLACK_NS) & (last <= window[1] + SLACK_NS)
-        passed = watched & (there[:, point] | delivered | (before[:, point] & after[:, point]))
+        watched = watching[atoms.stream // 2, point] & all_within(atoms, window)
+        passed = watched & (received | (before[:, point] & after[:, point]))
         rates.append(MissRate(int(passed.sum()), int((passed & ~there[:, point]).sum())))
     return rates
+
+
+def all_within(atoms: Atoms, window: tuple[int, int]) -> NDArray[np.bool_]:
+    """(a,) whether all transmissions of an atom, at whatever point, were within `window`, give or take a delay."""
+    first, last = atoms.first_ns.min(axis=1, initial=NEVER), atoms.last_ns.max(axis=1, initial=-NEVER)
+    return np.asarray((first >= window[0] - SLACK_NS) & (last <= window[1] + SLACK_NS))

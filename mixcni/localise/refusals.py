@@ -1,5 +1,6 @@
 """Who refused a connection: resets and ICMP errors against the initiator, and how far along the path they were seen."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,29 +20,42 @@ class Refusals:
     """What refused each conversation's requests.
 
     reset_ns : (c, p) int64, last time of a reset from the responder's side at each point, on the common clock; -1 none
+    resets : (c, p) int64, how many there were
     icmp_ns : (c, p) int64, the same for an ICMP error that quotes a request
     icmp_by_responder : (c,) bool, such an error was sent by the responder's own address
     icmp_packet : (c, p) int64, row of the last such error in the point's packet table; -1 none
+    icmp_errors : (c, p) int64, how many there were
     """
 
     reset_ns: NDArray[np.int64]
+    resets: NDArray[np.int64]
     icmp_ns: NDArray[np.int64]
     icmp_by_responder: NDArray[np.bool_]
     icmp_packet: NDArray[np.int64]
+    icmp_errors: NDArray[np.int64]
 
 
 def find_refusals(alignment: Alignment) -> Refusals:
     """The resets and ICMP errors that came back for each conversation."""
-    count, points = len(alignment.conversations), len(alignment.points)
+    shape = len(alignment.conversations), len(alignment.points)
     table = alignment.transmissions
-    reset_ns = np.full((count, points), -1, dtype=np.int64)
     rows = np.flatnonzero(((table["tcp_flags"] & TcpFlag.RST) != 0) & (table["direction"] == Direction.REVERSE))
-    np.maximum.at(reset_ns, (table["conversation"][rows], table["point"][rows]), table["time_ns"][rows])
-    icmp_ns, icmp_packet = np.full((count, points), -1, dtype=np.int64), np.full((count, points), -1, dtype=np.int64)
-    by_responder = np.zeros(count, dtype=np.bool_)
-    for point in range(points):
-        _enter_icmp_errors(alignment, point, icmp_ns, icmp_packet, by_responder)
-    return Refusals(reset_ns, icmp_ns, by_responder, icmp_packet)
+    place = table["conversation"][rows], table["point"][rows]
+    reset_ns = np.full(shape, -1, dtype=np.int64)
+    np.maximum.at(reset_ns, place, table["time_ns"][rows])
+    resets = np.zeros(shape, dtype=np.int64)
+    np.add.at(resets, place, 1)
+    found = Refusals(
+        reset_ns=reset_ns,
+        resets=resets,
+        icmp_ns=np.full(shape, -1, dtype=np.int64),
+        icmp_by_responder=np.zeros(shape[0], dtype=np.bool_),
+        icmp_packet=np.full(shape, -1, dtype=np.int64),
+        icmp_errors=np.zeros(shape, dtype=np.int64),
+    )
+    for point in range(shape[1]):
+        _enter_icmp_errors(alignment, point, found)
+    return found
 
 
 def is_refusal(protocol: int, kind: int, code: int) -> bool:
@@ -53,33 +67,35 @@ def is_refusal(protocol: int, kind: int, code: int) -> bool:
     return kind in {ICMPV6_UNREACHABLE, ICMPV6_TIME_EXCEEDED, ICMPV6_PARAMETER}
 
 
-def _enter_icmp_errors(
-    alignment: Alignment,
-    point: int,
-    icmp_ns: NDArray[np.int64],
-    icmp_packet: NDArray[np.int64],
-    by_responder: NDArray[np.bool_],
-) -> None:
+def _enter_icmp_errors(alignment: Alignment, point: int, found: Refusals) -> None:
+    """Enter the errors that one point saw; of conversations of one key, that counts whose octets the error quotes."""
     flows, conversations = alignment.points[point], alignment.conversations
     packets = flows.packets
     quotes = packets.quotes
     if not len(quotes):
         return
     rows = np.flatnonzero(conversations.flow_of[:, point] >= 0)
-    flow = conversations.flow_of[rows, point]
-    names = ("initiator", "responder", "initiator_port", "responder_port", "protocol")
-    keys = zip(*(flows[name][flow].tolist() for name in names), strict=True)
-    of_key: dict[tuple[int, ...], int] = dict(zip(keys, rows.tolist(), strict=True))
+    flow, flipped = conversations.flow_of[rows, point], conversations.flipped[rows, point]
+    names = ("initiator", "responder", "initiator_port", "responder_port")
+    turned = ("responder", "initiator", "responder_port", "initiator_port")
+    keys = [np.where(flipped, flows[b][flow], flows[a][flow]) for a, b in zip(names, turned, strict=True)]
+    members: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    quoted = np.isin(keys[2], quotes["source_port"])  # few conversations are refused: the others need no entry
+    columns = [column[quoted].tolist() for column in (*keys, flows["protocol"][flow])]
+    for key, row in zip(zip(*columns, strict=True), rows[quoted].tolist(), strict=True):
+        members[key].append(row)
     for i in range(len(quotes)):
         packet = int(quotes["packet"][i])
         kind, code = divmod(int(packets["destination_port"][packet]), 256)
         if not is_refusal(int(packets["protocol"][packet]), kind, code):
             continue
         key = tuple(int(quotes[name][i]) for name in ("source", "destination", "source_port", "destination_port", "protocol"))
-        found = of_key.get(key)
-        if found is None:
+        sequence = int(quotes["seg_seq"][i])
+        row = min(members.get(key, ()), key=lambda n: (sequence - int(conversations["iss"][n])) % 2**32, default=-1)
+        if row < 0:
             continue
+        found.icmp_errors[row, point] += 1
         time = int(packets["time_ns"][packet]) - alignment.clocks[point].offset_ns
-        if time > icmp_ns[found, point]:
-            icmp_ns[found, point], icmp_packet[found, point] = time, packet
-        by_responder[found] |= packets["source"][packet] == quotes["destination"][i]
+        if time > found.icmp_ns[row, point]:
+            found.icmp_ns[row, point], found.icmp_packet[row, point] = time, packet
+        found.icmp_by_responder[row] |= packets["source"][packet] == quotes["destination"][i]

@@ -60,7 +60,7 @@ class PcapReader:
         while True:
             count, source.begin, status = run(
                 walk_pcap,
-                (source.end - source.begin) // AVERAGE_RECORD,
+                number + (source.end - source.begin) // AVERAGE_RECORD,
                 source.octets,
                 source.begin,
                 source.end,

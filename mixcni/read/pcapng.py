@@ -86,7 +86,7 @@ class PcapngReader:
         while source.need(FRAME_OCTETS):
             count, source.begin, status = run(
                 walk_pcapng,
-                (source.end - source.begin) // AVERAGE_RECORD,
+                number + (source.end - source.begin) // AVERAGE_RECORD,
                 source.octets,
                 source.begin,
                 source.end,

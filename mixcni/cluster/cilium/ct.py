@@ -84,37 +84,39 @@ class CtEntry:
 
 
 # The two forms that most dumps have: Rx and Tx counters (1.6 to 1.15), and one pair of counters (1.16 on).
+_INT = r"(\d{1,18})"  # what fits into int64; longer ones are no counter of any kernel
+_FLAGS = r"0x([0-9a-f]{1,8})"
 _TUPLE = (
-    r"(\w+) +(IN|OUT|SVC) +(\S+):(\d+) -> (\S+):(\d+) (related )?(service )?"
-    r"expires=(\d+)(?: \(remaining: (-?\d+) sec\(s\)\))?"
+    r"(\w+) +(IN|OUT|SVC) +(\S+):(\d{1,5}) -> (\S+):(\d{1,5}) (related )?(service )?"
+    rf"expires={_INT}(?: \(remaining: (-?\d{{1,18}}) sec\(s\)\))?"
 )
-_SEEN = r"RxFlagsSeen=0x([0-9a-f]+) LastRxReport=(\d+)"
-_SENT = r"TxFlagsSeen=0x([0-9a-f]+) LastTxReport=(\d+)"
-_STATE = r"Flags=0x([0-9a-f]+) \[ (?:[\w=]+ )*\] RevNAT=(\d+) SourceSecurityID=(\d+)"
+_SEEN = rf"RxFlagsSeen={_FLAGS} LastRxReport={_INT}"
+_SENT = rf"TxFlagsSeen={_FLAGS} LastTxReport={_INT}"
+_STATE = rf"Flags={_FLAGS} \[ (?:[\w=]+ )*\] RevNAT={_INT} SourceSecurityID={_INT}"
 _TWO_COUNTERS = re.compile(
-    rf"{_TUPLE} RxPackets=(\d+) RxBytes=(\d+) {_SEEN} TxPackets=(\d+) TxBytes=(\d+) {_SENT} {_STATE}"
-    r"(?: IfIndex=(\d+))? *",
+    rf"{_TUPLE} RxPackets={_INT} RxBytes={_INT} {_SEEN} TxPackets={_INT} TxBytes={_INT} {_SENT} {_STATE}"
+    rf"(?: IfIndex={_INT})? *",
     re.ASCII,
 )
 _ONE_COUNTER = re.compile(
-    rf"{_TUPLE} Packets=(\d+) Bytes=(\d+) {_SEEN} {_SENT} {_STATE}"
-    r"(?: IfIndex=(\d+))?(?: BackendID=(\d+))?(?: NatPort=(\d+))? *",
+    rf"{_TUPLE} Packets={_INT} Bytes={_INT} {_SEEN} {_SENT} {_STATE}"
+    rf"(?: IfIndex={_INT})?(?: BackendID={_INT})?(?: NatPort={_INT})? *",
     re.ASCII,
 )
 
 _TWO_KEYS = ("RxPackets", "RxFlagsSeen", "SourceSecurityID")
-_TWO_KEYS_IF_INDEX = (*_TWO_KEYS, "IfIndex")
 _ONE_KEYS = ("Packets", "SourceSecurityID", "IfIndex", "NatPort")
 
 _START = re.compile(r"\s*(TCP|UDP|ICMP|ICMPv6|SCTP|IGMP|VRRP|ANY|\d{1,3})\s+(IN|OUT|SVC)(?:\s+|$)")
 _REMAINING = re.compile(r"\(remaining: (-?\d+) sec\(s\)\)")
-_NUMBER = re.compile(r"\d{1,20}", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 _HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]{1,8}", re.ASCII)
 _KEY_VALUE = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII)
 
 _FIELD_OF_KEY: Final[Mapping[str, str]] = MappingProxyType(
     {
         "expires": "expires",
+        "remaining": "remaining",
         "Packets": "packets",
         "Bytes": "bytes",
         "RxPackets": "rx_packets",
@@ -142,6 +144,9 @@ _FIELD_OF_KEY: Final[Mapping[str, str]] = MappingProxyType(
 )
 _HEX_FIELDS = frozenset({"rx_flags_seen", "tx_flags_seen", "flags"})
 _WHOLE_WORDS = frozenset({"[", "]", "->", "related", "service", "(remaining:", *FLAG_NAMES.values(), "DSRInternal"})
+_REST = re.compile(r"\s*(?:[A-Za-z]*=)?\d{1,18}\.*(?:\s+(?:IfIndex|BackendID|NatPort)=\d{1,18}\.*)*\s*", re.ASCII)
+"""What a terminal may have broken off behind the identity, which every release prints but not last."""
+_PORT = re.compile(r"\d{1,5}", re.ASCII)
 _TWO_PORTS = re.compile(r"\d{1,5}:\d{1,5}", re.ASCII)
 _MAX_WRAPPED_LINES = 20  # a line of 330 characters on a terminal of 20 columns
 _MAX_LINE = 2000  # characters; a longer line is nothing that a terminal wrapped
@@ -154,28 +159,38 @@ def read_ct(section: Section) -> Parsed:
     keys: set[str] = set()
     forms: set[tuple[str, ...]] = set()
     file, book, lines = section.file, section.addresses, section.lines
+    lost = 0
     at = 0
     while at < len(lines):
         text, number = lines[at], section.first_line + at
         at += 1
         if not text:
             continue
-        if match := _TWO_COUNTERS.fullmatch(text):
+        is_broken = at < len(lines) and _REST.fullmatch(lines[at])
+        if not is_broken and (match := _TWO_COUNTERS.fullmatch(text)):
             entries.append(_two_counters(match, file, number, book))
-            forms.add(_TWO_KEYS if match[22] is None else _TWO_KEYS_IF_INDEX)
-        elif match := _ONE_COUNTER.fullmatch(text):
+            forms.add((*_TWO_KEYS, match[2], "remaining" if match[10] else "", "IfIndex" if match[22] else ""))
+        elif not is_broken and (match := _ONE_COUNTER.fullmatch(text)):
             entries.append(_one_counter(match, file, number, book))
             forms.add(tuple(key for key, text in zip(_ONE_KEYS, match.group(11, 19, 20, 22), strict=True) if text is not None))
         elif _START.match(text):
-            text, at = _unwrapped(text, lines, at)
-            found = _read_tokens(text, file, number, book, keys)
+            whole, end = _unwrapped(text, lines, at)
+            found = _read_tokens(whole, file, number, book, keys)
             if isinstance(found, CtEntry):
                 entries.append(found)
+                at = end
             else:
                 unparsed.append(Unparsed(number, text, found))
+                lost = lost or number
         else:
             unparsed.append(Unparsed(number, text, "it does not begin with protocol, direction and addresses"))
-    partial = "its last line ends in dots: more may have stood below" if entries and entries[-1].truncated else None
+    partial = None
+    if entries and entries[-1].truncated:
+        partial = "its last line ends in dots: more may have stood below"
+    elif lost:
+        partial = f"the entry in line {lost} could not be read"
+    elif masked := next((entry.line for entry in entries if entry.source is None or entry.destination is None), None):
+        partial = f"an address in line {masked} is masked or not printed"
     return Parsed(entries, unparsed, _version(keys.union(*forms)), partial=partial)
 
 
@@ -235,16 +250,29 @@ def _as_connection(entry: CtEntry, source: str, destination: str) -> CtEntry:
 def _unwrapped(text: str, lines: Sequence[str], at: int) -> tuple[str, int]:
     """`text` with the lines below that a terminal broke off it, and the index of the next line."""
     start = at
-    while at < len(lines) and at - start < _MAX_WRAPPED_LINES and len(text) < _MAX_LINE and _is_unfinished(text):
+    while at < len(lines) and at - start < _MAX_WRAPPED_LINES and len(text) < _MAX_LINE:
         more = lines[at]
-        if not more or _START.match(more):
+        if not more or _START.match(more) or not (_is_unfinished(text) or _REST.fullmatch(more)):
             break
-        first = more.split(maxsplit=1)[0]
-        key = _KEY_VALUE.fullmatch(first)
-        begins_word = first in _WHOLE_WORDS or (key is not None and key[1] in _FIELD_OF_KEY)
-        text = f"{text} {more.lstrip()}" if begins_word or more[0] == " " or text[-1] == " " else text + more
+        text = _joined(text, more)
         at += 1
     return text, at
+
+
+def _joined(text: str, more: str) -> str:
+    """Two halves of a broken line, with the blank between them that the break may have swallowed."""
+    last, first = text.rsplit(maxsplit=1)[-1], more.split(maxsplit=1)[0]
+    if more[0] == " " or text[-1] == " " or last in _WHOLE_WORDS or last in ("IN", "OUT", "SVC"):
+        return f"{text} {more.lstrip()}"
+    is_word = first in _WHOLE_WORDS or _is_field(first)
+    # `Rx` and `Packets=1` are two words or one: one, for no release prints a word without a value there.
+    is_within = not is_word or ("=" not in last and _is_field(last + first))
+    return text + more if is_within else f"{text} {more}"
+
+
+def _is_field(token: str) -> bool:
+    key = _KEY_VALUE.fullmatch(token)
+    return key is not None and key[1] in _FIELD_OF_KEY
 
 
 def _is_unfinished(text: str) -> bool:
@@ -257,7 +285,8 @@ def _read_tokens(text: str, file: str, number: int, book: AddressBook, keys: set
     note = text.find(" #")
     text = _REMAINING.sub(r"remaining=\1", text if note < 0 else text[:note])
     tokens = text.split()
-    ends = _connection(tokens, book)
+    keys.add(tokens[1])
+    ends = _connection(tokens)
     if ends is None:
         return "its addresses and ports are not as in any release"
     source, source_port, destination, destination_port, extra, used = ends
@@ -273,7 +302,7 @@ def _read_tokens(text: str, file: str, number: int, book: AddressBook, keys: set
         keys.add(match[1])
         if name is None:
             extra.append((match[1], match[2]))
-        elif (value := _number(match[2], name in _HEX_FIELDS)) is not None:
+        elif (value := _number(match[2], name in _HEX_FIELDS)) is not None and (value >= 0 or name == "remaining"):
             values[name] = value
         elif not truncated:
             extra.append((match[1], match[2]))
@@ -286,9 +315,7 @@ def _read_tokens(text: str, file: str, number: int, book: AddressBook, keys: set
     return _as_connection(entry, source, destination) if _is_special(entry) else entry
 
 
-def _connection(
-    tokens: Sequence[str], book: AddressBook
-) -> tuple[str, int | None, str, int | None, list[tuple[str, str]], int] | None:
+def _connection(tokens: Sequence[str]) -> tuple[str, int | None, str, int | None, list[tuple[str, str]], int] | None:
     """Source, its port, destination, its port, what else was printed, and how many tokens that took; or None.
 
     Maps of one endpoint (and all maps before 1.3) print one address, the peer's, with two ports whose order the
@@ -297,11 +324,10 @@ def _connection(
     if len(tokens) >= 5 and tokens[3] in ("->", "\u2192", "-&gt;"):
         source, _, source_port = tokens[2].rpartition(":")
         destination, _, destination_port = tokens[4].rpartition(":")
-        ports = _number(source_port), _number(destination_port)
-        if source and destination and None not in ports:
-            return source, ports[0], destination, ports[1], [], 5
+        if source and destination and _PORT.fullmatch(source_port) and _PORT.fullmatch(destination_port):
+            return source, int(source_port), destination, int(destination_port), [], 5
         return None
-    if len(tokens) >= 4 and book[tokens[2]] is not None and _TWO_PORTS.fullmatch(tokens[3]):
+    if len(tokens) >= 4 and _TWO_PORTS.fullmatch(tokens[3]):
         peer = tokens[2]
         source, destination = (peer, "") if tokens[1] == "IN" else ("", peer)
         return source, None, destination, None, [("ports", tokens[3])], 4
@@ -317,7 +343,7 @@ def _number(text: str, is_hex: bool = False) -> int | None:
 
 
 def _version(keys: set[str]) -> VersionRange | None:
-    """The releases that print these keys. Keys that are not there count only if no line was cut before them."""
+    """The releases that print these keys and directions. Keys that are not there count only if no line was cut before them."""
     is_whole = not keys.isdisjoint({"SourceSecurityID", "src_sec_id"})
     if "NatPort" in keys:
         return releases(19)
@@ -330,7 +356,7 @@ def _version(keys: set[str]) -> VersionRange | None:
     if "RxPackets" not in keys:
         return None
     if "IfIndex" in keys:
-        return releases(8, 15)
+        return releases(15 if "SVC" in keys else 10 if "remaining" in keys else 8, 15)
     if "RxFlagsSeen" in keys:
         return releases(6, 7) if is_whole else releases(4, 15)
     return releases(3, 3) if is_whole else releases(3, 15)

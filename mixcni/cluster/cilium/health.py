@@ -30,6 +30,9 @@ class Probe:
     """As printed: `OK, RTT=1.2ms`, or what went wrong."""
     line: int
 
+    def __str__(self) -> str:
+        return f"{self.target} {self.protocol} {self.says}"
+
 
 @dataclass(frozen=True, slots=True)
 class HealthNode:
@@ -71,7 +74,7 @@ _INTERVAL = re.compile(r"\(Probe interval: ([\w.\u00b5\u03bc]{1,40})\)")
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _CONNECTIVITY = re.compile(r"(Host|Endpoint) connectivity to (\S+):$")
 _PROBE = re.compile(r"(ICMP|HTTP)(?: to stack| to agent| via L3|):\s*(.*)")
-_LAST_PROBED = re.compile(r"\s*\(Last probed: [^()]{1,60}\)\s*$")
+_LAST_PROBED = re.compile(r"\(Last probed: [^()]{1,60}\)$")
 _RTT = re.compile(r"OK, RTT=([\w.\u00b5\u03bc]{1,40})")
 _DURATION = re.compile(r"(?:\d{1,9}(?:\.\d{1,12})?(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+", re.ASCII)
 _DURATION_PART = re.compile(r"(\d{1,9})(?:\.(\d{1,12}))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)", re.ASCII)
@@ -174,7 +177,7 @@ class _Reader:
         if block is None or block.target is None:
             self.unparsed.append(Unparsed(number, text, "a probe of no address"))
             return
-        says = _LAST_PROBED.sub("", match[2])
+        says = _LAST_PROBED.sub("", match[2]).rstrip()
         rtt = _RTT.match(says)
         address = (block.host if block.target == "host" else block.endpoint)[-1]
         reachable = says.startswith("OK")

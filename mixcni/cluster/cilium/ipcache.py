@@ -37,6 +37,7 @@ class IpcacheEntry:
 _MAPS_TO: Final = " maps to identity "
 _KEY_VALUE = re.compile(r"([A-Za-z]\w*)=(.*)", re.ASCII)
 _NUMBER = re.compile(r"\d{1,10}|0x[0-9a-fA-F]{1,8}", re.ASCII)
+_PREFIX_LIKE = re.compile(r"\s*[\dA-Fa-fxX*.:]+/[\dxX*]+\s", re.ASCII)  # digits may be masked
 _NO_FLAGS = frozenset({"", "<none>"})
 
 
@@ -57,6 +58,8 @@ def read_ipcache(section: Section) -> Parsed:
             entries.append(entry)
         else:
             unparsed.append(Unparsed(number, text, entry))
+            if _PREFIX_LIKE.match(text):
+                partial = partial or f"the prefix in line {number} could not be read"
     return Parsed(entries, unparsed, _version(forms), partial=partial)
 
 

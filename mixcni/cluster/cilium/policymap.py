@@ -115,7 +115,7 @@ _COLUMNS_WITHOUT_TITLES: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType
 )
 _FIRST_WORDS = frozenset({"Allow", "Deny", "Ingress", "Egress"})
 _PORTS = re.compile(r"ANY|([A-Za-z][\w-]*)|(\d{1,5})(?:-(\d{1,5}))?/([\w-]+)", re.ASCII)
-_NUMBER = re.compile(r"\d{1,20}", re.ASCII)
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 _PREAMBLE = re.compile(r"Endpoint ID:\s+(\d{1,10})|(?:Path:\s+)?/\S*cilium_policy_(?:v\d+_)?(\d{1,10}):?$")
 _ABSENT = frozenset({"-", "NONE", ""})
 
@@ -142,7 +142,7 @@ def read_policy_map(section: Section) -> Parsed:
     note = ""
     for number, text in section.numbered():
         tokens = text.split()
-        if match := _PREAMBLE.match(text.lstrip()):
+        if match := _PREAMBLE.match(text.strip()):
             endpoint_id = int(match[1] or match[2])
         elif tokens[0] == "Path:":
             continue
@@ -167,13 +167,15 @@ def read_policy_map(section: Section) -> Parsed:
         except _CellError as error:
             unparsed.append(Unparsed(row.line, section.lines[row.line - section.first_line], str(error)))
     unparsed.sort()
-    return Parsed(entries, unparsed, _version(columns, rows), note=note)
+    lost = next((odd.line for odd in unparsed if odd.text.split(maxsplit=1)[0] in _FIRST_WORDS), None)
+    partial = None if lost is None else f"the row in line {lost} could not be read"
+    return Parsed(entries, unparsed, _version(columns, rows), partial=partial, note=note)
 
 
 def policy_map_owner(section: Section) -> int | None:
     """The endpoint whose map a section holds, as its preamble, command or file name tells it."""
     for _, text in section.numbered():
-        if match := _PREAMBLE.match(text.lstrip()):
+        if match := _PREAMBLE.match(text.strip()):
             return int(match[1] or match[2])
         if text.split(maxsplit=1)[0] in _FIRST_WORDS:
             break
@@ -268,6 +270,7 @@ def _version(columns: tuple[str, ...] | None, rows: Sequence[_Row]) -> VersionRa
     if "cookie" in columns:
         return releases(19)
     if "auth" in columns or "prefix" in columns:
-        new = any(row.cells["peer"] == "ANY" or row.cells.get("packets") == "-" for row in rows)
-        return releases(18, 18) if new else releases(14, 18)
+        if any(row.cells["peer"] == "ANY" or row.cells.get("packets") == "-" for row in rows):
+            return releases(18, 18)
+        return releases(14, 17 if any(row.cells["peer"] == "reserved:unknown" for row in rows) else 18)
     return releases(9, 13) if "policy" in columns else releases(0, 8)

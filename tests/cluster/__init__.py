@@ -1,0 +1,1 @@
+"""Cilium's dumps: each sample's figures, the grammar's cases, any text at all, and what the state answers."""

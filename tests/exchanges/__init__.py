@@ -1,0 +1,1 @@
+"""Exchanges: handshakes and turns of request and response."""

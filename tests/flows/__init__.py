@@ -1,0 +1,1 @@
+"""Flow tracking: packets to biflows and stream offsets."""
