@@ -31,7 +31,7 @@ START_S: Final = 1_700_000_000  # when a capture begins, seconds since the Unix 
 STEP_NS, JITTER_NS = 2_000_000, 1_000_000  # between two packets of a conversation
 ARRIVAL_NS: Final = 50_000  # mean time between two conversations' beginnings
 TWICE, LATE = 0.01, 0.005  # shares of the segments with payload that are retransmitted, and reordered
-TIMEOUT_NS: Final = 200_000_000  # RFC 6298 as Linux has it: TCP_RTO_MIN
+RESEND_NS: Final = 10_000_000  # between a segment and its repetition: some round trips, as for RFC 5681 section 3.2
 HOSTS, SERVERS, FIRST_PORT, PORTS = 2_000, 200, 32_768, 28_000
 SERVER_PORT: Final = 7_777
 VXLAN_PORT: Final = 4_789  # IANA
@@ -174,7 +174,7 @@ def make_packets(mix: str, count: int, seed: int) -> Packets:
     time_ns += (random.random(place.size) < LATE) * (payload > 0) * (STEP_NS + JITTER_NS)
     packets = Packets(conversation, kind[conversation], direction, flags, payload, seq, ack, time_ns)
     again = packets.rows((random.random(place.size) < TWICE) & (payload > 0) & is_tcp)
-    again = again._replace(time_ns=again.time_ns + TIMEOUT_NS)
+    again = again._replace(time_ns=again.time_ns + RESEND_NS)
     every = Packets(*(np.concatenate(pair) for pair in zip(packets, again, strict=True)))
     return every.rows(np.argsort(every.time_ns, kind="stable")[:count])
 

@@ -36,6 +36,9 @@ class Layer(IntFlag):
     ARP = 0x0100
     LATER_FRAGMENT = 0x0200
     QUOTE = 0x0400
+    TUNNEL = 0x0800
+    FRAGMENT = 0x1000
+    OPAQUE = 0x2000
 
 
 class Oddity(IntFlag):
@@ -48,6 +51,34 @@ class Oddity(IntFlag):
     LENGTH_ABSENT = 0x0010
     UNKNOWN_LINK_TYPE = 0x0020
     TOO_MANY_HEADERS = 0x0040
+    OPTIONS_CUT = 0x0080
+    BAD_OPTION = 0x0100
+
+
+class Encapsulation(IntEnum):
+    """What a layer of a packet's outer stack is."""
+
+    VLAN = 1
+    MPLS = 2
+    PPPOE = 3
+    IPIP = 4
+    GRE = 5
+    ERSPAN = 6
+    VXLAN = 7
+    GENEVE = 8
+    GTPU = 9
+
+    @property
+    def is_tunnel(self) -> bool:
+        """Whether it carries packets between two addresses of its own; tags and labels do not."""
+        return self >= Encapsulation.IPIP
+
+
+class OptionFlag(IntFlag):
+    """Which TCP options that are no number a segment has."""
+
+    SACK_PERMITTED = 0x01
+    TIMESTAMPS = 0x02
 
 
 class TcpFlag(IntFlag):
@@ -131,12 +162,53 @@ PACKETS: Final[Schema] = MappingProxyType(
         "destination_port": Column("uint16", "", "IPFIX 11", "ICMP: type * 256 + code"),
         "protocol": Column("uint8", "", "IPFIX 4", "IANA protocol number"),
         "ttl": Column("uint8", "", "IPFIX 192", "TTL or hop limit"),
-        "ip_id": Column("uint16", "", "IPFIX 54", "IPv4 only"),
+        "ip_id": Column("uint16", "", "IPFIX 54", "of an IPv6 fragment the low 16 bits of its identification"),
         "tcp_flags": Column("uint8", "", "RFC 9293 3.1", "read only where present has TCP, as all of the below"),
         "seg_wnd": Column("uint16", "octet", "RFC 9293 3.3.1, SEG.WND", "unscaled"),
         "seg_seq": Column("uint32", "octet", "RFC 9293 3.3.1, SEG.SEQ"),
         "seg_ack": Column("uint32", "octet", "RFC 9293 3.3.1, SEG.ACK", "read only where tcp_flags has ACK"),
         "payload_octets": Column("uint32", "octet", "RFC 9293 3.4, SEG.LEN", "by the IP lengths, without SYN and FIN"),
+        "stack": Column("int32", "", "mixcni", "row in the table of outer stacks; 0 where nothing is around the packet"),
+    }
+)
+
+STACKS: Final[Schema] = MappingProxyType(
+    {
+        "outer": Column("int32", "", "mixcni", "row of the stack around this layer; 0 where it is the outermost"),
+        "kind": Column("uint8", "", "mixcni.schema.Encapsulation"),
+        "identifier": Column("uint32", "", "RFC 7348, 8926, 2890", "VNI, key, tag, label; 2**32 - 1: GRE without a key"),
+        "source": Column("int32", "", "IPFIX 8, 27", "address code of the tunnel's near end; -1 where it has none"),
+        "destination": Column("int32", "", "IPFIX 12, 28", "address code of its far end; -1"),
+    }
+)
+
+OPTIONS: Final[Schema] = MappingProxyType(
+    {
+        "packet": Column("int64", "", "mixcni", "row in the packet table"),
+        "mss": Column("int32", "octet", "RFC 9293 3.7.1", "-1 where it is not there"),
+        "window_scale": Column("int16", "", "RFC 7323 2.2", "shift count as sent; -1 where it is not there"),
+        "flags": Column("uint8", "", "mixcni.schema.OptionFlag"),
+        "ts_val": Column("uint32", "", "RFC 7323 3.2, TSval", "read only where flags has TIMESTAMPS"),
+        "ts_ecr": Column("uint32", "", "RFC 7323 3.2, TSecr", "read only where flags has TIMESTAMPS, and valid with ACK"),
+        "sack_start": Column("int64", "", "mixcni", "row of the first block in the table of SACK blocks"),
+        "sack_count": Column("uint8", "", "RFC 2018 3", "blocks from there on"),
+    }
+)
+
+SACK_BLOCKS: Final[Schema] = MappingProxyType(
+    {
+        "left": Column("uint32", "octet", "RFC 2018 3", "first sequence number of the block"),
+        "right": Column("uint32", "octet", "RFC 2018 3", "the sequence number behind its last"),
+    }
+)
+
+NEIGHBOURS: Final[Schema] = MappingProxyType(
+    {
+        "packet": Column("int64", "", "mixcni", "row in the packet table"),
+        "is_reply": Column("bool", "", "RFC 826, 4861", "an ARP reply or a neighbour advertisement; else a question"),
+        "sender": Column("int32", "", "RFC 826, 4861", "address code"),
+        "target": Column("int32", "", "RFC 826, 4861", "address code of whom it is about"),
+        "mac": Column("int64", "", "RFC 826", "the sender's hardware address as a number; 0 for neighbour discovery"),
     }
 )
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mixcni.align.transmissions import TransmissionTable
 from mixcni.schema import Direction
 
+OUTLYING = 10  # times the median distance from the median: farther off are different copies of a retransmitted segment
 UNBOUNDED_NS = 1_000_000_000_000  # weight of an offset known from one direction only: used where nothing better joins two points
 
 
@@ -79,16 +80,22 @@ def _pair(table: TransmissionTable, p: int, q: int) -> tuple[int, int | None, in
     """(offset of q against p, uncertainty, segments), or None where no segment was seen at both."""
     direction, at_p, at_q = matched_times(table, p, q)
     difference = at_q - at_p
-    forward = difference[direction == Direction.FORWARD]
-    reverse = difference[direction == Direction.REVERSE]
-    if forward.size and reverse.size:
-        upper, lower = int(forward.min()), int(reverse.max())
+    upper, lower = _bounds(direction, difference)
+    if upper is not None and lower is not None and upper < lower:  # no delay is negative: some are no pairs, or a clock drifts
+        spread = np.abs(difference - np.median(difference))
+        near = spread <= OUTLYING * np.median(spread)
+        direction, difference = direction[near], difference[near]
+        upper, lower = _bounds(direction, difference)
+    if upper is not None and lower is not None:
         return (upper + lower) // 2, (abs(upper - lower) + 1) // 2, difference.size
-    if forward.size:
-        return int(forward.min()), None, forward.size
-    if reverse.size:
-        return int(reverse.max()), None, reverse.size
-    return None
+    one_sided = lower if upper is None else upper
+    return None if one_sided is None else (one_sided, None, difference.size)
+
+
+def _bounds(direction: NDArray[Any], difference: NDArray[Any]) -> tuple[int | None, int | None]:
+    """The least forward and the greatest reverse difference, ns; None where nothing went that way."""
+    forward, reverse = difference[direction == Direction.FORWARD], difference[direction == Direction.REVERSE]
+    return int(forward.min()) if forward.size else None, int(reverse.max()) if reverse.size else None
 
 
 def estimate_clocks(names: Sequence[str], table: TransmissionTable) -> list[ClockModel]:

@@ -3,6 +3,7 @@
 An odd packet gets a flag and never raises; lengths are the IP header's, so a packet cut by the snap length counts in full.
 """
 
+from mixcni.decode.capture import Capture
 from mixcni.decode.packets import PacketTable, decode_packets
 
-__all__ = ["PacketTable", "decode_packets"]
+__all__ = ["Capture", "PacketTable", "decode_packets"]

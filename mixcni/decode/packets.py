@@ -1,4 +1,4 @@
-"""Frames -> PacketTable: one row a frame, typed columns, addresses by code."""
+"""Frames -> PacketTable: one row a frame, typed columns, addresses and outer stacks by code, options aside."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,13 +7,18 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.decode.kernel import ADDRESSES_A_FRAME, decode_frames
+from mixcni.decode.fragments import own_fragments
+from mixcni.decode.kernel import ADDRESSES_A_FRAME, STACKS_A_FRAME, decode_frames
+from mixcni.decode.stacks import StackTable
 from mixcni.kernels.hashing import enter_codes
 from mixcni.kernels.jit import run
 from mixcni.read import CaptureFile, FrameBlock
-from mixcni.read.frames import NO_TIME
-from mixcni.schema import PACKETS, QUOTES
+from mixcni.schema import NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS, Schema
 from mixcni.tables import AddressBook, Table
+
+SACK_BLOCKS_A_FRAME = 4  # what 40 octets of options hold (RFC 2018 section 3)
+RECORD_HEADER = 16  # octets, of pcap
+SLACK = 1.05  # more rows than the frames of a block let expect of the rest of its file
 
 
 class PacketArrays(NamedTuple):
@@ -33,6 +38,7 @@ class PacketArrays(NamedTuple):
     seg_seq: NDArray[np.uint32]
     seg_ack: NDArray[np.uint32]
     payload_octets: NDArray[np.uint32]
+    stack: NDArray[np.int32]
 
 
 class QuoteArrays(NamedTuple):
@@ -47,126 +53,293 @@ class QuoteArrays(NamedTuple):
     seg_seq: NDArray[np.uint32]
 
 
+class OptionArrays(NamedTuple):
+    """The columns of an OptionTable as the kernel writes them."""
+
+    packet: NDArray[np.int64]
+    mss: NDArray[np.int32]
+    window_scale: NDArray[np.int16]
+    flags: NDArray[np.uint8]
+    ts_val: NDArray[np.uint32]
+    ts_ecr: NDArray[np.uint32]
+    sack_start: NDArray[np.int64]
+    sack_count: NDArray[np.uint8]
+
+
+class SackArrays(NamedTuple):
+    """The columns of a SackTable as the kernel writes them."""
+
+    left: NDArray[np.uint32]
+    right: NDArray[np.uint32]
+
+
+class NeighbourArrays(NamedTuple):
+    """The columns of a NeighbourTable as the kernel writes them."""
+
+    packet: NDArray[np.int64]
+    is_reply: NDArray[np.bool_]
+    sender: NDArray[np.int32]
+    target: NDArray[np.int32]
+    mac: NDArray[np.int64]
+
+
+class SideArrays(NamedTuple):
+    """What a frame has beside its row, in arrays of their own."""
+
+    quotes: QuoteArrays
+    options: OptionArrays
+    sacks: SackArrays
+    neighbours: NeighbourArrays
+
+    @classmethod
+    def of_size(cls, frames: int) -> "SideArrays":
+        """Arrays for what so many frames can have."""
+
+        def arrays(schema: Schema, size: int) -> dict[str, Any]:
+            return {name: np.zeros(size, dtype=column.dtype) for name, column in schema.items()}
+
+        return cls(
+            QuoteArrays(**arrays(QUOTES, frames)),
+            OptionArrays(**arrays(OPTIONS, frames)),
+            SackArrays(**arrays(SACK_BLOCKS, SACK_BLOCKS_A_FRAME * frames)),
+            NeighbourArrays(**arrays(NEIGHBOURS, frames)),
+        )
+
+
+class Counts(NamedTuple):
+    """How many rows of each there are: side rows of this block, and codes known."""
+
+    quotes: int
+    options: int
+    sacks: int
+    neighbours: int
+    addresses: int
+    stacks: int
+
+
+class HashArrays(NamedTuple):
+    """A hash table of four-word keys (mixcni.kernels.hashing)."""
+
+    slots: NDArray[np.int32]
+    keys: NDArray[np.uint32]
+
+
+class BookArrays(NamedTuple):
+    """The hash tables that decoding fills."""
+
+    slots: NDArray[np.int32]
+    keys: NDArray[np.uint32]
+    stack_slots: NDArray[np.int32]
+    stack_keys: NDArray[np.uint32]
+
+
 class QuoteTable(Table):
     """The flow keys that ICMP errors quote, one row an error."""
 
     schema = QUOTES
 
 
+class OptionTable(Table):
+    """The TCP options of segments that have any, one row a segment, in the order of the packets."""
+
+    schema = OPTIONS
+
+
+class SackTable(Table):
+    """SACK blocks, those of a segment together (rows by OptionTable's `sack_start` and `sack_count`)."""
+
+    schema = SACK_BLOCKS
+
+
+class NeighbourTable(Table):
+    """Questions for a neighbour's hardware address, and their answers: ARP, and ICMPv6 neighbour discovery."""
+
+    schema = NEIGHBOURS
+
+
 class PacketTable(Table):
     """The packets of one capture point in file order, file after file.
 
-    `files` are the paths that the column `file` numbers; `book` has the addresses; `quotes` the headers quoted by ICMP errors.
+    `files` are the paths that the column `file` numbers; `book` has the addresses; `stacks` what is around packets; `quotes` the
+    headers quoted by ICMP errors; `options` and `sacks` TCP's options; `neighbours` ARP and neighbour discovery.
     """
 
     schema = PACKETS
     files: tuple[Path, ...]
     book: AddressBook
+    stacks: StackTable
     quotes: QuoteTable
+    options: OptionTable
+    sacks: SackTable
+    neighbours: NeighbourTable
 
     def __init__(
         self,
         columns: dict[str, NDArray[Any]],
         book: AddressBook,
         files: Sequence[Path] = (),
+        *,
+        stacks: StackTable | None = None,
         quotes: QuoteTable | None = None,
+        options: OptionTable | None = None,
+        sacks: SackTable | None = None,
+        neighbours: NeighbourTable | None = None,
     ) -> None:
         super().__init__(columns)
         self.book = book
         self.files = tuple(files)
-        self.quotes = QuoteTable.empty() if quotes is None else quotes
+        self.stacks = stacks or StackTable.outermost()
+        self.quotes = quotes or QuoteTable.empty()
+        self.options = options or OptionTable.empty()
+        self.sacks = sacks or SackTable.empty()
+        self.neighbours = neighbours or NeighbourTable.empty()
 
     def to_frame(self) -> Any:
-        """The packets as a DataFrame with addresses as text and times as UTC timestamps."""
+        """The packets as a DataFrame with addresses and tunnels as text and times as UTC timestamps."""
         import pandas as pd
 
         frame = super().to_frame()
         for name in ("source", "destination"):
             frame[name] = pd.Series(self.book.texts(self[name]), dtype="str")
-        frame["time"] = pd.to_datetime(frame["time_ns"], unit="ns", utc=True).where(self["time_ns"] != NO_TIME)
+        frame["time"] = pd.to_datetime(frame["time_ns"].where(frame["time_ns"] >= 0), unit="ns", utc=True)
+        texts = np.array(self.stacks.texts(self.book), dtype=object)
+        frame["stack"] = pd.Series(texts[self["stack"]], dtype="str")
         return frame
 
 
-class _BookBuilder:
-    """The address book while it grows: a hash table at most half full."""
+class _HashBuilder:
+    """A hash table of codes while it grows: at most half full."""
 
     first_slots: ClassVar[int] = 1 << 10
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
         self.count = 0
+        self._room = room  # codes that one frame may add
         self._allocate(self.first_slots)
 
     def _allocate(self, slots: int) -> None:
-        self.slots = np.full(slots, -1, dtype=np.int32)
-        self.keys = np.zeros(4 * (slots // 2), dtype=np.uint32)
+        self.arrays = HashArrays(np.full(slots, -1, dtype=np.int32), np.zeros(4 * (slots // 2), dtype=np.uint32))
 
-    def has_room(self) -> bool:
-        return self.count < self.slots.size // 2 - ADDRESSES_A_FRAME
+    def grow_if_full(self) -> None:
+        if self.count < self.arrays.slots.size // 2 - self._room:
+            return
+        old = self.arrays.keys
+        self._allocate(4 * self.arrays.slots.size)
+        self.arrays.keys[: old.size] = old
+        run(enter_codes, self.count, self.arrays.slots, self.arrays.keys, self.count)
 
-    def grow(self) -> None:
-        old = self.keys
-        self._allocate(4 * self.slots.size)
-        self.keys[: old.size] = old
-        run(enter_codes, self.count, self.slots, self.keys, self.count)
+    def words(self) -> NDArray[np.uint32]:
+        """(n, 4) the keys in the order of their codes."""
+        return self.arrays.keys[: 4 * self.count].reshape(-1, 4)
 
-    def book(self) -> AddressBook:
-        return AddressBook(self.keys[: 4 * self.count].reshape(-1, 4))
+
+class _Columns:
+    """A table's columns while rows are added: arrays with room behind the last row."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.rows = 0
+        self.arrays = {name: np.empty(0, dtype=column.dtype) for name, column in schema.items()}
+
+    def reserve(self, rows: int, expected: int = 0) -> None:
+        """Have room for `rows` more, and at once for the rows that are expected in all; untouched room costs no memory."""
+        needed = self.rows + rows
+        old = next(iter(self.arrays.values())).size
+        if needed <= old:
+            return
+        size = max(needed, expected, old + old // 2)
+        for name, array in self.arrays.items():
+            larger = np.empty(size, dtype=array.dtype)
+            larger[: self.rows] = array[: self.rows]
+            self.arrays[name] = larger
+
+    def append(self, part: dict[str, NDArray[Any]]) -> None:
+        """Add rows, given by column."""
+        count = next(iter(part.values())).size
+        self.reserve(count)
+        for name, array in part.items():
+            self.arrays[name][self.rows : self.rows + count] = array
+        self.rows += count
+
+    def finished(self) -> dict[str, NDArray[Any]]:
+        """The columns without the room behind them."""
+        return {name: array[: self.rows] for name, array in self.arrays.items()}
 
 
 class _Builder:
-    """Packet columns while they grow: one set of arrays a block, joined at the end."""
+    """The packets of one point while files are decoded, block by block."""
 
     def __init__(self) -> None:
-        self.parts: list[dict[str, NDArray[Any]]] = []
-        self.quote_parts: list[dict[str, NDArray[Any]]] = []
-        self.book = _BookBuilder()
-        self.rows = 0
+        self.packets = _Columns(PACKETS)
+        self.side_tables = {
+            "quotes": _Columns(QUOTES),
+            "options": _Columns(OPTIONS),
+            "sacks": _Columns(SACK_BLOCKS),
+            "neighbours": _Columns(NEIGHBOURS),
+        }
+        self.addresses = _HashBuilder(ADDRESSES_A_FRAME)
+        self.stacks = _HashBuilder(STACKS_A_FRAME)
+        self.stacks.count = 1  # code 0 is the empty stack, which has no key
+        self.sides = SideArrays.of_size(0)
 
     def add(self, block: FrameBlock, file: int) -> None:
-        frames = block.frames
-        count = frames.start.size
-        columns = {name: np.zeros(count, dtype=PACKETS[name].dtype) for name in PACKETS}
-        quotes = {name: np.zeros(count, dtype=column.dtype) for name, column in QUOTES.items()}
+        """Decode the frames of a block, and keep their rows."""
+        frames, packets = block.frames, self.packets
+        count, first = frames.start.size, packets.rows
+        octets = int(frames.captured.sum(dtype=np.int64)) + RECORD_HEADER * count
+        packets.reserve(count, first + count + int(SLACK * count * block.octets_behind / octets))
+        columns = packets.arrays
         out = PacketArrays(**{name: columns[name] for name in PacketArrays._fields})
-        quote_arrays = QuoteArrays(**quotes)
-        done, quote_count = 0, 0
+        if self.sides.quotes.packet.size < count:
+            self.sides = SideArrays.of_size(count)
+        counts = Counts(0, 0, 0, 0, self.addresses.count, self.stacks.count)
+        done = 0
         while done < count:
-            done, quote_count, self.book.count = run(
-                decode_frames,
-                self.rows + count,  # one block alone is seldom large work, a file of many is
-                block.octets,
-                frames,
-                done,
-                done,
-                out,
-                quote_arrays,
-                quote_count,
-                self.book.slots,
-                self.book.keys,
-                self.book.count,
+            books = BookArrays(*self.addresses.arrays, *self.stacks.arrays)
+            # All rows so far count as work: a large file comes in many blocks.
+            done, *found = run(
+                decode_frames, first + count, block.octets, frames, done, first + done, out, self.sides, counts, books
             )
-            if not self.book.has_room():
-                self.book.grow()
-        columns["time_ns"][:] = frames.time_ns
-        columns["frame_number"][:] = np.arange(block.first_frame_number, block.first_frame_number + count)
-        columns["file"][:] = file
-        columns["interface"][:] = frames.interface
-        columns["original_length"][:] = frames.original
-        columns["captured_length"][:] = frames.captured
-        self.parts.append(columns)
-        quotes["packet"][:quote_count] += self.rows
-        self.quote_parts.append({name: array[:quote_count] for name, array in quotes.items()})
-        self.rows += count
+            counts = Counts(*found)
+            self.addresses.count, self.stacks.count = counts.addresses, counts.stacks
+            self.addresses.grow_if_full()
+            self.stacks.grow_if_full()
+        rows = slice(first, first + count)
+        columns["time_ns"][rows] = frames.time_ns
+        columns["frame_number"][rows] = np.arange(block.first_frame_number, block.first_frame_number + count)
+        columns["file"][rows] = file
+        columns["interface"][rows] = frames.interface
+        columns["original_length"][rows] = frames.original
+        columns["captured_length"][rows] = frames.captured
+        packets.rows += count
+        self._keep_sides(counts)
+
+    def _keep_sides(self, counts: Counts) -> None:
+        sack_rows = self.side_tables["sacks"].rows
+        for name, table in self.side_tables.items():
+            size = getattr(counts, name)
+            if not size:
+                continue
+            part = {column: array[:size] for column, array in getattr(self.sides, name)._asdict().items()}
+            if "sack_start" in part:
+                part["sack_start"] = part["sack_start"] + sack_rows
+            table.append(part)
 
     def table(self, files: Sequence[Path]) -> PacketTable:
+        """All packets so far."""
+        columns = self.packets.finished()
+        own_fragments(columns)
+        sides = {name: table.finished() for name, table in self.side_tables.items()}
         return PacketTable(
-            _join(self.parts, PacketTable), self.book.book(), files, QuoteTable(_join(self.quote_parts, QuoteTable))
+            columns,
+            AddressBook(self.addresses.words()),
+            files,
+            stacks=StackTable.of_words(self.stacks.words()),
+            quotes=QuoteTable(sides["quotes"]),
+            options=OptionTable(sides["options"]),
+            sacks=SackTable(sides["sacks"]),
+            neighbours=NeighbourTable(sides["neighbours"]),
         )
-
-
-def _join(parts: list[dict[str, NDArray[Any]]], table: type[Table]) -> dict[str, NDArray[Any]]:
-    empty = {name: np.empty(0, dtype=column.dtype) for name, column in table.schema.items()}
-    return {name: np.concatenate([part[name] for part in [empty, *parts]]) for name in table.schema}
 
 
 def decode_packets(captures: Sequence[CaptureFile]) -> PacketTable:

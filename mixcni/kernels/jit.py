@@ -75,9 +75,13 @@ def fields_of(arguments: tuple[Any, ...]) -> Fields:
 @functools.cache
 def compiled(function: Callable[..., Any], fields: Fields = ()) -> Callable[..., Any]:
     """The machine-code form of a kernel for arguments with these `fields_of`, cached on disk; compiled at its first call."""
-    from numba import njit  # type: ignore[import-untyped,unused-ignore]  # half a second, only when work is large
+    from numba import njit  # half a second, only when work is large
+
+    from mixcni.kernels.native import FORMS
 
     assert isinstance(function, FunctionType)
+    if function in FORMS:
+        return FORMS[function]
     replaced: dict[str, Any] = dict(function.__globals__)
     if "i64" in replaced:
         replaced["i64"] = np.int64

@@ -93,9 +93,11 @@ class FrameArrays(NamedTuple):
 class FrameBlock(NamedTuple):
     """Some frames of a file and the octets that hold them, both reused: read them before the next block is asked for.
 
-    Every frame lies whole within `octets`; a kernel need not check that again.
+    Every frame lies whole within `octets`; a kernel need not check that again. `octets_behind` is how much of the file is
+    still to be read; 0 where its size does not tell (packed files, pipes).
     """
 
     octets: NDArray[np.uint8]
     frames: FrameArrays
     first_frame_number: int
+    octets_behind: int

@@ -72,7 +72,7 @@ class PcapReader:
                 frames,
             )
             if count:
-                yield FrameBlock(source.octets, frames.first(count), number)
+                yield FrameBlock(source.octets, frames.first(count), number, source.octets_behind)
                 number += count
             if status == BAD:
                 length = int.from_bytes(source.text(source.begin + 8, 4), order)  # type: ignore[arg-type]

@@ -96,7 +96,7 @@ class PcapngReader:
                 frames,
             )
             if count:
-                yield FrameBlock(source.octets, frames.first(count), number)
+                yield FrameBlock(source.octets, frames.first(count), number, source.octets_behind)
                 number += count
             if status == BAD:
                 self._bad_packet(f"packet block {number}")

@@ -1,6 +1,8 @@
 """Octets out of a file, a buffer at a time: plain or gzip, told apart by content; pipes as well as files."""
 
 import io
+import os
+import stat
 import zlib
 from pathlib import Path
 from typing import Final, Self
@@ -12,7 +14,7 @@ from mixcni.errors import UnreadableCapture
 from mixcni.read.frames import Damage
 from mixcni.read.inflate import Inflater
 
-BUFFER_OCTETS: Final = 1 << 20  # read and decoded while still in cache
+BUFFER_OCTETS: Final = 1 << 21  # read and decoded while still in cache
 GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
@@ -58,6 +60,14 @@ class Source:
     def offset_of(self, at: int) -> int:
         """Octet `at` of the buffer as an octet of the (unpacked) file."""
         return self._start + at
+
+    @property
+    def octets_behind(self) -> int:
+        """Octets of the file behind the buffer; 0 where its size does not tell."""
+        if isinstance(self._stream, Inflater):
+            return 0
+        status = os.fstat(self._raw.fileno())
+        return max(status.st_size - self._start - self.end, 0) if stat.S_ISREG(status.st_mode) else 0
 
     def text(self, at: int, length: int) -> bytes:
         """A copy of `length` octets from octet `at` of the buffer on; fewer at its end."""

@@ -1,6 +1,7 @@
 """Conntrack lines of every release: what each prints, in which direction, and what is left of a broken one."""
 
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
@@ -69,12 +70,17 @@ TWIN = {
 }  # fmt: skip
 """The fields, by name, as the twin below reads them: by splitting at blanks and `=`."""
 
-WHOLE = [*sorted(RECORDED.glob("*/cilium/ct-list.txt")), SAMPLES / "seed-ct-list.txt", SAMPLES / "ct-list-ssup2-1.7.txt",
-         SAMPLES / "ct-list-pubidx-55132155314-1.18-comments.txt", SAMPLES / "ct-list-arthurchiao-2020-health-probe.txt"]  # fmt: skip
+WHOLE = [
+    *sorted(RECORDED.glob("*/cilium/ct-list.txt")),
+    SAMPLES / "seed-ct-list.txt",
+    SAMPLES / "ct-list-ssup2-1.7.txt",
+    SAMPLES / "ct-list-pubidx-55132155314-1.18-comments.txt",
+    SAMPLES / "ct-list-arthurchiao-2020-health-probe.txt",
+]
 
 
 @pytest.mark.parametrize("path", WHOLE, ids=lambda path: f"{path.parts[-3]}/{path.name}")
-def test_entries_are_those_of_a_reader_that_splits_at_blanks(path) -> None:  # type: ignore[no-untyped-def]
+def test_entries_are_those_of_a_reader_that_splits_at_blanks(path: Path) -> None:
     entries = iter(state_of(path.read_text()).ct)
     count = 0
     for line in path.read_text().splitlines():

@@ -259,6 +259,7 @@ def test_a_row_with_no_port_and_protocol_is_unparsed_and_the_map_not_whole(cell:
 def test_reserved_labels_have_their_numbers_and_others_none(labels: list[str], identity: int | None) -> None:
     (entry,) = state_of(f"{LABELLED}Allow Ingress {labels[0]} ANY NONE 0 0\n" + "\n".join(labels[1:])).policy_map
     assert (entry.identity, entry.labels) == (identity, tuple(labels))
+    assert (entry.peer == "any peer") is (identity == 0)
 
 
 # Whose map a dump is.

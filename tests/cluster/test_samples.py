@@ -1,6 +1,7 @@
 """Each published sample gives the figures that were counted in it by hand."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_a_sample_has_its_entries_and_no_unparsed_line(
 
 
 @pytest.mark.parametrize("path", sorted(RECORDED.glob("*/cilium/*.txt")), ids=lambda path: f"{path.parts[-3]}/{path.name}")
-def test_a_recorded_dump_is_read_to_its_last_line(path) -> None:  # type: ignore[no-untyped-def]
+def test_a_recorded_dump_is_read_to_its_last_line(path: Path) -> None:
     text = path.read_text()
     dump = only(state := state_of(**{path.stem: text}))
     kind = next(kind for kind, words in _RECORDED_KINDS.items() if words in path.name)
@@ -189,10 +190,10 @@ def test_an_ipcache_that_cannot_be_walked_is_unavailable_and_the_agents_map_is_r
     state = sample("ipcache-list-arthurchiao-2019-cheatsheet.txt")
     assert state.dumps[0].unavailable == "No entries found."
     assert [(str(e.prefix), e.identity, e.encrypt_key, str(e.tunnel_endpoint)) for e in state.ipcache] == [
-        ("10.50.191.164/32", 43640, 0, "0.0.0.0"),  # noqa: S104, a tunnel endpoint
+        ("10.50.191.164/32", 43640, 0, "0.0.0.0"),
         ("10.50.127.5/32", 23488, 0, "10.50.8.52"),
         ("10.50.178.1/32", 1, 0, "10.50.8.44"),
-        ("10.50.191.97/32", 0, 0, "0.0.0.0"),  # noqa: S104, a tunnel endpoint
+        ("10.50.191.97/32", 0, 0, "0.0.0.0"),
     ]
 
 

@@ -1,6 +1,9 @@
 """What all dumps together answer, and what they leave open."""
 
+import dataclasses
 from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -75,8 +78,19 @@ def test_the_row_for_all_addresses_is_world_by_its_number_or_by_rule(row: int, i
         ("$ cilium bpf ipcache list\nNo entries found.\n", "No entries found."),
         ("", None),
     ],
-    ids=["cut below", "cut further below", "cut above", "greped", "masked", "killed", "one address", "titles", "not walkable", "none"],
-)  # fmt: skip
+    ids=[
+        "cut below",
+        "cut further below",
+        "cut above",
+        "greped",
+        "masked",
+        "killed",
+        "one address",
+        "titles",
+        "not walkable",
+        "no dump",
+    ],
+)
 def test_absence_from_a_table_that_is_not_whole_proves_nothing(text: str, reason: str | None) -> None:
     answer = (state_of(text) if text else state_of(ENDPOINTS)).identity_of("10.244.3.7")
     assert (answer.identity, answer.how, answer.is_world) == (None, "unknown", None)
@@ -292,7 +306,7 @@ def test_the_glance_at_the_founding_case_is_aligned() -> None:
 @pytest.mark.parametrize("kind", list(TABLES))
 def test_a_table_without_entries_has_the_columns_and_types_of_one_with_some(kind: str) -> None:
     full, empty = read_dumps([FOUNDING, SAMPLES]).to_frame(kind), ClusterState().to_frame(kind)
-    assert list(full.columns) == list(empty.columns) == list(TABLES[kind].__dataclass_fields__)
+    assert list(full.columns) == list(empty.columns) == [item.name for item in dataclasses.fields(TABLES[kind])]
     assert (full.dtypes == empty.dtypes).all()
     assert len(full) > 0 == len(empty)
     assert {str(dtype) for dtype in full.dtypes} <= {"Int64", "boolean", "string"}
@@ -338,13 +352,13 @@ def test_entries_cite_files_below_the_root_and_lines_as_an_editor_counts_them() 
             )
 
 
-def _number_in_line(name: str, entry) -> str:  # type: ignore[no-untyped-def]
+def _number_in_line(name: str, entry: Any) -> str:
     """What must stand in the line that an entry cites."""
     words = {"ct": "source", "ipcache": "prefix", "health": "address", "health_summaries": "total", "policy_map": "ports"}
     return str(getattr(entry, words.get(name, "id")))
 
 
-def test_a_file_that_is_not_there_is_an_error_and_a_folder_is_read_whole(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_file_that_is_not_there_is_an_error_and_a_folder_is_read_whole(tmp_path: Path) -> None:
     with pytest.raises(DumpError):
         read_dumps(tmp_path / "none.txt")
     (tmp_path / "sub").mkdir()

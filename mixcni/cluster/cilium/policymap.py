@@ -73,10 +73,12 @@ class PolicyEntry:
 
     @property
     def peer(self) -> str:
-        """The peer in words, as the row prints it."""
+        """The peer in words. Rows print identity 0 as `reserved:unknown` or `ANY`: it is nobody unknown, it is everybody."""
+        if self.identity == ANY:
+            return "any peer"
         if self.labels:
             return self.labels[0] if len(self.labels) == 1 else f"{self.labels[0]} and {len(self.labels) - 1} more labels"
-        return "any peer" if self.identity == ANY else f"identity {self.identity}"
+        return f"identity {self.identity}"
 
     @property
     def ports(self) -> str:

@@ -1,0 +1,43 @@
+"""Later fragments find the flow that they belong to: the ports are in the first one alone.
+
+RFC 791 section 3.2 and RFC 8200 section 4.5 say which fragments are of one packet.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcni.schema import Layer
+
+LIFETIME_NS = 60_000_000_000  # RFC 8200 section 4.5: fragments that come later are of another packet
+
+
+def own_fragments(columns: dict[str, NDArray[Any]]) -> None:
+    """Write the ports of every later fragment whose first one was captured; in place.
+
+    Fragments are of one packet if addresses, protocol, outer stack and identification are equal and they are within a minute.
+
+    Parameters
+    ----------
+    columns : of a PacketTable
+    """
+    rows = np.flatnonzero(columns["present"] & Layer.FRAGMENT)
+    if not rows.size:
+        return
+    names = ("source", "destination", "protocol", "stack", "ip_id")
+    keys = list(zip(*(columns[name][rows].tolist() for name in names), strict=True))
+    times = columns["time_ns"]
+    is_later = ((columns["present"][rows] & Layer.LATER_FRAGMENT) != 0).tolist()
+    firsts: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for row, key, later in zip(rows.tolist(), keys, is_later, strict=True):
+        if not later:
+            firsts[key].append(row)
+    for row, key, later in zip(rows.tolist(), keys, is_later, strict=True):
+        if not later or key not in firsts:
+            continue
+        first = min(firsts[key], key=lambda candidate: abs(int(times[row]) - int(times[candidate])))
+        if abs(int(times[row]) - int(times[first])) <= LIFETIME_NS:
+            columns["source_port"][row] = columns["source_port"][first]
+            columns["destination_port"][row] = columns["destination_port"][first]

@@ -1,0 +1,163 @@
+"""What stands before the network layer: link headers, LLC and SNAP, tags and labels.
+
+Each function returns the octet where the next header begins, the EtherType of it (0 where nothing follows that is read here), and
+flags.
+"""
+
+from mixcni.decode.kernel.numbers import (
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    ETHERTYPE_MPLS,
+    ETHERTYPE_PPPOE,
+    ETHERTYPE_TEB,
+    FIRST_ETHERTYPE,
+    L_ETHERNET,
+    LINK_CISCO_HDLC,
+    LINK_ETHERNET,
+    LINK_IPV4,
+    LINK_IPV6,
+    LINK_LOOP,
+    LINK_NULL,
+    LINK_PPP,
+    LINK_PPP_SERIAL,
+    LINK_PPPOE,
+    LINK_RAW,
+    LINK_SLL,
+    LINK_SLL2,
+    O_BAD_HEADER,
+    O_HEADER_CUT,
+    O_LINK,
+)
+from mixcni.kernels.byteorder import be16, u8
+from mixcni.kernels.jit import kernel
+
+# PPP protocol numbers (IANA)
+PPP_IPV4, PPP_IPV6, PPP_MPLS = 0x0021, 0x0057, 0x0281
+SNAP, LLC_IP = 0xAAAA, 0x0606  # DSAP and SSAP (IEEE 802.2; RFC 1042)
+
+
+@kernel
+def by_version(octets, at, end):
+    """(EtherType, oddity flags) of an IP packet that no EtherType precedes, told by its version; 0 where there is none."""
+    if at >= end:
+        return 0, O_HEADER_CUT
+    version = u8(octets, at) >> 4
+    if version == 4:
+        return ETHERTYPE_IPV4, 0
+    if version == 6:
+        return ETHERTYPE_IPV6, 0
+    return 0, O_BAD_HEADER
+
+
+@kernel
+def ethernet_header(octets, at, end):
+    """(next octet, EtherType, oddity) of an Ethernet II or IEEE 802.3 frame."""
+    if end - at < 14:
+        return at, 0, O_HEADER_CUT
+    return llc_header(octets, at + 14, end, be16(octets, at + 12))
+
+
+@kernel
+def llc_header(octets, at, end, ethertype):
+    """(next octet, EtherType, oddity): where a length stands for the EtherType, LLC and perhaps SNAP say what follows."""
+    if ethertype >= FIRST_ETHERTYPE:
+        return at, ethertype, 0
+    if end - at < 3:
+        return at, 0, O_HEADER_CUT
+    service = be16(octets, at)
+    if service == LLC_IP:
+        return at + 3, ETHERTYPE_IPV4, 0
+    if service != SNAP:
+        return at, 0, 0
+    if end - at < 8:
+        return at, 0, O_HEADER_CUT
+    return at + 8, be16(octets, at + 6), 0
+
+
+@kernel
+def ppp_header(octets, at, end):
+    """(next octet, EtherType, oddity) of a PPP frame, its address and control fields compressed away or not (RFC 1662)."""
+    if end - at >= 2 and be16(octets, at) == 0xFF03:
+        at += 2
+    if end - at < 1:
+        return at, 0, O_HEADER_CUT
+    protocol = u8(octets, at)
+    if protocol & 1:  # compressed to one octet (RFC 1661 section 6.5)
+        at += 1
+    elif end - at < 2:
+        return at, 0, O_HEADER_CUT
+    else:
+        protocol = be16(octets, at)
+        at += 2
+    if protocol == PPP_IPV4:
+        return at, ETHERTYPE_IPV4, 0
+    if protocol == PPP_IPV6:
+        return at, ETHERTYPE_IPV6, 0
+    return at, (ETHERTYPE_MPLS if protocol == PPP_MPLS else 0), 0
+
+
+@kernel
+def link_header(octets, at, end, link_type):
+    """(next octet, EtherType, layer flags, oddity flags) of a frame of this link type."""
+    if link_type == LINK_ETHERNET:
+        if end - at < 14:
+            return at, 0, 0, O_HEADER_CUT
+        at, ethertype, oddity = llc_header(octets, at + 14, end, be16(octets, at + 12))
+        return at, ethertype, L_ETHERNET, oddity
+    if link_type == LINK_RAW or link_type == LINK_IPV4 or link_type == LINK_IPV6:
+        ethertype, oddity = by_version(octets, at, end)
+        return at, ethertype, 0, oddity
+    if link_type == LINK_NULL or link_type == LINK_LOOP:
+        if end - at < 4:
+            return at, 0, 0, O_HEADER_CUT
+        ethertype, oddity = by_version(octets, at + 4, end)
+        return at + 4, ethertype, 0, oddity
+    if link_type == LINK_SLL:
+        if end - at < 16:
+            return at, 0, 0, O_HEADER_CUT
+        at, ethertype, oddity = cooked_protocol(octets, at + 16, end, be16(octets, at + 14))
+        return at, ethertype, 0, oddity
+    if link_type == LINK_SLL2:
+        if end - at < 20:
+            return at, 0, 0, O_HEADER_CUT
+        at, ethertype, oddity = cooked_protocol(octets, at + 20, end, be16(octets, at))
+        return at, ethertype, 0, oddity
+    if link_type == LINK_PPP or link_type == LINK_PPP_SERIAL:
+        at, ethertype, oddity = ppp_header(octets, at, end)
+        return at, ethertype, 0, oddity
+    if link_type == LINK_PPPOE:
+        return at, ETHERTYPE_PPPOE, 0, 0
+    if link_type == LINK_CISCO_HDLC:
+        if end - at < 4:
+            return at, 0, 0, O_HEADER_CUT
+        return at + 4, be16(octets, at + 2), 0, 0
+    return at, 0, 0, O_LINK
+
+
+@kernel
+def cooked_protocol(octets, at, end, protocol):
+    """(next octet, EtherType, oddity) behind a Linux cooked header; 0 and 4 stand for frames that have no EtherType."""
+    if protocol == 4:
+        return llc_header(octets, at, end, 0)
+    if protocol == 0:
+        ethertype, oddity = by_version(octets, at, end)
+        return at, ethertype, oddity
+    return at, protocol, 0
+
+
+@kernel
+def mpls_payload(octets, at, end):
+    """The EtherType behind the bottom of a label stack, by the first nibble (RFC 4928); Ethernet behind a control word.
+
+    Returns (next octet, EtherType).
+    """
+    if at >= end:
+        return at, 0
+    nibble = u8(octets, at) >> 4
+    if nibble == 4:
+        return at, ETHERTYPE_IPV4
+    if nibble == 6:
+        return at, ETHERTYPE_IPV6
+    if nibble == 0 and end - at >= 4:
+        return at + 4, ETHERTYPE_TEB
+    return at, 0

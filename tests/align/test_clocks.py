@@ -1,0 +1,101 @@
+"""Clocks: the offset that was put in is found within the uncertainty that is stated, and what is not known is said not to be."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixcni.align import align_points
+from mixcni.align.clocks import ClockModel
+from tests.scene import Sent, Talk, captured, tracked
+from tests.wire import MS, S
+
+OFFSETS = st.integers(-(10**6) * 3600 * 1000, 10**6 * 3600 * 1000).map(lambda us: us * 1000)
+
+
+def talked() -> Talk:
+    talk = Talk()
+    talk.handshake(0)
+    for i in range(3):
+        talk.exchange(100 + 100 * i)
+    return talk
+
+
+def clocks(sent: list[Sent], names: str = "ABC", **more: object) -> list[ClockModel]:
+    flows = tracked(captured(sent, names, **more))  # type: ignore[arg-type]
+    return list(align_points(list(names), flows).clocks)
+
+
+@given(OFFSETS, OFFSETS, st.integers(0, 50 * MS))
+@settings(max_examples=40)
+def test_any_offset_is_found_within_its_stated_uncertainty(b: int, c: int, delay: int) -> None:
+    found = clocks(talked().sent, offsets={"B": b, "C": c}, delay_ns=delay)
+    for clock, offset, steps in zip(found, (0, b, c), (0, 1, 2), strict=True):
+        assert clock.uncertainty_ns is not None
+        assert abs(clock.offset_ns - offset) <= clock.uncertainty_ns <= steps * delay + 2
+        assert clock.reference == "A"
+
+
+def test_a_path_that_is_slower_one_way_stays_within_the_uncertainty() -> None:
+    """20 ms there and 2 ms back: the middle is wrong by 9 ms, and half the round trip of 22 ms says it may be."""
+    frames = captured(talked().sent, "AB", delay_ns=2 * MS)
+    slow = {frame.time_ns for one, frame in zip(talked().sent, frames["B"], strict=True) if one.side == 0}
+    frames["B"] = [frame.at(frame.time_ns + 18 * MS) if frame.time_ns in slow else frame for frame in frames["B"]]
+    clock = align_points(["A", "B"], tracked(frames)).clocks[1]
+    assert (clock.offset_ns, clock.uncertainty_ns) == (9 * MS, 11 * MS)
+
+
+@pytest.mark.parametrize(("side", "bias"), [(0, MS), (1, -MS)])
+def test_one_direction_bounds_an_offset_from_one_side_only(side: int, bias: int) -> None:
+    one_way = [replace(one, missed="" if one.side == side else "B") for one in talked().sent]
+    clock = clocks(one_way, "AB", offsets={"B": 7 * S})[1]
+    assert (clock.offset_ns, clock.uncertainty_ns, clock.is_known) == (7 * S + bias, None, True)
+
+
+def test_other_copies_of_a_retransmitted_segment_do_not_move_the_clock() -> None:
+    """A caught the second copy and B the first: 300 ms that are no delay."""
+    talk = talked()
+    number = talk.say(900, 0, "PA", 100, missed="A")
+    talk.again(1200, number, lost="AB")
+    talk.say(1250, 1, "A")
+    clock = clocks(talk.sent, "AB")[1]
+    assert (clock.offset_ns, clock.uncertainty_ns) == (0, MS)
+
+
+def test_where_all_was_retransmitted_copies_seen_equally_often_serve() -> None:
+    talk = Talk()
+    talk.repeated((0, 1000, 3000), 0, "S")
+    clock = clocks(talk.sent, "AB", offsets={"B": -S})[1]
+    assert (clock.offset_ns, clock.uncertainty_ns, clock.segments) == (-S + MS, None, 3)
+
+
+def test_a_point_joined_through_another_has_the_sum_of_both_uncertainties() -> None:
+    first, second = talked(), Talk(initiator=("10.244.3.8", 50_000))
+    second.handshake(0)
+    sent = [replace(one, missed="C") for one in first.sent] + [replace(one, missed="A") for one in second.sent]
+    found = clocks(sent, offsets={"B": S, "C": -3 * S})
+    assert [clock.offset_ns for clock in found] == [0, S, -3 * S]
+    assert [clock.uncertainty_ns for clock in found] == [0, MS, 2 * MS]
+
+
+def test_a_clock_that_nothing_joins_is_not_known() -> None:
+    other = Talk(initiator=("10.244.3.8", 50_000))
+    other.handshake(0)
+    sent = [replace(one, missed="C") for one in talked().sent] + [replace(one, missed="AB") for one in other.sent]
+    clock = clocks(sent, offsets={"C": 5 * S})[2]
+    assert (clock.offset_ns, clock.uncertainty_ns, clock.is_known) == (0, None, False)
+
+
+def test_bare_acknowledgments_tell_nothing() -> None:
+    talk = talked()
+    bare = [replace(one, missed="B" if one.frame.octets[47] & 0x02 or len(one.frame.octets) > 54 else "") for one in talk.sent]
+    assert not clocks(bare, "AB")[1].is_known
+
+
+def test_conversations_are_told_on_the_common_clock() -> None:
+    frames = captured(talked().sent, offsets={"C": -90 * S})
+    alignment = align_points(list("ABC"), tracked(frames))
+    times = [alignment.transmissions["time_ns"][alignment.transmissions["point"] == point] for point in (0, 2)]
+    assert abs(times[0] - times[1]).max() <= 2 * MS
+    assert alignment.conversations["first_ns"][0] == times[0].min()

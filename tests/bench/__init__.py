@@ -1,0 +1,1 @@
+"""Tests of the benchmark: its made captures, its counting, its tables."""
