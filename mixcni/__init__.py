@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mixcni.case import Case, case_of_files, demo_folder, diagnose, open_case
+    from mixcni.decode import Capture, open_capture
     from mixcni.errors import CaptureError, CaseError, DumpError, MixcniError, ParameterError
     from mixcni.report import Report
 
 __version__ = version("mixcni")
 
 __all__ = [
+    "Capture",
     "CaptureError",
     "Case",
     "CaseError",
@@ -28,6 +30,7 @@ __all__ = [
     "case_of_files",
     "demo_folder",
     "diagnose",
+    "open_capture",
     "open_case",
 ]
 
@@ -35,7 +38,9 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("CaptureError", "CaseError", "DumpError", "MixcniError", "ParameterError"), "mixcni.errors"),
     **dict.fromkeys(("Case", "case_of_files", "demo_folder", "diagnose", "open_case"), "mixcni.case"),
+    "Capture": "mixcni.decode",
     "Report": "mixcni.report",
+    "open_capture": "mixcni.decode",
 }
 
 

@@ -1,6 +1,8 @@
 """The command line: each command parses, calls one function and prints. Results go to stdout, talk to stderr."""
 
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,44 @@ def diagnose(case: Path | None, points: tuple[str, ...], dumps: tuple[Path, ...]
 def demo(**options: Any) -> None:
     """Diagnose the founding case that comes with mixcni."""
     _give(mixcni.diagnose(mixcni.open_case(mixcni.demo_folder())), **options)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One object a file, one a line.")
+def points(paths: tuple[Path, ...], as_json: bool) -> None:
+    r"""Say what each capture holds, and what of it is damaged or cut.
+
+    A folder stands for the captures of the case in it.
+
+    \b
+      mixcni points A.pcap B.pcapng.gz
+      mixcni points captures/networkpolicy-drop --json
+    """
+    from mixcni.report.words import printable
+
+    failed = False
+    for path in _captures_in(paths):
+        try:
+            capture = mixcni.open_capture(path)
+        except MixcniError as error:
+            click.echo(f"mixcni: {error}", err=True)
+            failed = True
+            continue
+        if as_json:
+            click.echo(json.dumps(capture.facts()[0], ensure_ascii=False))
+        else:
+            click.echo("\n".join(map(printable, repr(capture).splitlines())))
+    if failed:
+        sys.exit(FAILED)
+
+
+def _captures_in(paths: tuple[Path, ...]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from (file for point in mixcni.open_case(path).points for file in point.captures)
+        else:
+            yield path
 
 
 def _files_by_point(points: tuple[str, ...]) -> dict[str, list[Path]]:

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 import mixcni
 from mixcni.cli import main
-from tests.cases import CAPTURES, DENIED, FOUNDING, NAMES, ROOT
+from tests.cases import CAPTURES, DENIED, FOUNDING, NAMES, ROOT, truth_of
 
 
 def run(*arguments: str | Path) -> Result:
@@ -73,6 +73,26 @@ def test_a_mistake_is_one_line_on_stderr(arguments: tuple[str | Path, ...], code
     assert (result.exit_code, result.stdout) == (code, "")
     assert says in result.stderr
     assert code != 1 or result.stderr.count("\n") == 1
+
+
+def test_points_gives_one_object_a_line_and_a_file() -> None:
+    result = run("points", CAPTURES / FOUNDING, "--json")
+    facts = [json.loads(line) for line in result.stdout.splitlines()]
+    counted = truth_of(FOUNDING)["captures"]
+    assert [(Path(entry["file"]).stem, entry["packets"]) for entry in facts] == [
+        (name, counted[name]["captured"]) for name in "ABC"
+    ]
+    assert list(facts[0]) == [
+        *("file", "link_types", "packets", "first_ns", "last_ns", "tcp_segments", "tcp_payload_octets"),
+        *("syn", "synack", "fin", "rst", "udp", "tunnels", "snaplen_cut", "damage"),
+    ]
+
+
+def test_points_goes_on_after_a_file_that_is_no_capture() -> None:
+    result = run("points", ROOT / "README.md", CAPTURES / FOUNDING / "A.pcap")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("Capture: 38 packets in 1 file\n  A.pcap  ETHERNET  38 packets, 36 TCP segments")
+    assert "README.md, octet 0: wanted a pcap or pcapng magic number" in result.stderr
 
 
 def test_the_demo_is_the_founding_case() -> None:

@@ -12,6 +12,7 @@ from tests.cases import ROOT
 
 def test_the_exported_names_are_these() -> None:
     assert mixcni.__all__ == [
+        "Capture",
         "CaptureError",
         "Case",
         "CaseError",
@@ -22,6 +23,7 @@ def test_the_exported_names_are_these() -> None:
         "case_of_files",
         "demo_folder",
         "diagnose",
+        "open_capture",
         "open_case",
     ]
     assert all(getattr(mixcni, name).__module__.startswith("mixcni.") for name in mixcni.__all__)
@@ -29,7 +31,7 @@ def test_the_exported_names_are_these() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(AttributeError, match=r"module 'mixcni' has no attribute 'diagnosis_'; it has CaptureError, Case"):
+    with pytest.raises(AttributeError, match=r"'mixcni' has no attribute 'diagnosis_'; it has Capture, CaptureError, Case"):
         mixcni.diagnosis_  # noqa: B018
 
 

@@ -6,4 +6,6 @@ An odd packet gets a flag and never raises; lengths are the IP header's, so a pa
 from mixcni.decode.capture import Capture
 from mixcni.decode.packets import PacketTable, decode_packets
 
-__all__ = ["Capture", "PacketTable", "decode_packets"]
+open_capture = Capture.open
+
+__all__ = ["Capture", "PacketTable", "decode_packets", "open_capture"]
