@@ -41,7 +41,7 @@ def make_capture(mix: str, packets: int) -> Path:
 
 
 def measure_once(name: str, path: Path) -> tuple[int, float, int]:
-    """Packets counted, seconds taken and peak octets of one run in a process of its own."""
+    """Packets counted, processor seconds taken and peak octets of one run in a process of its own."""
     command = [sys.executable, str(HERE / "peers.py"), name, str(path)]
     run = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **ONE_THREAD})
     if run.returncode:
@@ -130,12 +130,14 @@ def show(console: Console, title: str, columns: tuple[str, ...], rows: list[tupl
 
 
 NOTES = """\
-Each row is the median of the repeats, each in a process of its own; `spread` is half the distance between the fastest and
-the slowest of them. A peer that is slow is given the first packets of the file only (column `packets`), and compared by
-packets a second. Of a program, what it takes for one packet is taken off; of a Python peer, imports are not timed, and of
-mixcni the loading of its cached machine code is not. `of it reading` is the share that reading the file alone would take
-(`preadv` into one buffer of 1 MiB, the file in the kernel's memory). `wanted` is what DESIGN.md section 8 asks for.
-Peers that decode stand against `mixcni-decode`, those that follow flows against `mixcni-flows`.
+Each row is the median of the repeats, each in a process of its own. Seconds are processor time, user and system, of all the
+processes that a peer starts, on one core: what else the machine does stays out of them, but for its share of the caches.
+`spread` is half the distance between the fastest and the slowest repeat. A peer that is slow is given the first packets of
+the file only (column `packets`), and compared by packets a second. Of a program, what it takes for one packet is taken off;
+of a Python peer, imports are not timed, and of mixcni the loading of its cached machine code is not. `of it reading` is the
+share that reading the file alone takes (`preadv` into one buffer of 1 MiB, the file in the kernel's memory). `wanted` is
+what is asked for at least. Peers that decode stand against `mixcni-decode`, those that follow flows against `mixcni-flows`;
+`fpcap` decodes nothing, and `tcptrace` knows neither UDP nor tunnels: there it only passes over the packets.
 """
 
 

@@ -11,7 +11,7 @@ class Result(NamedTuple):
     """One peer on one capture.
 
     packets : how many it was given, a prefix of the file where that is fewer than the file has
-    seconds : one a repeat, what a program needs for one packet taken off
+    seconds : of processor time, one a repeat; what a program needs for one packet taken off
     peak_octets : the most of all repeats
     against, wanted : the mixcni result that does the same work, and how many times faster it should be; "" and 0 without
     """

@@ -91,7 +91,7 @@ def _read_section(section: Section) -> ReadDump:
             notes.append(f"line {section.errors[0][0]}: {says}")
             # A map that a node does not have (of IPv6, mostly) is skipped, and nothing is missing; any other error cut it short.
             broken = next((number for number, error in section.errors if not error.endswith(_NO_SUCH_MAP)), None)
-            if False:
+            if broken is not None:
                 partial = partial or f"the command failed at line {broken}"
         else:
             unavailable, notes = says, []

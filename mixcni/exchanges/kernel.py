@@ -1,12 +1,12 @@
 """Cutting a connection's octets into exchanges: the handshake, then turns of requests and responses.
 
 Contract: segments are a SegmentTable's columns in file order, all of TCP; stream offsets put the SYN at 0 and the first octet
-of data at 1.
+of data at 1, and what is no part of a stream, as a reset, has length 0.
 """
 
 from mixcni.kernels.jit import i64, kernel
 
-FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10  # mixcni.schema.TcpFlag
+FIN, SYN = 0x01, 0x02  # mixcni.schema.TcpFlag
 FORWARD = 0  # mixcni.schema.Direction
 HANDSHAKE, TURN = 0, 1  # mixcni.schema.ExchangeKind
 
@@ -63,7 +63,7 @@ def split_turns(segments, tcp_flags, state, out):
     count = 0
     for i in range(len(segments.flow)):
         flags, length = i64(tcp_flags[i]), i64(segments.length[i])
-        if length == 0 or flags & RST:
+        if length == 0:
             continue
         flow, direction = i64(segments.flow[i]), i64(segments.direction[i])
         start = i64(segments.offset[i])
@@ -72,7 +72,6 @@ def split_turns(segments, tcp_flags, state, out):
         known = i64(state.end_forward[flow]) if direction == FORWARD else i64(state.end_reverse[flow])
         if flags & SYN:
             count = track_handshake(flow, direction, packet, state.handshake, out, count)
-            known = max(known, 1)
         if flags & FIN:
             end -= 1
         start = known if known > 0 else max(start, 1)

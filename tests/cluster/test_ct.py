@@ -130,6 +130,8 @@ def test_octets_of_a_service_entry_without_packets_are_its_backend() -> None:
     assert (entry.backend_id, entry.rx_bytes) == (17, None)
     plain = entry_of(f"TCP OUT 10.0.0.5:40000 -> 10.96.0.10:53 {tail} IfIndex=0")
     assert (plain.backend_id, plain.rx_bytes) == (None, 17)
+    counted = entry_of(f"TCP SVC 10.0.0.5:40000 -> 10.96.0.10:53 {CT_TAIL} IfIndex=0")
+    assert (counted.backend_id, counted.rx_packets, counted.rx_bytes) == (None, 5, 452)
 
 
 def test_an_echo_identifier_is_on_the_side_of_the_request_or_of_the_reply() -> None:

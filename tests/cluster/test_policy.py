@@ -312,6 +312,11 @@ def test_a_map_whose_owner_is_named_is_that_endpoints(text: str) -> None:
     assert state.policy_entries(8) is None
 
 
+def test_two_maps_without_a_name_are_nobodys() -> None:
+    state = state_of(MAP, MAP, endpoints("7 Enabled"))
+    assert (state.policy_entries(7), state.policy_map_is_assumed(7)) == (None, None)
+
+
 def test_the_name_of_a_file_names_the_owner() -> None:
     state = state_of(bpf_policy_get_7=MAP, bpf_policy_get_8=MAP.replace("Ingress 1", "Ingress 2"))
     for number, identity in ((7, 1), (8, 2)):

@@ -141,6 +141,11 @@ def test_labels_come_from_the_dumps_or_from_being_reserved(identity: int, labels
     assert state_of(ENDPOINTS).labels_of(identity) == labels
 
 
+def test_lines_left_out_of_another_commands_output_take_nothing_from_the_dump_below() -> None:
+    state = state_of(f"$ date\n...\n$ cilium bpf ipcache list\n{IPCACHE}")
+    assert state.has_complete("ipcache")
+
+
 # Endpoints, connections, nodes.
 
 
@@ -176,7 +181,10 @@ def test_connections_among_addresses_have_both_ends_among_them() -> None:
     assert {entry.line for entry in state.conntrack_with("10.0.0.1")} == {1, 2, 3}
 
 
-NODES = "Name IPv4 Address Endpoint CIDR IPv6 Address Endpoint CIDR\nearth/a 192.168.0.1 10.2.0.0/24{}\nearth/b 192.168.0.2 10.2.1.0/24{}\n"
+NODES = (
+    "Name IPv4 Address Endpoint CIDR IPv6 Address Endpoint CIDR\n"
+    "earth/a 192.168.0.1 10.2.0.0/24{}\nearth/b 192.168.0.2 10.2.1.0/24{}\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +267,8 @@ def test_a_map_with_rows_missing_denies_nothing_by_default() -> None:
 
 def test_the_release_that_other_dumps_show_decides_how_the_map_is_asked() -> None:
     columns = POLICY_TITLES.replace("BYTES PACKETS", "AUTH TYPE BYTES PACKETS PREFIX")
-    policy_map = f"$ cilium bpf policy get 7 -n\n{columns}\nAllow Ingress 2 80/TCP NONE disabled 0 0 24\nDeny Ingress 0 ANY NONE disabled 0 0 0\n"
+    rows = "Allow Ingress 2 80/TCP NONE disabled 0 0 24\nDeny Ingress 0 ANY NONE disabled 0 0 0\n"
+    policy_map = f"$ cilium bpf policy get 7 -n\n{columns}\n{rows}"
     one = CT_TAIL.replace("RxPackets=5 RxBytes=452", "Packets=0 Bytes=0").replace(" TxPackets=4 TxBytes=400", "")
     assert state_of(policy_map).policy_verdict(7, "ingress", 2, 80, "TCP").allowed is None
     older = state_of(policy_map, f"TCP IN 10.0.0.1:1 -> 10.0.0.2:80 {CT_TAIL} IfIndex=0")
