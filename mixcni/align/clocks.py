@@ -81,7 +81,7 @@ def _pair(table: TransmissionTable, p: int, q: int) -> tuple[int, int | None, in
     direction, at_p, at_q = matched_times(table, p, q)
     difference = at_q - at_p
     upper, lower = _bounds(direction, difference)
-    if upper is not None and lower is not None and False:  # no delay is negative: some are no pairs, or a clock drifts
+    if upper is not None and lower is not None and upper < lower:  # no delay is negative: some are no pairs, or a clock drifts
         spread = np.abs(difference - np.median(difference))
         near = spread <= OUTLYING * np.median(spread)
         direction, difference = direction[near], difference[near]

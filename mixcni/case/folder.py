@@ -1,12 +1,13 @@
 """A case: the captures of each point, the dumps, and what is known of both, found in one folder or named one by one."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from mixcni.case.manifest import NAME, Manifest, PointEntry, Scenario, read_manifest
+from mixcni.case.rotation import in_time_order, missing_files
 from mixcni.errors import CaseError
 from mixcni.read import is_capture
 from mixcni.topology import CapturePoint, Network
@@ -80,9 +81,9 @@ def open_case(path: str | Path) -> Case:
         groups.setdefault(point_name(file.name), []).append(file)
     if not groups:
         raise CaseError(folder, "capture files (pcap or pcapng) or a case.toml", f"neither among {len(files)} files")
-    points = tuple(CapturePoint(name, tuple(members)) for name, members in sorted(groups.items()))
+    points = tuple(CapturePoint(name, in_time_order(members)) for name, members in sorted(groups.items()))
     taken = set(captures)
-    return Case(folder, "", points, dumps=tuple(file for file in files if file not in taken))
+    return Case(folder, "", points, dumps=tuple(file for file in files if file not in taken), notes=tuple(_holes(points)))
 
 
 def case_of_files(points: Mapping[str, Iterable[Path]], dumps: Iterable[Path] = ()) -> Case:
@@ -165,4 +166,14 @@ def _point(folder: Path, entry: PointEntry, files: list[Path], notes: list[str])
         captures.extend(file for file in _matching(folder, pattern, files) if file not in captures)
     if not captures:
         notes.append(f"point {entry.name}: no capture matches {', '.join(entry.captures)}: nothing is known there")
-    return CapturePoint(entry.name, tuple(captures), entry.node, entry.kind, entry.scope, entry.window)
+    point = CapturePoint(entry.name, in_time_order(captures), entry.node, entry.kind, entry.scope, entry.window)
+    notes.extend(_holes([point]))
+    return point
+
+
+def _holes(points: Iterable[CapturePoint]) -> Iterator[str]:
+    """What of the points' rotated sets is missing: what passed meanwhile may not be in them, and was not lost for that."""
+    for point in points:
+        missing = missing_files(point.captures)
+        if missing:
+            yield f"point {point.name} lacks {missing}: what passed it meanwhile cannot be told from what was lost"
