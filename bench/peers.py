@@ -42,7 +42,7 @@ class Peer(NamedTuple):
     against : the mixcni row that does the same work; empty for mixcni itself and for bare reading
     wanted : how many times faster mixcni should be (DESIGN.md section 8); 0 where nothing is said
     most : packets that it is given at most; more are a matter of patience only
-    mixes : where its count is the file's
+    mixes : what it can follow, so that its count is the file's
     """
 
     run: Callable[[Path], Measured]
@@ -216,7 +216,7 @@ PEERS: Final = {
     "dpkt": Peer(dpkt_decode, "dpkt", "", DECODE, 60, most=100_000),
     "scapy": Peer(scapy_decode, "scapy", "", DECODE, most=10_000),
     "fpcap": Peer(fpcap_read, "fpcap", "", DECODE),
-    "tcptrace": Peer(tcptrace, "tcptrace", "-v", FLOWS, 5),
+    "tcptrace": Peer(tcptrace, "tcptrace", "-v", FLOWS, 5, mixes=("tcp", "ipv6")),
     "nfstream": Peer(nfstream_flows, "nfstream", "", FLOWS, 20, most=200_000),
     "tshark-conv": Peer(tshark_conversations, "tshark", "--version", FLOWS, 50, most=100_000, mixes=("tcp", "ipv6", "vxlan")),
 }

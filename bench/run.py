@@ -137,7 +137,7 @@ the file only (column `packets`), and compared by packets a second. Of a program
 of a Python peer, imports are not timed, and of mixcni the loading of its cached machine code is not. `of it reading` is the
 share that reading the file alone takes (`preadv` into one buffer of 1 MiB, the file in the kernel's memory). `wanted` is
 what is asked for at least. Peers that decode stand against `mixcni-decode`, those that follow flows against `mixcni-flows`;
-`fpcap` decodes nothing, and `tcptrace` knows neither UDP nor tunnels: there it only passes over the packets.
+`fpcap` only reads and decodes nothing. A peer is left out where it cannot follow the traffic.
 """
 
 

@@ -59,3 +59,13 @@ def test_an_order_that_contradicts_itself_is_none() -> None:
 
 def test_one_point_is_its_own_order() -> None:
     assert inferred(talked(), "A", "A")[0] == "A"
+
+
+def test_a_point_that_heard_the_responder_itself_is_not_told_from_one_that_hears_it_call_others() -> None:
+    """Z heard the answer of 10.242.2.149; that A sees it call another host puts neither before the other."""
+    called = [replace(one, missed="A") for one in talked()]
+    calling = Talk(initiator=("10.242.2.149", 50_000), responder=("10.242.2.31", 80))
+    calling.handshake(0)
+    order, reasons = inferred([*called, *(replace(one, missed="Z") for one in calling.sent)], "ZA", "ZA")
+    assert order == "AZ"
+    assert reasons == ["nothing tells the points apart: they stand in the order of their names"]

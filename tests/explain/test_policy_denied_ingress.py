@@ -117,7 +117,8 @@ def test_with_the_incidents_own_dumps_it_is_named(tmp_path: Path) -> None:
     assert "Ingress policy of endpoint 2636 denied 12 connection attempts" in finding.sentence
     assert any("endpoint 2636 has 10.242.2.149 and enforces policy at ingress" in fact.says for fact in finding.evidence)
     assert any(
-        "conntrack has none of the 12 lost TCP connections, and 20 others" in fact.says and fact.line == 1
+        "conntrack, whose dump is not whole, has none of the 12 lost TCP connections, and 20 others" in fact.says
+        and fact.line == 1
         for fact in finding.evidence
     )
 
