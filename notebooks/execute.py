@@ -24,8 +24,8 @@ def texts(notebook: Any) -> list[str]:
 
 def execute(path: Path, *, save: bool) -> str | None:
     """Run one notebook; what is wrong with it, or None."""
-    saved = nbformat.read(path, as_version=4)
-    fresh = nbformat.read(path, as_version=4)
+    saved = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    fresh = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     try:
         NotebookClient(
             fresh,
@@ -39,7 +39,7 @@ def execute(path: Path, *, save: bool) -> str | None:
     if save:
         for cell in fresh.cells:
             cell.get("metadata", {}).pop("execution", None)
-        nbformat.write(fresh, path)
+        nbformat.write(fresh, path)  # type: ignore[no-untyped-call]
         return None
     for number, (now, then) in enumerate(zip(texts(fresh), texts(saved), strict=True)):
         if now != then:
