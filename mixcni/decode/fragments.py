@@ -3,6 +3,7 @@
 RFC 791 section 3.2 and RFC 8200 section 4.5 say which fragments are of one packet.
 """
 
+import bisect
 from collections import defaultdict
 from typing import Any
 
@@ -30,14 +31,18 @@ def own_fragments(columns: dict[str, NDArray[Any]]) -> None:
     keys = list(zip(*(columns[name][rows].tolist() for name in names), strict=True))
     times = columns["time_ns"]
     is_later = ((columns["present"][rows] & Layer.LATER_FRAGMENT) != 0).tolist()
-    firsts: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    firsts: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
     for row, key, later in zip(rows.tolist(), keys, is_later, strict=True):
         if not later:
-            firsts[key].append(row)
+            firsts[key].append((int(times[row]), row))
+    for candidates in firsts.values():
+        candidates.sort()
     for row, key, later in zip(rows.tolist(), keys, is_later, strict=True):
         if not later or key not in firsts:
             continue
-        first = min(firsts[key], key=lambda candidate: abs(int(times[row]) - int(times[candidate])))
-        if abs(int(times[row]) - int(times[first])) <= LIFETIME_NS:
+        time, candidates = int(times[row]), firsts[key]
+        place = bisect.bisect_left(candidates, (time, -1))  # a key may have as many firsts as the file has frames
+        near, first = min((abs(time - when), first) for when, first in candidates[max(place - 1, 0) : place + 1])
+        if near <= LIFETIME_NS:
             columns["source_port"][row] = columns["source_port"][first]
             columns["destination_port"][row] = columns["destination_port"][first]

@@ -19,6 +19,7 @@ from mixcni.tables import AddressBook, Table
 SACK_BLOCKS_A_FRAME = 4  # what 40 octets of options hold (RFC 2018 section 3)
 RECORD_HEADER = 16  # octets, of pcap
 SLACK = 1.05  # more rows than the frames of a block let expect of the rest of its file
+MOST_EXPECTED = 1 << 27  # rows: a sparse file may state a size that no memory holds
 
 
 class PacketArrays(NamedTuple):
@@ -287,7 +288,7 @@ class _Builder:
         frames, packets = block.frames, self.packets
         count, first = frames.start.size, packets.rows
         octets = int(frames.captured.sum(dtype=np.int64)) + RECORD_HEADER * count
-        packets.reserve(count, first + count + int(SLACK * count * block.octets_behind / octets))
+        packets.reserve(count, min(first + count + int(SLACK * count * block.octets_behind / octets), MOST_EXPECTED))
         columns = packets.arrays
         out = PacketArrays(**{name: columns[name] for name in PacketArrays._fields})
         if self.sides.quotes.packet.size < count:

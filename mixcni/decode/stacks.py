@@ -32,6 +32,7 @@ class StackTable(Table):
             "source": words[:, 2].astype(np.int32),
             "destination": words[:, 3].astype(np.int32),
         }
+        columns["source"][0] = columns["destination"][0] = -1
         return cls(columns)
 
     def layers(self, stack: int) -> list[int]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mixcni.cluster import ClusterState
 
 FORMATS: Final = (".json", ".txt")
+WIDEST: Final = 120  # columns; longer lines of prose are hard to follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +176,16 @@ class Report:
         return json.dumps(self.to_dict(every_exchange=every_exchange), indent=1, ensure_ascii=False, allow_nan=False)
 
     def print(self, console: "Console | None" = None) -> None:
-        """Print the report, as wide as the terminal and in its colours; to `console` if one is given."""
+        """Print the report, in a terminal's width and colours, into a pipe without them; to `console` if one is given."""
         from rich.console import Console
 
-        print_report(self.summary, console or Console(highlight=False))
+        target = console or Console(highlight=False)
+        if console is None:
+            target.width = min(target.width, WIDEST)
+        if target.is_terminal:
+            print_report(self.summary, target)
+        else:
+            target.file.write(f"{report_text(self.summary, target.width)}\n")
 
     def save(self, path: str | Path, *, every_exchange: bool = False) -> Path:
         """Write the report to `path`, in the form that its suffix names: .json or .txt.

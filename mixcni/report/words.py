@@ -64,7 +64,7 @@ def reason_text(localisation: Localisation, row: int) -> str:
             return "no capture on the way watched it"
         if not len(localisation.alignment.points[decider].packets):
             return f"the capture at {name} has no packets, so it cannot be told whether it ran: give its window, or capture there"
-        return f"the capture at {name} does not cover it in time or addresses: a capture there would decide"
+        return f"the capture at {name} does not show whether it passed there: one that covers its time and addresses would decide"
     texts = {
         Reason.NONE: "",
         Reason.CAPTURE_ENDED: f"the capture at {name} ended before a retransmission was due",

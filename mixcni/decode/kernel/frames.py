@@ -109,7 +109,7 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
     )  # fmt: skip
     room, stack_room = len(slots) // 2 - ADDRESSES_A_FRAME, len(stack_slots) // 2 - STACKS_A_FRAME
     # The last packet's two addresses: the next one often has them too, and a comparison is cheaper than a look-up.
-    a0, a1, a2, a3, a_code, b0, b1, b2, b3, b_code = 0, 0, 0, 0, -1, 0, 0, 0, 0, -1
+    a0, a1, a2, a3, a_code, b0, b1, b2, b3, b_code = -1, 0, 0, 0, -1, -1, 0, 0, 0, -1  # no word is -1
     i = begin
     while i < len(frames.start) and count < room and stack_count < stack_room:
         row = first_row + i - begin
@@ -138,7 +138,7 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                     inner, inner_type, identifier, kind, odd = ip_tunnel(octets, payload, limit, stop, protocol)
                     oddity |= odd
                     if kind and inner_type:
-                        present = (present & ~(L_FRAGMENT | L_LATER_FRAGMENT)) | L_TUNNEL
+                        present |= L_TUNNEL
                         near, count = address_code(octets, source_at, version, slots, keys, count)
                         far, count = address_code(octets, destination_at, version, slots, keys, count)
                         stack, stack_count = push(stack, kind, identifier, near, far, stack_slots, stack_keys, stack_count)
@@ -258,7 +258,8 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                 stack, stack_count = push(stack, E_MPLS, entry >> 12, NOWHERE, NOWHERE, stack_slots, stack_keys, stack_count)
                 at += 4
                 if entry & 0x100:  # the bottom of the label stack
-                    at, ethertype = mpls_payload(octets, at, end)
+                    at, ethertype, odd = mpls_payload(octets, at, end)
+                    oddity |= odd
                     at, ethertype, odd = inner_header(octets, at, end, ethertype)
                     oddity |= odd
                 continue
@@ -273,10 +274,11 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                 oddity |= odd
                 continue
             elif ethertype == ETHERTYPE_ARP:
-                present |= L_ARP
                 if end - at < 28:
                     oddity |= O_HEADER_CUT
-                elif be16(octets, at + 2) == ETHERTYPE_IPV4 and u8(octets, at + 4) == 6 and u8(octets, at + 5) == 4:
+                    break
+                present |= L_ARP
+                if be16(octets, at + 2) == ETHERTYPE_IPV4 and u8(octets, at + 4) == 6 and u8(octets, at + 5) == 4:
                     source, count = address_code(octets, at + 14, 4, slots, keys, count)
                     destination, count = address_code(octets, at + 24, 4, slots, keys, count)
                     neighbours.packet[neighbour_count] = row

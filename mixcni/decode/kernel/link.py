@@ -147,17 +147,19 @@ def cooked_protocol(octets, at, end, protocol):
 
 @kernel
 def mpls_payload(octets, at, end):
-    """The EtherType behind the bottom of a label stack, by the first nibble (RFC 4928); Ethernet behind a control word.
+    """(next octet, EtherType, oddity) behind the bottom of a label stack, by the first nibble (RFC 4928): IP, or Ethernet.
 
-    Returns (next octet, EtherType).
+    A nibble of 0 begins the control word that precedes Ethernet (RFC 4448).
     """
     if at >= end:
-        return at, 0
+        return at, 0, O_HEADER_CUT
     nibble = u8(octets, at) >> 4
     if nibble == 4:
-        return at, ETHERTYPE_IPV4
+        return at, ETHERTYPE_IPV4, 0
     if nibble == 6:
-        return at, ETHERTYPE_IPV6
-    if nibble == 0 and end - at >= 4:
-        return at + 4, ETHERTYPE_TEB
-    return at, 0
+        return at, ETHERTYPE_IPV6, 0
+    if nibble:
+        return at, 0, 0
+    if end - at < 4:
+        return at, 0, O_HEADER_CUT
+    return at + 4, ETHERTYPE_TEB, 0

@@ -19,6 +19,7 @@ from mixcni.decode.kernel.numbers import (
     ETHERTYPE_IPV6,
     ETHERTYPE_TEB,
     O_HEADER_CUT,
+    O_MANY,
     PORT_ESP,
     PORT_GENEVE,
     PORT_GTPU,
@@ -41,6 +42,9 @@ def gre_header(octets, at, end):
     if end - at < 4:
         return at, 0, 0, 0, O_HEADER_CUT
     flags, ethertype = be16(octets, at), be16(octets, at + 2)
+    version = flags & 7
+    if version > 1:
+        return at, 0, 0, 0, 0
     size, key = 4, NO_KEY
     if flags & 0xC000:
         size += 4
@@ -49,12 +53,14 @@ def gre_header(octets, at, end):
         size += 4
     if flags & 0x1000:
         size += 4
-    if flags & 7 == 1 and flags & 0x0080:  # PPTP's acknowledgment number
+    if version == 1 and flags & 0x0080:  # PPTP's acknowledgment number
         size += 4
     if end - at < size:
         return at, 0, 0, 0, O_HEADER_CUT
     if flags & 0x2000:
         key = be32(octets, key_at)
+        if version == 1:  # PPTP: the payload's length, and the call
+            key &= 0xFFFF
     at += size
     if ethertype == ETHERTYPE_ERSPAN:
         if not flags & 0x1000:  # type I has neither a sequence number nor a header
@@ -125,13 +131,15 @@ def gtpu_header(octets, at, end):
         following = u8(octets, at + 3) if flags & 4 else 0
         at += 4
         for _ in range(MAX_GTPU_EXTENSIONS):
-            if following == 0 or at >= end:
+            if following == 0:
                 break
-            size = 4 * u8(octets, at)
+            size = 4 * u8(octets, at) if at < end else 0
             if size == 0 or end - at < size:
                 return at, 0, 0, 0, O_HEADER_CUT
             following = u8(octets, at + size - 1)
             at += size
+        if following:
+            return at, 0, 0, 0, O_MANY
     ethertype, _ = by_version(octets, at, end)
     return at, ethertype, teid, E_GTPU, 0
 
