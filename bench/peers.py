@@ -110,8 +110,9 @@ def _mixcni(path: Path, *, follow: bool) -> Measured:
 
 
 def dpkt_decode(path: Path) -> Measured:
-    """The usual loop over dpkt, from Ethernet to TCP: addresses, ports, sequence numbers, flags and lengths."""
+    """The usual loop over dpkt, from Ethernet to TCP, VXLAN opened: addresses, ports, sequence numbers, flags and lengths."""
     import dpkt
+    from generate import VXLAN_PORT
 
     count = 0
     with path.open("rb") as stream:
@@ -119,6 +120,9 @@ def dpkt_decode(path: Path) -> Measured:
         for _, octets in dpkt.pcap.Reader(stream):
             packet = dpkt.ethernet.Ethernet(octets).data
             transport = packet.data
+            if isinstance(transport, dpkt.udp.UDP) and transport.dport == VXLAN_PORT:
+                packet = dpkt.ethernet.Ethernet(transport.data[8:]).data
+                transport = packet.data
             if isinstance(transport, dpkt.tcp.TCP):
                 _ = packet.src, packet.dst, transport.sport, transport.dport, len(transport.data)
                 _ = transport.seq, transport.ack, transport.flags

@@ -95,7 +95,7 @@ def points(paths: tuple[Path, ...], as_json: bool) -> None:
       mixcni points A.pcap B.pcapng.gz
       mixcni points captures/networkpolicy-drop --json
     """
-    from mixcni.report.words import printable
+    from mixcni.words import printable
 
     failed = False
     for path in _captures_in(paths):

@@ -7,6 +7,7 @@ import numpy as np
 from mixcni.explain.findings import Evidence, Finding
 from mixcni.explain.suspects import Facts, frames_at, pairs_of
 from mixcni.schema import Fate, Reason
+from mixcni.words import listed, plural
 
 SERVER_SILENT, SERVER_REFUSED = "server_silent", "server_refused"
 CONFIDENCE = 0.9  # the packets themselves show it; what is left is a capture that lacks the answer
@@ -30,7 +31,7 @@ def examine_far_end(facts: Facts) -> Iterable[Finding]:
         (
             SERVER_REFUSED,
             refused,
-            f"were refused by the responder as seen at {end}",
+            f"refused by the responder, as seen at {end}",
             "see whether it listens on that port, and why it resets",
         ),
     ):
@@ -39,7 +40,7 @@ def examine_far_end(facts: Facts) -> Iterable[Finding]:
         pairs = pairs_of(localisation, rows)
         targets = sorted({f"{pair.responder} port {pair.port}" for pair in pairs})
         position = int(np.maximum(fates["last_seen"][rows].max(initial=0), 0))
-        says = f"{rows.size} requests to {', '.join(targets[:4])} {what}"
+        says = f"{plural(rows.size, 'request')} to {listed(targets)} {what}"
         yield Finding(
             cause=cause,
             confidence=CONFIDENCE,

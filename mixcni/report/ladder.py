@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from mixcni.localise import Localisation
-from mixcni.report.words import printable
 from mixcni.schema import Direction, Sight, TcpFlag
+from mixcni.words import printable
 
 MISSING, ELSEWHERE, UNWATCHED = "·", "~", " "
 MAX_ROWS: Final = 400  # of a ladder; a longer conversation is cut in the middle, with a count

@@ -5,7 +5,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from mixcni.report.summary import Summary, evidence_place
-from mixcni.report.words import printable
+from mixcni.words import printable
 
 if TYPE_CHECKING:
     from jinja2 import Template

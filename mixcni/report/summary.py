@@ -11,8 +11,9 @@ from mixcni.cluster.dump import UNRECOGNISED
 from mixcni.explain import Evidence, Finding
 from mixcni.localise import Localisation, Verdict
 from mixcni.report.tables import point_rows
-from mixcni.report.words import VERDICTS, listed, plural, reason_text
+from mixcni.report.words import VERDICTS, reason_text
 from mixcni.schema import Direction, ExchangeKind, Fate
+from mixcni.words import listed, plural
 
 if TYPE_CHECKING:
     from mixcni.report.report import Report

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from mixcni.explain import Evidence, Finding
 from mixcni.report.summary import Summary, evidence_place
-from mixcni.report.words import printable
+from mixcni.words import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,24 +8,6 @@ from mixcni.schema import Direction, ExchangeKind, Fate, Reason
 VERDICTS: Final = {Verdict.LOSS: "loss", Verdict.NO_LOSS: "no loss", Verdict.UNDECIDED: "undecided"}
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 request`, `12 requests`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def listed(names: list[str], limit: int = 4) -> str:
-    """Names as a sentence lists them, cut with a count where there are many."""
-    shown = names[:limit]
-    if len(names) > limit:
-        return f"{', '.join(shown)} and {len(names) - limit:,} more"
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
-
-
-def printable(text: str) -> str:
-    """`text` without control characters, so that a name out of a capture or a dump cannot steer a terminal."""
-    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
-
-
 def request_text(localisation: Localisation, row: int) -> str:
     """What the request of fate row `row` is: `SYN`, or its stream octets."""
     fates = localisation.fates
