@@ -38,7 +38,7 @@ def ratio(result: Result, results: Iterable[Result]) -> float | None:
 def cells(results: Sequence[Result], floor: str) -> list[tuple[str, ...]]:
     """The table, a tuple of `COLUMNS` a row; `floor` names the result that only reads."""
     reading = next((median(result.seconds) for result in results if result.name == floor), None)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for result in results:
         times = ratio(result, results)
         seconds = median(result.seconds)

@@ -1,6 +1,7 @@
 """The kernels again, in plain integers, slices and dicts: sequence space and the reading of files, written a second time.
 
-Nothing here imports mixcni's kernels. Slow, and meant to be read beside the standards. Frames are decoded by tests/decode/twin.py.
+Nothing here imports mixcni's kernels. Slow, and meant to be read beside the standards. The frame decoder's twin is
+tests/decode/twin.py.
 """
 
 import struct

@@ -202,7 +202,7 @@ class PacketTable(Table):
         frame = super().to_frame()
         for name in ("source", "destination"):
             frame[name] = pd.Series(self.book.texts(self[name]), dtype="str")
-        frame["time"] = pd.to_datetime(frame["time_ns"].where(frame["time_ns"] >= 0), unit="ns", utc=True)
+        frame["time"] = pd.to_datetime(frame["time_ns"], unit="ns", utc=True).mask(frame["time_ns"] < 0)
         texts = np.array(self.stacks.texts(self.book), dtype=object)
         frame["stack"] = pd.Series(texts[self["stack"]], dtype="str")
         return frame

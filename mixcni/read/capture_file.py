@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from mixcni.errors import TruncatedCapture, UnknownFormat
+from mixcni.errors import UnknownFormat
 from mixcni.read.frames import Damage, FrameBlock, Interface
 from mixcni.read.pcap import MAGICS, PcapReader
 from mixcni.read.pcapng import MAGIC, PcapngReader
-from mixcni.read.source import Source
+from mixcni.read.source import Source, stop
 
 
 class CaptureFile:
@@ -37,15 +37,17 @@ class CaptureFile:
         ------
         UnreadableCapture : the file cannot be opened or read
         UnknownFormat : its first octets are those of no format read here
-        TruncatedCapture : it has fewer than four octets
         CaptureError : it is damaged, and `strict`; raised behind the last good frame
         """
         with Source(self.path) as source:
-            source.need(4)
-            reader = self._reader(source)
-            yield from reader.blocks()
-            self.damage = tuple(reader.damage)
-            self.interfaces = tuple(reader.interfaces)
+            if source.need(4):
+                reader = self._reader(source)
+                yield from reader.blocks()
+                self.damage = tuple(reader.damage)
+                self.interfaces = tuple(reader.interfaces)
+            else:
+                limit = source.stream_error or "magic number"
+                self.damage = (stop(source, "a capture file", 4, limit, truncated=True),)
         if self.strict and self.damage:
             raise self.damage[0].error()
 
@@ -55,8 +57,6 @@ class CaptureFile:
             return PcapReader(source)
         if magic == MAGIC:
             return PcapngReader(source)
-        if len(magic) < 4:
-            raise TruncatedCapture("a capture file", self.path, 0, 4, len(magic), source.stream_error or "magic number")
         raise UnknownFormat(self.path, magic.hex(" "))
 
     def sha256(self) -> str:

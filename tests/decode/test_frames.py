@@ -48,6 +48,7 @@ TCP_COLUMNS = {
 UDP_COLUMNS = {"protocol": 17, "source_port": 5353, "destination_port": 53, "payload_octets": 5, "seg_seq": 0, "tcp_flags": 0}
 FROM4 = {"addresses": ("10.244.3.7", "10.242.2.149"), "ttl": 61, "ip_id": 0x1234}
 FROM6 = {"addresses": ("fd00::7", "fd00:1::149"), "ttl": 60, "ip_id": 0}
+ARP_ENDS = {"addresses": ("10.244.3.7", "10.244.3.1")}
 NOTHING = {"addresses": ("-", "-"), "protocol": 0, "payload_octets": 0, "ttl": 0}
 
 # name: (link type, frame, layers, columns)
@@ -64,13 +65,13 @@ WHOLE = {
         E | VLAN | V4 | Layer.TCP,
         FROM4 | TCP_COLUMNS,
     ),
-    "eight tags": (
+    "twenty-three tags": (
         1,
-        Ether(**MACS, type=0x8100) / Raw(b"\0\7\x81\0" * 7 + b"\0\7\x08\0" + bytes(IP4 / SEGMENT)),
+        Ether(**MACS, type=0x8100) / Raw(b"\0\7\x81\0" * 22 + b"\0\7\x08\0" + bytes(IP4 / SEGMENT)),
         E | VLAN | V4 | Layer.TCP,
         FROM4 | TCP_COLUMNS,
     ),
-    "ARP": (1, ETHERNET / ARP(pdst="10.244.3.1"), E | Layer.ARP, NOTHING),
+    "ARP": (1, ETHERNET / ARP(psrc="10.244.3.7", pdst="10.244.3.1"), E | Layer.ARP, NOTHING | ARP_ENDS),
     "802.3 with LLC": (1, Dot3(**MACS) / LLC() / STP(), E, NOTHING),
     "another EtherType": (1, Ether(**MACS, type=0x88CC) / Raw(bytes(30)), E, NOTHING),
     "IPv4 options": (
@@ -89,13 +90,13 @@ WHOLE = {
     "first fragment": (
         1,
         ETHERNET / IP(src="10.244.3.7", dst="10.242.2.149", flags="MF", ttl=61, id=0x1234) / SEGMENT,
-        E | V4 | Layer.TCP,
+        E | V4 | Layer.TCP | Layer.FRAGMENT,
         FROM4 | TCP_COLUMNS,
     ),
     "later fragment": (
         1,
         ETHERNET / IP(src="10.244.3.7", dst="10.242.2.149", frag=3, proto=6, ttl=61, id=0x1234) / Raw(bytes(SEGMENT)),
-        E | V4 | Layer.LATER_FRAGMENT,
+        E | V4 | Layer.FRAGMENT | Layer.LATER_FRAGMENT,
         FROM4 | {"protocol": 6, "source_port": 0, "payload_octets": 0},
     ),
     "another protocol": (1, ETHERNET / IP(src="1.2.3.4", dst="5.6.7.8", proto=89) / Raw(bytes(40)), E | V4, {"protocol": 89}),
@@ -113,14 +114,14 @@ WHOLE = {
     ),
     "IPv6 first fragment": (
         1,
-        ETHERNET / IP6 / IPv6ExtHdrFragment(m=1, nh=17) / DATAGRAM,
-        E | V6 | Layer.UDP,
-        FROM6 | UDP_COLUMNS,
+        ETHERNET / IP6 / IPv6ExtHdrFragment(m=1, nh=17, id=0x12345678) / DATAGRAM,
+        E | V6 | Layer.UDP | Layer.FRAGMENT,
+        FROM6 | UDP_COLUMNS | {"ip_id": 0x5678},
     ),
     "IPv6 later fragment": (
         1,
         ETHERNET / IP6 / IPv6ExtHdrFragment(offset=5, nh=6) / Raw(bytes(SEGMENT)),
-        E | V6 | Layer.LATER_FRAGMENT,
+        E | V6 | Layer.FRAGMENT | Layer.LATER_FRAGMENT,
         FROM6 | {"protocol": 6, "source_port": 0, "payload_octets": 0},
     ),
     "authentication header": (
@@ -168,7 +169,7 @@ WHOLE = {
         FROM6 | TCP_COLUMNS,
     ),
     "SLL2": (276, CookedLinuxV2(proto=0x86DD) / IP6 / SEGMENT, V6 | Layer.TCP, FROM6 | TCP_COLUMNS),
-    "SLL2 ARP": (276, CookedLinuxV2(proto=0x0806) / ARP(), Layer.ARP, NOTHING),
+    "SLL2 ARP": (276, CookedLinuxV2(proto=0x0806) / ARP(psrc="10.244.3.7", pdst="10.244.3.1"), Layer.ARP, NOTHING | ARP_ENDS),
     "NULL": (0, Loopback(type=2) / IP4 / SEGMENT, V4 | Layer.TCP, FROM4 | TCP_COLUMNS),
     "NULL with IPv6 by FreeBSD": (0, Loopback(type=28) / IP6 / SEGMENT, V6 | Layer.TCP, FROM6 | TCP_COLUMNS),
     "NULL in the other byte order": (0, Raw(b"\0\0\0\x1e" + bytes(IP6 / SEGMENT)), V6 | Layer.TCP, FROM6 | TCP_COLUMNS),
@@ -223,7 +224,7 @@ ODD = {
     "no octet": (1, b"", Layer(0), Oddity.HEADER_CUT, NOTHING),
     "Ethernet cut": (1, TCP4[:13], Layer(0), Oddity.HEADER_CUT, NOTHING),
     "VLAN tag cut": (1, bytes(ETHERNET / Dot1Q())[:17], E, Oddity.HEADER_CUT, NOTHING),
-    "nine tags": (1, TCP4[:12] + b"\x81\0\0\1" * 9 + TCP4[12:], E | VLAN, Oddity.TOO_MANY_HEADERS, NOTHING),
+    "twenty-four tags": (1, TCP4[:12] + b"\x81\0\0\1" * 24 + TCP4[12:], E | VLAN, Oddity.TOO_MANY_HEADERS, NOTHING),
     "SLL cut": (113, bytes(15), Layer(0), Oddity.HEADER_CUT, NOTHING),
     "SLL2 cut": (276, bytes(19), Layer(0), Oddity.HEADER_CUT, NOTHING),
     "NULL cut": (0, b"\2\0\0", Layer(0), Oddity.HEADER_CUT, NOTHING),
@@ -231,6 +232,22 @@ ODD = {
     "RAW of no octet": (101, b"", Layer(0), Oddity.HEADER_CUT, NOTHING),
     "RAW of version 5": (101, b"\x55" * 40, Layer(0), Oddity.BAD_HEADER_LENGTH, NOTHING),
     "a link type unknown here": (147, TCP4, Layer(0), Oddity.UNKNOWN_LINK_TYPE, NOTHING),
+    "ARP cut": (1, bytes(ETHERNET / ARP())[:41], E, Oddity.HEADER_CUT, NOTHING),
+    "SNAP cut": (1, TCP4[:12] + b"\0\x20\xaa\xaa\3\0\0\0\x08", E, Oddity.HEADER_CUT, NOTHING),
+    "label cut": (1, TCP4[:12] + b"\x88\x47\0\0\1", E, Oddity.HEADER_CUT, NOTHING),
+    "nothing behind a label": (1, TCP4[:12] + b"\x88\x47\0\0\1\0", E, Oddity.HEADER_CUT, NOTHING),
+    "control word cut": (1, TCP4[:12] + b"\x88\x47\0\0\1\0\0\0\0", E, Oddity.HEADER_CUT, NOTHING),
+    "PPPoE cut": (1, TCP4[:12] + b"\x88\x64\x11\0\0\1\0", E, Oddity.HEADER_CUT, NOTHING),
+    "PPP of no octet": (9, b"\xff\3", Layer(0), Oddity.HEADER_CUT, NOTHING),
+    "HDLC cut": (104, b"\x0f\0\x08", Layer(0), Oddity.HEADER_CUT, NOTHING),
+    "GRE cut": (1, bytes(ETHERNET / IP(proto=47) / Raw(b"\x20\0\x08\0\0\0\0")), E | V4, Oddity.HEADER_CUT, {"protocol": 47}),
+    "Geneve's options cut": (
+        1,
+        bytes(ETHERNET / IP() / UDP(dport=6081) / Raw(b"\2\0\x08\0" + bytes(11))),
+        E | V4 | Layer.UDP,
+        Oddity.HEADER_CUT,
+        {"destination_port": 6081},
+    ),
     "IPv4 cut": (1, TCP4[:33], E, Oddity.HEADER_CUT, NOTHING),
     "IPv4 of version 6": (1, patched(TCP4, 14, b"\x65"), E, Oddity.BAD_HEADER_LENGTH, NOTHING),
     "IPv4 header of 16 octets": (1, patched(TCP4, 14, b"\x44"), E, Oddity.BAD_HEADER_LENGTH, NOTHING),
@@ -291,7 +308,7 @@ ODD = {
         1,
         patched(TCP4, 46, b"\xf0"),
         E | V4 | Layer.TCP,
-        Oddity.BAD_TOTAL_LENGTH,
+        Oddity.BAD_TOTAL_LENGTH | Oddity.BAD_OPTION,
         {"payload_octets": 0, "source_port": 41000},
     ),
     "UDP cut by its IP packet": (1, bytes(ETHERNET / IP(proto=17) / Raw(bytes(7))), E | V4, Oddity.HEADER_CUT, {"protocol": 17}),

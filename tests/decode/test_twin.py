@@ -19,9 +19,10 @@ from mixcni.read import CaptureFile
 from mixcni.read.frames import FrameArrays
 from mixcni.schema import PACKETS
 from tests import faults, oracle
-from tests.decode import twin
 from tests.decode.test_frames import ODD, UNQUOTED, WHOLE, quoting
 from tests.decode.tunnels import TUNNELS
+from tests.decode.twin import decode_frame
+from tests.decode.twin_packets import Decoded
 from tests.kernels.forms import FORMS, in_form
 from tests.read.reading import frames_of
 
@@ -95,7 +96,7 @@ def decode(record, form):
         options["blocks"] = list(zip(sides.sacks.left[blocks].tolist(), sides.sacks.right[blocks].tolist(), strict=True))
         assert options.pop("sack_count") == len(options["blocks"])
     neighbour = row(sides.neighbours, counts.neighbours)
-    return twin.Decoded(columns, layers, row(sides.quotes, counts.quotes), options, neighbour)
+    return Decoded(columns, layers, row(sides.quotes, counts.quotes), options, neighbour)
 
 
 @st.composite
@@ -113,7 +114,7 @@ def records(draw):
 @settings(max_examples=1200)
 @given(record=records())
 def test_a_bent_frame_decodes_as_its_twin(form, record):
-    assert decode(record, form) == twin.decode_frame(record)
+    assert decode(record, form) == decode_frame(record)
 
 
 @pytest.mark.kernels
@@ -124,7 +125,7 @@ def test_a_frame_cut_anywhere_decodes_as_its_twin(form):
     for place, (link_type, octets) in enumerate(FRAMES):
         for end in range(place % step, len(octets) + 1, step):
             record = oracle.Record(0, octets[:end], len(octets), link_type)
-            assert decode(record, form) == twin.decode_frame(record), (end, record)
+            assert decode(record, form) == decode_frame(record), (end, record)
 
 
 @pytest.mark.kernels
@@ -132,4 +133,4 @@ def test_a_frame_cut_anywhere_decodes_as_its_twin(form):
 def test_every_frame_of_the_samples_decodes_as_its_twin(form):
     assert len(SAMPLED) > 400
     for record in SAMPLED if form == "compiled" else SAMPLED[::2]:
-        assert decode(record, form) == twin.decode_frame(record), record
+        assert decode(record, form) == decode_frame(record), record

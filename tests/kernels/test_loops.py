@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixcni.kernels.byteorder import be16, be32, le32, u16, u32
+from mixcni.kernels.byteorder import be16, be32, le16, le32, u8, u16, u32
 from mixcni.kernels.hashing import enter_codes, find_code4, mix
-from mixcni.kernels.jit import run
+from mixcni.kernels.jit import kernel, run
 from mixcni.kernels.seqspace import seq_delta
 from mixcni.read.kernel import LAST_OFFSET, scaled, ticks_to_ns
 from tests import oracle
@@ -21,13 +21,36 @@ pytestmark = [pytest.mark.kernels, pytest.mark.parametrize("form", FORMS)]
 OCTETS = np.array([0x80, 0x01, 0xFE, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF], dtype=np.uint8)
 
 
+@kernel
+def five_readers(octets, at, out):
+    """Each reader once: compiled, they are single loads that only a kernel can call."""
+    out[0], out[1], out[2], out[3], out[4] = (
+        u8(octets, at),
+        be16(octets, at),
+        le16(octets, at),
+        be32(octets, at),
+        le32(octets, at),
+    )
+
+
+@STEADY
+@given(octets=st.binary(min_size=4, max_size=12), share=st.floats(0, 1))
+def test_each_reader_is_unsigned_at_any_alignment(form, octets, share):
+    at, out = int(share * (len(octets) - 4)), np.zeros(5, dtype=np.int64)
+    with in_form(form):
+        run(five_readers, 1, np.frombuffer(octets, dtype=np.uint8), at, out)
+    two, four = octets[at : at + 2], octets[at : at + 4]
+    readings = [int.from_bytes(part, order) for part in (two, four) for order in ("big", "little")]
+    assert out.tolist() == [octets[at], *readings]
+
+
 @pytest.mark.parametrize(
     ("read", "at", "more", "value"),
     [
-        (be16, 0, (), 0x8001),
-        (be32, 0, (), 0x8001FE7F),
-        (le32, 0, (), 0x7FFE0180),
-        (be32, 4, (), 0xFFFFFFFF),
+        (u16, 0, (1,), 0x8001),
+        (u32, 0, (1,), 0x8001FE7F),
+        (u32, 0, (0,), 0x7FFE0180),
+        (u32, 4, (1,), 0xFFFFFFFF),
         (u16, 2, (1,), 0xFE7F),
         (u16, 2, (0,), 0x7FFE),
         (u32, 1, (1,), 0x01FE7FFF),

@@ -109,11 +109,15 @@ def test_damage_keeps_what_precedes_it_and_says_where_it_is(tmp_path, form, octe
 
 
 @pytest.mark.parametrize("octets", [b"", b"\xd4", b"\xd4\xc3\xb2"])
-def test_fewer_octets_than_a_magic_number_are_a_truncated_capture(tmp_path, octets):
+def test_fewer_octets_than_a_magic_number_are_damage_and_raise_where_strict(tmp_path, octets):
     path = written(tmp_path, octets)
+    capture = CaptureFile(path)
+    assert list(capture.blocks()) == []
+    assert [(d.offset, d.what, d.wanted, d.had, d.skipped) for d in capture.damage] == [
+        (0, "a capture file", 4, len(octets), len(octets))
+    ]
     with pytest.raises(TruncatedCapture, match=f"has {len(octets)}$"):
-        read(path)
-    assert not is_capture(path)
+        list(CaptureFile(path, strict=True).blocks())
 
 
 @pytest.mark.parametrize("octets", [b"snoop\0\0\0", b"\xd4\xc3\xb2\xa0" + bytes(40), b"\0\0\0\0", b"{}\n\n"])
@@ -161,10 +165,10 @@ def test_more_frames_than_a_block_holds_come_in_several(tmp_path, form):
 def test_records_that_span_buffers_come_out_whole(tmp_path, form):
     """Lengths that share no factor with the buffer's, one as long as a record may be, one that just fits what is left."""
     chance = np.random.default_rng(3)
-    lengths = [*chance.integers(0, 9000, 300).tolist(), MAX_CAPTURED, *chance.integers(0, 9000, 300).tolist()]
+    lengths = [*chance.integers(0, 9000, 700).tolist(), MAX_CAPTURED, *chance.integers(0, 9000, 700).tolist()]
     filled = 24 + sum(16 + length for length in lengths)
     to_the_brim = -(filled + 16) % BUFFER_OCTETS
-    lengths += [to_the_brim // 5 - 16] * 4 + [to_the_brim - 4 * (to_the_brim // 5), 1, 70_000, 0, 3]
+    lengths += [to_the_brim // 9 - 16] * 8 + [to_the_brim - 8 * (to_the_brim // 9), 1, 70_000, 0, 3]
     frames = [chance.bytes(length) for length in lengths]
     octets = pcap(LITTLE, [(i, 0, frame, None, None) for i, frame in enumerate(frames)])
     with in_form(form):
