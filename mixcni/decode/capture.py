@@ -1,5 +1,6 @@
 """What was captured at one place: the packets of one or more files, their frames one by one, and what was damaged."""
 
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ import numpy as np
 
 from mixcni.decode.packets import PacketTable, decode_packets
 from mixcni.errors import ParameterError
-from mixcni.read import CaptureFile, Damage
+from mixcni.read import STANDARD_INPUT, CaptureFile, Damage
 from mixcni.schema import Encapsulation, Layer, TcpFlag
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Frame:
 
         Raises
         ------
-        ParameterError : scapy knows no dissector for the link type
+        ParameterError : scapy knows no dissector for the link type, or gives up on the octets
         """
         import scapy.layers.all  # noqa: F401, registers the dissectors of link types
         from scapy.config import conf
@@ -50,7 +51,10 @@ class Frame:
         dissector = conf.l2types.num2layer.get(self.link_type)
         if dissector is None:
             raise ParameterError(f"frame {self.number}: scapy has no dissector for link type {self.link_type}")
-        return dissector(self.octets)
+        try:
+            return dissector(self.octets)
+        except struct.error as error:  # some dissectors read without asking for the length
+            raise ParameterError(f"frame {self.number}: scapy cannot dissect it: {error!r}") from error
 
     def dpkt(self) -> Any:
         """The frame dissected by dpkt.
@@ -61,15 +65,16 @@ class Frame:
         """
         import dpkt
 
+        raw = dpkt.ip6.IP6 if self.octets[:1] >= b"\x60" else dpkt.ip.IP
         dissectors = {
-            0: dpkt.loopback.Loopback, 1: dpkt.ethernet.Ethernet, 9: dpkt.ppp.PPP, 101: dpkt.ip.IP, 108: dpkt.loopback.Loopback,
+            0: dpkt.loopback.Loopback, 1: dpkt.ethernet.Ethernet, 9: dpkt.ppp.PPP, 101: raw, 108: dpkt.loopback.Loopback,
             113: dpkt.sll.SLL, 228: dpkt.ip.IP, 229: dpkt.ip6.IP6, 276: dpkt.sll2.SLL2,
         }  # fmt: skip
         if self.link_type not in dissectors:
             raise ParameterError(f"frame {self.number}: dpkt has no dissector for link type {self.link_type}")
         try:
             return dissectors[self.link_type](self.octets)
-        except dpkt.UnpackError as error:
+        except (dpkt.UnpackError, IndexError, AttributeError) as error:  # its IPv6 lets the latter two through
             raise ParameterError(f"frame {self.number}: dpkt cannot dissect it: {error!r}") from error
 
 
@@ -132,10 +137,12 @@ class Capture:
 
         Raises
         ------
-        ParameterError : there is no such frame or file
+        ParameterError : there is no such frame or file, or the file is standard input
         """
         if not 0 <= file < len(self.files):
             raise ParameterError(f"file must be in [0, {len(self.files)}), got {file}")
+        if self.files[file].path == STANDARD_INPUT:
+            raise ParameterError(f"frame {number} cannot be looked up: standard input can be read once")
         if number >= 1:
             for block in self.files[file].blocks():
                 at = number - block.first_frame_number

@@ -3,20 +3,23 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-from mixcni.errors import UnknownFormat
-from mixcni.read.frames import Damage, FrameBlock, Interface
+from mixcni.errors import UnknownFormat, UnreadableCapture
+from mixcni.read.frames import Comment, Damage, FrameBlock, Interface
 from mixcni.read.pcap import MAGICS, PcapReader
 from mixcni.read.pcapng import MAGIC, PcapngReader
-from mixcni.read.source import Source, stop
+from mixcni.read.source import STANDARD_INPUT, Source, stop
+
+MAGIC_OCTETS: Final = 4
 
 
 class CaptureFile:
-    """A pcap or pcapng file, plain or gzip.
+    """A pcap or pcapng file, plain or packed (gzip, zstd, lz4).
 
     Parameters
     ----------
-    path : the file
+    path : the file; `-` is standard input, which can be read once
     strict : raise at damage, where else everything before it is kept and `damage` says what was dropped
 
     Nothing is read before `blocks` is asked for its first.
@@ -27,9 +30,10 @@ class CaptureFile:
         self.strict = strict
         self.damage: tuple[Damage, ...] = ()
         self.interfaces: tuple[Interface, ...] = ()
+        self.comments: tuple[Comment, ...] = ()
 
     def blocks(self) -> Iterator[FrameBlock]:
-        """The frames in file order, by the block; `damage` and `interfaces` are set when it ends.
+        """The frames in file order, by the block; `damage`, `interfaces` and `comments` are set when it ends.
 
         A block's arrays are reused for the next one.
 
@@ -40,19 +44,20 @@ class CaptureFile:
         CaptureError : it is damaged, and `strict`; raised behind the last good frame
         """
         with Source(self.path) as source:
-            if source.need(4):
+            if source.need(MAGIC_OCTETS):
                 reader = self._reader(source)
                 yield from reader.blocks()
                 self.damage = tuple(reader.damage)
                 self.interfaces = tuple(reader.interfaces)
+                self.comments = tuple(reader.comments)
             else:
                 limit = source.stream_error or "magic number"
-                self.damage = (stop(source, "a capture file", 4, limit, truncated=True),)
+                self.damage = (stop(source, "a capture file", MAGIC_OCTETS, limit, truncated=True),)
         if self.strict and self.damage:
             raise self.damage[0].error()
 
     def _reader(self, source: Source) -> PcapReader | PcapngReader:
-        magic = source.text(source.begin, 4)
+        magic = source.text(source.begin, MAGIC_OCTETS)
         if magic in MAGICS:
             return PcapReader(source)
         if magic == MAGIC:
@@ -60,6 +65,13 @@ class CaptureFile:
         raise UnknownFormat(self.path, magic.hex(" "))
 
     def sha256(self) -> str:
-        """The file's checksum as it lies on disk, so that a report names its inputs beyond doubt."""
+        """The file's checksum as it lies on disk, so that a report names its inputs beyond doubt.
+
+        Raises
+        ------
+        UnreadableCapture : it is standard input
+        """
+        if self.path == STANDARD_INPUT:
+            raise UnreadableCapture(self.path, "standard input can be read once")
         with self.path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -43,7 +43,8 @@ class Interface:
     """One capture interface: pcapng's Interface Description Block, or a pcap file as a whole.
 
     `ticks_per_second` is 0 where the file's resolution is finer than mixcni reads: such frames have no time.
-    `dropped` is the sum of the newest isb_ifdrop and isb_osdrop, None where no statistics were written.
+    `dropped` is what the capture itself lost: the sum of the newest isb_ifdrop and isb_osdrop, or of all epb_dropcounts where
+    that is more, since both count the same; None where the file has neither.
     """
 
     link_type: int
@@ -52,6 +53,19 @@ class Interface:
     ticks_per_second: int = 1_000_000
     offset_seconds: int = 0
     dropped: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment that a person or a program left in a pcapng file (opt_comment).
+
+    `offset` is where its block begins in the (unpacked) file, `frame_number` that of its packet, or 0 where it is on a section or
+    an interface.
+    """
+
+    offset: int
+    frame_number: int
+    text: str
 
 
 class FrameArrays(NamedTuple):

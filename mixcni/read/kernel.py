@@ -10,6 +10,7 @@ from mixcni.kernels.jit import i64, kernel
 
 MORE, FULL, BAD, OTHER = 0, 1, 2, 3
 OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET = 2, 3, 6
+COMMENT, EPB_DROPCOUNT = 1, 4  # option codes
 NANO = 1_000_000_000
 NO_TIME = -1
 LAST_OFFSET = 1 << 61  # seconds; an if_tsoffset beyond it is no time
@@ -88,38 +89,54 @@ def scaled(rest, ticks_per_second):
 
 
 @kernel
-def walk_pcapng(octets, begin, end, big, max_block, interfaces, frames):
+def has_note(octets, at, end, big):
+    """Whether the options of an Enhanced Packet Block in [at, end) have a comment or a drop count (sections 3.5 and 4.3)."""
+    while end - at >= 4:
+        code, length = u16(octets, at, big), u16(octets, at + 2, big)
+        if code == 0 or end - at - 4 < length:
+            return 0
+        if code == COMMENT or code == EPB_DROPCOUNT:
+            return 1
+        at += 4 + (length + 3 & ~3)
+    return 0
+
+
+@kernel
+def walk_pcapng(octets, begin, end, big, max_block, interfaces, frames, notes):
     """Write the frames of pcapng packet blocks (IETF draft-ietf-opsawg-pcapng sections 4.3, 4.4 and appendix A).
+
+    Returns the number of notes written as well, at the end.
 
     octets : (b,) uint8; [begin, end) is filled and begins at a block
     big : 0 or 1, this section's byte order
     interfaces : InterfaceArrays of the section, at most 2**16
     frames : FrameArrays, written
+    notes : (n,) int64, n frames; written: rows of `frames` whose options have a comment or a drop count
     """
-    count, at = 0, begin
+    count, at, noted = 0, begin, 0
     while True:
         if count == len(frames.start):
-            return count, at, FULL
+            return count, at, FULL, noted
         if end - at < 12:
-            return count, at, MORE
+            return count, at, MORE, noted
         kind = u32(octets, at, big)
         if kind != ENHANCED_PACKET and kind != SIMPLE_PACKET and kind != OBSOLETE_PACKET:
-            return count, at, OTHER
+            return count, at, OTHER, noted
         length = u32(octets, at + 4, big)
         fixed = 16 if kind == SIMPLE_PACKET else 32
         if length < fixed or length > max_block or length & 3:
-            return count, at, BAD
+            return count, at, BAD, noted
         if end - at < length:
-            return count, at, MORE
+            return count, at, MORE, noted
         if u32(octets, at + length - 4, big) != length:
-            return count, at, BAD
+            return count, at, BAD, noted
         interface = 0
         if kind == ENHANCED_PACKET:
             interface = u32(octets, at + 8, big)
         elif kind == OBSOLETE_PACKET:
             interface = u16(octets, at + 8, big)
         if interface >= len(interfaces.link_type):
-            return count, at, BAD
+            return count, at, BAD, noted
         if kind == SIMPLE_PACKET:
             original = u32(octets, at + 8, big)
             captured = min(original, length - 16)
@@ -131,7 +148,7 @@ def walk_pcapng(octets, begin, end, big, max_block, interfaces, frames):
             captured = u32(octets, at + 20, big)
             original = u32(octets, at + 24, big)
             if captured > length - 32:
-                return count, at, BAD
+                return count, at, BAD, noted
             frames.start[count] = at + 28
             frames.time_ns[count] = ticks_to_ns(
                 u32(octets, at + 12, big),
@@ -139,6 +156,10 @@ def walk_pcapng(octets, begin, end, big, max_block, interfaces, frames):
                 i64(interfaces.ticks_per_second[interface]),
                 i64(interfaces.offset_seconds[interface]),
             )
+            padded = 28 + (captured + 3 & ~3)
+            if kind == ENHANCED_PACKET and length - 4 > padded and has_note(octets, at + padded, at + length - 4, big):
+                notes[noted] = count
+                noted += 1
         frames.captured[count] = captured
         frames.original[count] = original
         frames.link_type[count] = interfaces.link_type[interface]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from mixcni.kernels.jit import run
-from mixcni.read.frames import Damage, FrameArrays, FrameBlock, Interface
+from mixcni.read.frames import Comment, Damage, FrameArrays, FrameBlock, Interface
 from mixcni.read.kernel import BAD, FULL, MORE, walk_pcap
 from mixcni.read.source import BUFFER_OCTETS, Source, stop
 
@@ -39,6 +39,7 @@ class PcapReader:
         self.source = source
         self.damage: list[Damage] = []
         self.interfaces: list[Interface] = []
+        self.comments: list[Comment] = []  # the format has none
         self._variant = MAGICS[source.text(source.begin, 4)]
 
     def blocks(self) -> Iterator[FrameBlock]:

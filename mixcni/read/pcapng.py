@@ -1,10 +1,10 @@
 """pcapng: sections of either byte order, interfaces of their own link type and resolution.
 
-Packet blocks are walked by a kernel; the few other blocks are read here. Blocks that carry no packets and no interfaces
-are passed over by their length.
+Packet blocks are walked by a kernel; the few other blocks are read here, and the options of packets that have a comment or a drop
+count. Blocks that carry no packets and no interfaces (names, decryption secrets, custom ones) are passed over by their length.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.kernels.jit import run
-from mixcni.read.frames import Damage, FrameArrays, FrameBlock, Interface
+from mixcni.read.frames import Comment, Damage, FrameArrays, FrameBlock, Interface
 from mixcni.read.kernel import (
     BAD,
+    COMMENT,
     ENHANCED_PACKET,
+    EPB_DROPCOUNT,
     LAST_OFFSET,
     OBSOLETE_PACKET,
     OTHER,
@@ -27,13 +29,16 @@ from mixcni.read.source import Source, stop
 
 MAGIC: Final = b"\x0a\x0d\x0d\x0a"
 BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
-INTERFACE, STATISTICS = 1, 5
+SECTION, INTERFACE, STATISTICS = 0x0A0D0D0A, 1, 5
 FRAME_OCTETS: Final = 12  # type and both lengths of a block
 MAX_BLOCK: Final = 1 << 24  # octets; Wireshark's limit for a block that is not a packet, in round numbers
 MAX_INTERFACES: Final = 65_536
 IF_NAME, IF_TSRESOL, IF_TSOFFSET = 2, 9, 14
 ISB_IFDROP, ISB_OSDROP = 5, 7
 DEFAULT_RESOLUTION: Final = 6
+MAX_COMMENTS: Final = 1000  # kept of one file, in the order in which they stand
+MAX_COMMENT: Final = 4096  # octets kept of each
+SECTION_FIXED, INTERFACE_FIXED, STATISTICS_FIXED = 24, 16, 20  # octets of each block before its options
 
 
 class InterfaceArrays(NamedTuple):
@@ -68,23 +73,26 @@ def ticks_per_second(resolution: int) -> int:
 
 
 class PcapngReader:
-    """Frames of one pcapng file; `interfaces` and `damage` are complete once `blocks` has run out."""
+    """Frames of one pcapng file; `interfaces`, `comments` and `damage` are complete once `blocks` has run out."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.damage: list[Damage] = []
         self.interfaces: list[Interface] = []
+        self.comments: list[Comment] = []
         self._section: list[Interface] = []
         self._arrays = InterfaceArrays.of_size(4)
         self._section_start = 0
+        self._counted: dict[int, int] = {}  # losses of each interface of the section, by its newest statistics
+        self._lost: dict[int, int] = {}  # the same by the drop counts of its packets
         self._order: Literal["big", "little"] = "little"
 
     def blocks(self) -> Iterator[FrameBlock]:
         """The file's frames in file order, by the block."""
         source, number = self.source, 1
-        frames = FrameArrays.of_size(FRAMES_A_BLOCK)
+        frames, notes = FrameArrays.of_size(FRAMES_A_BLOCK), np.zeros(FRAMES_A_BLOCK, dtype=np.int64)
         while source.need(FRAME_OCTETS):
-            count, source.begin, status = run(
+            count, source.begin, status, noted = run(
                 walk_pcapng,
                 number + (source.end - source.begin) // AVERAGE_RECORD,
                 source.octets,
@@ -94,7 +102,10 @@ class PcapngReader:
                 MAX_BLOCK,
                 self._arrays.first(len(self._section)),
                 frames,
+                notes,
             )
+            for row in notes[:noted].tolist():
+                self._note(int(frames.start[row]) - 28, number + row)
             if count:
                 yield FrameBlock(source.octets, frames.first(count), number, source.octets_behind)
                 number += count
@@ -151,13 +162,17 @@ class PcapngReader:
             self._stop("a block", length, source.stream_error or "length field")
             return False
         block = source.text(source.begin, length)
+        offset = source.offset_of(source.begin)
         if self._number(block[-4:]) != length:
             self._stop("a block", length, f"second length field, which says {self._number(block[-4:])}", truncated=False)
             return False
         kind = self._number(block[:4])
-        if kind == INTERFACE and length >= 20:
+        if kind == SECTION and length >= SECTION_FIXED + 4:
+            self._keep_comments(offset, 0, self._options(block[SECTION_FIXED:-4]))
+        elif kind == INTERFACE and length >= INTERFACE_FIXED + 4:
             self._add_interface(block)
-        elif kind == STATISTICS and length >= 24:
+            self._keep_comments(offset, 0, self._options(block[INTERFACE_FIXED:-4]))
+        elif kind == STATISTICS and length >= STATISTICS_FIXED + 4:
             self._add_statistics(block)
         source.begin += length
         return True
@@ -172,6 +187,7 @@ class PcapngReader:
             if int.from_bytes(magic, order) == BYTE_ORDER_MAGIC:
                 self._order = order
                 self._section = []
+                self._counted, self._lost = {}, {}
                 self._section_start = len(self.interfaces)
                 return True
         self._stop("a section header", 28, f"byte-order magic, which is {magic.hex(' ')}", truncated=False)
@@ -187,7 +203,7 @@ class PcapngReader:
             at += 4 + (length + 3) // 4 * 4
 
     def _add_interface(self, block: bytes) -> None:
-        options = dict(self._options(block[16:-4]))
+        options = dict(self._options(block[INTERFACE_FIXED:-4]))
         resolution = options.get(IF_TSRESOL, b"")
         offset = options.get(IF_TSOFFSET, b"")
         if len(self._section) >= MAX_INTERFACES:
@@ -211,11 +227,32 @@ class PcapngReader:
 
     def _add_statistics(self, block: bytes) -> None:
         row = self._number(block[8:12])
-        counters = [(code, value) for code, value in self._options(block[20:-4]) if len(value) == 8]
+        counters = [(code, value) for code, value in self._options(block[STATISTICS_FIXED:-4]) if len(value) == 8]
         drops = [self._number(value) for code, value in counters if code in {ISB_IFDROP, ISB_OSDROP}]
         if row < len(self._section) and drops:
-            self._section[row] = replace(self._section[row], dropped=sum(drops))
-            self.interfaces[self._section_start + row] = self._section[row]
+            self._counted[row] = sum(drops)
+            self._tell_drops(row)
+
+    def _note(self, at: int, frame_number: int) -> None:
+        """Keep the comments and the drop count of the Enhanced Packet Block that begins at octet `at` of the buffer."""
+        source = self.source
+        row, length = self._number(source.text(at + 8, 4)), self._number(source.text(at + 4, 4))
+        padded = 28 + (self._number(source.text(at + 20, 4)) + 3) // 4 * 4
+        options = list(self._options(source.text(at + padded, length - padded - 4)))
+        self._keep_comments(source.offset_of(at), frame_number, options)
+        drops = [self._number(value) for code, value in options if code == EPB_DROPCOUNT and len(value) == 8]
+        if drops:
+            self._lost[row] = self._lost.get(row, 0) + sum(drops)
+            self._tell_drops(row)
+
+    def _tell_drops(self, row: int) -> None:
+        dropped = max(self._counted.get(row, 0), self._lost.get(row, 0))
+        self._section[row] = self.interfaces[self._section_start + row] = replace(self._section[row], dropped=dropped)
+
+    def _keep_comments(self, offset: int, frame_number: int, options: Iterable[tuple[int, bytes]]) -> None:
+        for code, value in options:
+            if code == COMMENT and len(self.comments) < MAX_COMMENTS:
+                self.comments.append(Comment(offset, frame_number, value[:MAX_COMMENT].decode("utf-8", "replace")))
 
     def _stop(self, what: str, wanted: int, limit: str, *, truncated: bool = True) -> None:
         self.damage.append(stop(self.source, what, wanted, limit, truncated=truncated))

@@ -1,9 +1,8 @@
-"""Octets out of a file, a buffer at a time: plain or gzip, told apart by content; pipes as well as files."""
+"""Octets out of a file, a buffer at a time: plain, gzip, zstd or lz4, told apart by content; pipes as well as files."""
 
 import io
 import os
 import stat
-import zlib
 from pathlib import Path
 from typing import Final, Self
 
@@ -12,14 +11,18 @@ from numpy.typing import NDArray
 
 from mixcni.errors import UnreadableCapture
 from mixcni.read.frames import Damage
-from mixcni.read.inflate import Inflater
+from mixcni.read.inflate import GZIP_MAGIC, Inflater
+from mixcni.read.packed_frames import LZ4_MAGIC, ZSTD_MAGIC, Lz4Unpacker, ZstdUnpacker
+from mixcni.read.unpack import PackedFault, Unpacker
 
 BUFFER_OCTETS: Final = 1 << 21  # read and decoded while still in cache
-GZIP_MAGIC: Final = b"\x1f\x8b"
+HEAD_OCTETS: Final = 4  # what tells one packed format from another
+UNPACKERS: Final[dict[bytes, type[Unpacker]]] = {GZIP_MAGIC: Inflater, ZSTD_MAGIC: ZstdUnpacker, LZ4_MAGIC: Lz4Unpacker}
+STANDARD_INPUT: Final = Path("-")
 
 
 class Source:
-    """A file's octets through one reused buffer.
+    """A file's octets through one reused buffer; those of standard input where the path is `-`.
 
     `octets[begin:end]` is what is there; `offset_of(at)` is where octet `at` of the buffer lies in the (unpacked) file.
 
@@ -37,15 +40,17 @@ class Source:
         self.ended = False
         self.stream_error: str | None = None
         try:
-            self._raw = path.open("rb", buffering=0)
+            self._raw = io.FileIO(0, closefd=False) if path == STANDARD_INPUT else path.open("rb", buffering=0)
         except OSError as error:
             raise UnreadableCapture(path, str(error.strerror)) from error
-        self._stream: io.FileIO | Inflater = self._raw
-        while self.end < len(GZIP_MAGIC) and not self.ended:  # a pipe may give them one by one, and cannot be rewound
-            self._append(memoryview(self._buffer)[self.end : len(GZIP_MAGIC)])
-        if self._buffer[: self.end] == GZIP_MAGIC:
-            self._stream = Inflater(self._raw, GZIP_MAGIC)
-            self.end = 0
+        self._stream: io.FileIO | Unpacker = self._raw
+        while self.end < HEAD_OCTETS and not self.ended:  # a pipe may give them one by one, and cannot be rewound
+            self._append(memoryview(self._buffer)[self.end : HEAD_OCTETS])
+        head = self.text(0, self.end)
+        for magic, unpacker in UNPACKERS.items():
+            if head.startswith(magic):
+                self._stream = unpacker(self._raw, head)
+                self.end, self.ended = 0, False
 
     def _resize(self, size: int) -> None:
         self._buffer = bytearray(size)
@@ -64,7 +69,7 @@ class Source:
     @property
     def octets_behind(self) -> int:
         """Octets of the file behind the buffer; 0 where its size does not tell."""
-        if isinstance(self._stream, Inflater):
+        if isinstance(self._stream, Unpacker):
             return 0
         status = os.fstat(self._raw.fileno())
         return max(status.st_size - self._start - self.end, 0) if stat.S_ISREG(status.st_mode) else 0
@@ -98,8 +103,8 @@ class Source:
     def _append(self, room: memoryview) -> None:
         try:
             got = self._stream.readinto(room) or 0
-        except (EOFError, zlib.error) as error:  # a gzip member that is cut or corrupt
-            self.stream_error = f"gzip stream ({error})"
+        except PackedFault as fault:
+            self.stream_error = str(fault)
             got = 0
         except OSError as error:
             self._raw.close()

@@ -25,7 +25,7 @@ from mixcni.decode import decode_packets, packets
 from mixcni.kernels.jit import PLAIN_BELOW, plain
 from mixcni.read import CaptureFile
 from mixcni.schema import Layer, Oddity
-from tests.kernels.forms import FORMS, in_form
+from tests.kernels.forms import TWO_FORMS, in_form
 from tests.wire import START, Frame, decoded
 
 E, V4, V6, VLAN = Layer.ETHERNET, Layer.IPV4, Layer.IPV6, Layer.VLAN
@@ -194,7 +194,7 @@ def row_of(table, row=0):
     return Layer(found["present"]), Oddity(found["oddity"]), found
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", TWO_FORMS)
 @pytest.mark.parametrize(("link_type", "frame", "layers", "columns"), WHOLE.values(), ids=WHOLE.keys())
 def test_a_whole_frame_decodes_without_oddity(tmp_path, form, link_type, frame, layers, columns):
     octets = bytes(frame)
@@ -316,7 +316,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", TWO_FORMS)
 @pytest.mark.parametrize(("link_type", "octets", "layers", "oddities", "columns"), ODD.values(), ids=ODD.keys())
 def test_an_odd_frame_is_flagged_and_never_raises(tmp_path, form, link_type, octets, layers, oddities, columns):
     cut = oddities & Oddity.PAYLOAD_CUT
@@ -329,7 +329,7 @@ def test_an_odd_frame_is_flagged_and_never_raises(tmp_path, form, link_type, oct
     assert {name: found[name] for name in columns} == columns
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", TWO_FORMS)
 @pytest.mark.parametrize("octets", [TCP4, TCP6], ids=["IPv4", "IPv6"])
 def test_a_snap_length_cuts_octets_and_no_count(tmp_path, form, octets):
     """At every snap length the payload is counted in full as soon as the TCP header is there."""
@@ -354,7 +354,7 @@ def quoting(*, version=4, octets=None, kind=3):
     return bytes(ETHERNET / IPv6(src="fd00::1", dst="fd00::7") / ICMPv6DestUnreach(code=1) / Raw(octets or inner))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", TWO_FORMS)
 @pytest.mark.parametrize("version", [4, 6])
 def test_an_icmp_error_gives_the_flow_key_that_it_quotes(tmp_path, form, version):
     frames = [Frame(START, TCP4), Frame(START + 1, quoting(version=version)), Frame(START + 2, TCP6)]
@@ -390,7 +390,7 @@ UNQUOTED = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", TWO_FORMS)
 @pytest.mark.parametrize("octets", UNQUOTED.values(), ids=UNQUOTED.keys())
 def test_an_icmp_message_that_quotes_no_flow_gives_no_quote(tmp_path, form, octets):
     with in_form(form):

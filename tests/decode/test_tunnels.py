@@ -6,14 +6,14 @@ from scapy.layers.vxlan import VXLAN
 
 from mixcni.schema import Encapsulation, Layer, Oddity
 from tests.decode.tunnels import ETH, IN4, TUNNELS, in_gre, in_udp
-from tests.kernels.forms import FORMS, in_form
+from tests.kernels.forms import TWO_FORMS, in_form
 from tests.wire import START, Frame, decoded
 
 LAYERS_OF_LINKS = Layer.ETHERNET | Layer.VLAN | Layer.TUNNEL
 
 
 @pytest.mark.kernels
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", TWO_FORMS)
 @pytest.mark.parametrize(("link_type", "octets", "stack", "columns"), TUNNELS.values(), ids=TUNNELS.keys())
 def test_the_innermost_packet_is_read_and_its_stack_told(tmp_path, form, link_type, octets, stack, columns):
     with in_form(form):
@@ -52,7 +52,7 @@ def inside(outer, inner, vni):
 
 
 @pytest.mark.kernels
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", TWO_FORMS)
 def test_one_flow_key_in_two_tunnels_has_two_stacks_and_in_one_tunnel_one(tmp_path, form):
     inner, back = ("10.1.0.1", "10.1.0.2"), ("10.1.0.2", "10.1.0.1")
     one, two = ("192.0.2.1", "192.0.2.2"), ("192.0.2.1", "192.0.2.3")
@@ -78,7 +78,7 @@ def test_one_flow_key_in_two_tunnels_has_two_stacks_and_in_one_tunnel_one(tmp_pa
 
 
 @pytest.mark.kernels
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", TWO_FORMS)
 @pytest.mark.parametrize("count", [480, 488, 489, 3000])
 def test_each_stack_has_one_row_however_many_there_are(tmp_path, form, count):
     """The hash table of stacks starts with room for 512 and grows; each VNI comes twice, the second time after a growth."""

@@ -19,6 +19,8 @@ COMPILED = pytest.param(
     marks=pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="NUMBA_DISABLE_JIT=1: nothing is compiled"),
 )
 FORMS = ["plain", "bounded", COMPILED]
+TWO_FORMS = ["bounded", COMPILED]
+"""For tables of worked values: what runs bounded runs plain as well."""
 
 
 class Bounded:

@@ -13,7 +13,7 @@ from mixcni.read.kernel import LAST_OFFSET, scaled, ticks_to_ns
 from tests import oracle
 from tests.kernels.forms import FORMS, in_form
 
-STEADY = settings(max_examples=200)
+STEADY = settings(max_examples=120)
 SEQ = st.one_of(st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 2**31 - 1, 2**31, 2**31 + 1, 2**32 - 1]))
 WORD = st.one_of(st.integers(0, 2**32 - 1), st.integers(0, 3))
 pytestmark = [pytest.mark.kernels, pytest.mark.parametrize("form", FORMS)]

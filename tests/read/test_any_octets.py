@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixcni.decode import decode_packets
-from mixcni.errors import CaptureError, TruncatedCapture, UnknownFormat
+from mixcni.errors import CaptureError, UnknownFormat
 from mixcni.read import CaptureFile
 from tests import faults, oracle
 from tests.decode.twin import decode_frame
@@ -22,7 +22,7 @@ from tests.read.pcapng_blocks import Blocks
 from tests.read.reading import frames_of
 
 CAPTURES = sorted(Path(__file__).parents[2].glob("captures/*/*.pcap"))
-STEADY = settings(max_examples=150)
+STEADY = settings(max_examples=100)
 pytestmark = [pytest.mark.kernels, pytest.mark.parametrize("form", FORMS)]
 COMPARED = ("present", "oddity", "payload_octets", "protocol")
 SECTION = b"\x0a\x0d\x0d\x0a"
@@ -42,6 +42,8 @@ def outcome(path, form):
 
 
 def records_by_the_twin(octets):
+    if len(octets) < 4:
+        return [], 0
     if octets[:4] in oracle.PCAP_MAGICS:
         return oracle.pcap_records(octets)
     return oracle.pcapng_records(octets) if octets[:4] == SECTION else None
@@ -53,7 +55,7 @@ def hold_to_twin(path, octets, form):
     assert got == (outcome(path, "plain") if form != "plain" else got)
     expected = records_by_the_twin(octets)
     if expected is None:
-        assert got in {UnknownFormat, TruncatedCapture}
+        assert got is UnknownFormat
         return
     records, damage = expected
     assert got[0] == records

@@ -109,15 +109,15 @@ def test_damage_keeps_what_precedes_it_and_says_where_it_is(tmp_path, form, octe
 
 
 @pytest.mark.parametrize("octets", [b"", b"\xd4", b"\xd4\xc3\xb2"])
-def test_fewer_octets_than_a_magic_number_are_damage_and_raise_where_strict(tmp_path, octets):
+def test_fewer_octets_than_a_magic_number_are_damage_and_no_frames(tmp_path, octets):
     path = written(tmp_path, octets)
-    capture = CaptureFile(path)
-    assert list(capture.blocks()) == []
-    assert [(d.offset, d.what, d.wanted, d.had, d.skipped) for d in capture.damage] == [
-        (0, "a capture file", 4, len(octets), len(octets))
-    ]
-    with pytest.raises(TruncatedCapture, match=f"has {len(octets)}$"):
-        list(CaptureFile(path, strict=True).blocks())
+    records, capture = read(path)
+    assert not records
+    (damage,) = capture.damage
+    assert (damage.offset, damage.what, damage.wanted, damage.had) == (0, "a capture file", 4, len(octets))
+    assert damage.limit == "magic number"
+    assert type(strict_error(path)) is TruncatedCapture
+    assert not is_capture(path)
 
 
 @pytest.mark.parametrize("octets", [b"snoop\0\0\0", b"\xd4\xc3\xb2\xa0" + bytes(40), b"\0\0\0\0", b"{}\n\n"])

@@ -4,7 +4,7 @@ import pytest
 
 from mixcni.errors import CaptureError, TruncatedCapture
 from mixcni.read.frames import NO_TIME
-from mixcni.read.pcapng import ticks_per_second
+from mixcni.read.pcapng import MAX_COMMENT, MAX_COMMENTS, ticks_per_second
 from mixcni.read.source import BUFFER_OCTETS
 from tests.kernels.forms import FORMS, in_form
 from tests.oracle import Record, pcapng_records
@@ -137,6 +137,93 @@ def test_drops_are_the_newest_counters_of_each_interface(tmp_path):
     )
     _, capture = read(written(tmp_path, octets))
     assert [i.dropped for i in capture.interfaces] == [7, None, None, 1 << 40]  # an option of 60,000 octets is no counter
+    assert not capture.damage
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_drop_counts_of_packets_sum_up_and_are_not_added_to_statistics(tmp_path, order, form):
+    """An interface's statistics and its packets' epb_dropcounts count the same losses: the larger tells."""
+    b = Blocks(order)
+
+    def lost(count, interface=0):
+        return b.enhanced(b"abc", interface=interface, options=b.options((2, bytes(4)), (4, b.pack("Q", count))))
+
+    octets = (
+        b.section()
+        + b.interface() * 3
+        + lost(3)
+        + lost(4)
+        + b.statistics(1, (5, 100))
+        + lost(2, 1)
+        + b.enhanced(b"abcd", interface=2, options=b.options((4, bytes(4))))
+        + b.section()
+        + b.interface()
+        + lost(1 << 40)
+        + b.statistics(0, (5, 6))
+    )
+    with in_form(form):
+        records, capture = read(written(tmp_path, octets))
+    assert len(records) == 5
+    assert [i.dropped for i in capture.interfaces] == [7, 100, None, 1 << 40]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_comments_are_kept_with_their_block_and_frame(tmp_path, order, form):
+    b = Blocks(order)
+    words = [b.section(options=b.options((1, "überall".encode()), (3, b"Linux")))]
+    words += [b.block(1, b.pack("2HI", 1, 0, 0) + b.options((1, b"one"), (1, b"two")))]
+    words += [b.enhanced(b"a"), b.enhanced(b"abcde", options=b.options((3, bytes(5)), (1, b"here \xff")))]
+    words += [b.block(CUSTOM, b"1234" + b.options((1, b"of a custom block"))), b.enhanced(b"", options=b.options((1, b"")))]
+    starts = [sum(map(len, words[:i])) for i in range(len(words))]
+    with in_form(form):
+        records, capture = read(written(tmp_path, b"".join(words)))
+    assert len(records) == 3
+    assert [(c.offset, c.frame_number, c.text) for c in capture.comments] == [
+        (0, 0, "überall"),
+        (starts[1], 0, "one"),
+        (starts[1], 0, "two"),
+        (starts[3], 2, "here \N{REPLACEMENT CHARACTER}"),
+        (starts[5], 3, ""),
+    ]
+
+
+def test_comments_are_bounded(tmp_path):
+    commented = LITTLE.enhanced(b"", options=LITTLE.options((1, b"c" * 60_000)))
+    octets = (
+        LITTLE.section() + LITTLE.interface() + commented * 50 + LITTLE.enhanced(b"", options=LITTLE.options((1, b"d"))) * 2000
+    )
+    records, capture = read(written(tmp_path, octets))
+    assert len(records) == 2050
+    assert len(capture.comments) == MAX_COMMENTS
+    assert {len(c.text) for c in capture.comments[:50]} == {MAX_COMMENT}
+    assert capture.comments[-1].frame_number == MAX_COMMENTS
+
+
+BROKEN_OPTIONS = {
+    "an option beyond its block": LITTLE.pack("2H", 1, 400) + b"abcd",
+    "an option of no length behind the end": bytes(4) + LITTLE.options((1, b"behind")),
+    "no whole option": b"",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("options", BROKEN_OPTIONS.values(), ids=BROKEN_OPTIONS.keys())
+def test_broken_options_end_there_and_cost_no_frame(tmp_path, options, form):
+    octets = LITTLE.section() + LITTLE.interface() + LITTLE.enhanced(b"abc", options=options) + LITTLE.enhanced(b"next")
+    with in_form(form):
+        records, capture = read(written(tmp_path, octets))
+    assert [r.octets for r in records] == [b"abc", b"next"]
+    assert not capture.comments
+    assert not capture.damage
+
+
+def test_names_secrets_and_custom_blocks_are_passed_over(tmp_path):
+    others = [(NAMES, b"\0\1\0\10" + bytes(8)), (0xA, b"KSLT" + bytes(20)), (CUSTOM, b"abcd"), (0x4000_0BAD, b"abcd"), (9, b"")]
+    octets = LITTLE.section() + LITTLE.interface() + b"".join(LITTLE.block(*block) for block in others) + LITTLE.enhanced(b"x")
+    records, capture = read(written(tmp_path, octets))
+    assert [r.octets for r in records] == [b"x"]
     assert not capture.damage
 
 
