@@ -102,9 +102,64 @@ class Direction(IntEnum):
 
 
 class Label(IntFlag):
-    """What TCP analysis says of a segment, in Wireshark's words (tcp.analysis.*)."""
+    """What TCP analysis says of a segment, in Wireshark's words (tcp.analysis.*).
+
+    As there, RETRANSMISSION stands beside FAST_RETRANSMISSION and SPURIOUS_RETRANSMISSION too.
+    """
 
     RETRANSMISSION = 0x0001
+    FAST_RETRANSMISSION = 0x0002
+    SPURIOUS_RETRANSMISSION = 0x0004
+    OUT_OF_ORDER = 0x0008
+    DUPLICATE_ACK = 0x0010
+    LOST_SEGMENT = 0x0020
+    ACK_LOST_SEGMENT = 0x0040
+    KEEP_ALIVE = 0x0080
+    KEEP_ALIVE_ACK = 0x0100
+    ZERO_WINDOW = 0x0200
+    ZERO_WINDOW_PROBE = 0x0400
+    ZERO_WINDOW_PROBE_ACK = 0x0800
+    WINDOW_FULL = 0x1000
+    WINDOW_UPDATE = 0x2000
+    PORT_REUSED = 0x4000
+
+
+class ConnState(IntEnum):
+    """How a connection went, in Zeek's words (scripts/base/protocols/conn/main.zeek, conn_state)."""
+
+    OTH = 0
+    S0 = 1
+    S1 = 2
+    SF = 3
+    REJ = 4
+    S2 = 5
+    S3 = 6
+    RSTO = 7
+    RSTR = 8
+    RSTOS0 = 9
+    RSTRH = 10
+    SH = 11
+    SHR = 12
+
+
+class Completeness(IntFlag):
+    """Which parts of a connection were captured: Wireshark's tcp.completeness."""
+
+    SYN = 0x01
+    SYNACK = 0x02
+    ACK = 0x04
+    DATA = 0x08
+    FIN = 0x10
+    RST = 0x20
+
+
+class Ending(IntEnum):
+    """How a TCP connection ended, as far as it was heard."""
+
+    NONE = 0
+    HALF_CLOSED = 1
+    CLOSED = 2
+    RESET = 3
 
 
 class Fate(IntEnum):
@@ -224,6 +279,12 @@ QUOTES: Final[Schema] = MappingProxyType(
     }
 )
 
+
+def _by_direction(name: str, column: Column) -> dict[str, Column]:
+    """A column for each direction of a biflow."""
+    return {f"{name}_forward": column, f"{name}_reverse": column._replace(note="")}
+
+
 FLOWS: Final[Schema] = MappingProxyType(
     {
         "initiator": Column("int32", "", "RFC 5103 biflow", "address code"),
@@ -251,6 +312,35 @@ FLOWS: Final[Schema] = MappingProxyType(
         "retransmissions": Column("int64", "", "tcp.analysis.retransmission", "segments that repeat old octets"),
         "fins": Column("int64", "", "RFC 9293 3.1"),
         "resets": Column("int64", "", "RFC 9293 3.1"),
+        "copies": Column("int64", "", "mixcni", "heard again at this point: counted among packets, left out of TCP analysis"),
+        "stack_forward": Column("int32", "", "mixcni", "row in the table of outer stacks, of the last packet; -1 without any"),
+        "stack_reverse": Column("int32", "", "mixcni", "in the same way"),
+        "other_stack": Column("int32", "", "mixcni", "row of an earlier flow of the same key in another outer stack; -1"),
+        "conn_state": Column("uint8", "", "mixcni.schema.ConnState"),
+        "history": Column("S31", "", "Zeek conn.log, history", "at most 31 letters"),
+        "completeness": Column("uint8", "", "mixcni.schema.Completeness", "flags"),
+        "ending": Column("uint8", "", "mixcni.schema.Ending"),
+        "closed_by": Column("int8", "", "mixcni.schema.Direction", "of the first FIN or RST; -1 where none came"),
+        "handshake_rtt_ns": Column("int64", "ns", "RFC 9293 3.5", "SYN to the ACK of the SYN-ACK; -1, also where one came twice"),
+    }
+    | _by_direction("octets", Column("int64", "octet", "IPFIX 1", "whole frames, as on the wire"))
+    | _by_direction("octets_seen", Column("int64", "octet", "RFC 9293 3.4", "of the stream, each once, SYN and FIN among them"))
+    | _by_direction("holes", Column("int32", "", "mixcni", "runs of octets between others that were never seen"))
+    | _by_direction("hole_octets", Column("int64", "octet", "mixcni", "octets in them"))
+    | _by_direction("unseen_octets", Column("int64", "octet", "mixcni", "acknowledged and never seen: the capture missed them"))
+    | _by_direction("resent_octets", Column("int64", "octet", "RFC 9293 3.4", "seen before, in segments seen later"))
+    | _by_direction("mss", Column("int32", "octet", "RFC 9293 3.7.1", "that the sender's SYN offers; -1"))
+    | _by_direction("window_scale", Column("int16", "", "RFC 7323 2.2", "that the sender's SYN offers, as sent; -1"))
+    | _by_direction("rtt_min_ns", Column("int64", "ns", "RFC 6298 3", "new octets seen to acknowledged, at this point; -1"))
+    | _by_direction("rtt_median_ns", Column("int64", "ns", "RFC 6298 3", "the lower one of an even number; -1"))
+    | _by_direction("no_room_ns", Column("int64", "ns", "RFC 9293 3.8.6", "that the sender advertised a window of 0"))
+    | _by_direction("super_segments", Column("int64", "", "RFC 9293 3.7.1", "longer than the MSS asked for: offload, no anomaly"))
+    | {
+        name: column
+        for label in Label
+        for name, column in _by_direction(
+            str(label.name).lower(), Column("int32", "", "mixcni.schema.Label", "segments with this label of ours")
+        ).items()
     }
 )
 
@@ -259,10 +349,13 @@ SEGMENTS: Final[Schema] = MappingProxyType(
         "packet": Column("int64", "", "mixcni", "row in the packet table"),
         "flow": Column("int32", "", "mixcni", "row in the flow table"),
         "direction": Column("uint8", "", "mixcni.schema.Direction"),
-        "label": Column("uint16", "", "mixcni.schema.Label", "flags"),
+        "label": Column("uint16", "", "mixcni.schema.Label", "flags; ours: mixcni.flows.kernel.segment says where it differs"),
+        "label_wireshark": Column("uint16", "", "Wireshark 4.0 tcp.analysis.*", "the same flags, as tshark gives them"),
         "offset": Column("int64", "octet", "RFC 9293 3.4", "SEG.SEQ less the base of its direction, unwrapped; TCP only"),
         "length": Column("int64", "octet", "RFC 9293 3.4, SEG.LEN", "payload, and one each for SYN and FIN"),
         "acknowledged": Column("int64", "octet", "RFC 9293 3.4", "SEG.ACK less the other base, unwrapped; -1 without ACK"),
+        "copy_of": Column("int64", "", "mixcni", "row of the segment that was heard first, of which this is a copy; -1"),
+        "sub_hop": Column("uint8", "", "mixcni", "which of the copies of one packet at this point it is, in order; 0 the first"),
     }
 )
 

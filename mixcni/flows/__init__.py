@@ -3,6 +3,7 @@
 A flow is whole in one partition: packets split by flow key and tracked apart give the same flows.
 """
 
-from mixcni.flows.tracking import FlowTable, SegmentTable, track_flows
+from mixcni.flows.tables import FlowTable, SegmentTable
+from mixcni.flows.tracking import track_flows
 
 __all__ = ["FlowTable", "SegmentTable", "track_flows"]

@@ -6,34 +6,76 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.decode import PacketTable
-from mixcni.flows.kernel import track_packets
+from mixcni.decode.stacks import StackTable
+from mixcni.flows.columns import Samples, told_by_streams
+from mixcni.flows.kernel import LETTERS, WATCHES_A_PACKET, track_packets
+from mixcni.flows.kernel.numbers import (
+    C_FLOWS,
+    C_HOLES,
+    C_KEYS,
+    C_PACKETS,
+    C_SAMPLES,
+    C_SEGMENTS,
+    C_WATCHES,
+    COUNTS,
+    HOLE_WIDTH,
+    LABELS,
+    STREAM,
+    WATCH,
+)
+from mixcni.flows.tables import FlowTable, SegmentTable
 from mixcni.kernels.hashing import enter_codes
 from mixcni.kernels.jit import run
 from mixcni.schema import FLOWS, SEGMENTS
-from mixcni.tables import Table
 
 FIRST_FLOWS = 1 << 10
+RECENT = 1 << 14  # packets that may have copies, of all flows together
 
 
 class PacketColumns(NamedTuple):
     """The packet columns that tracking reads."""
 
     present: NDArray[np.uint16]
+    oddity: NDArray[np.uint16]
+    original_length: NDArray[np.uint32]
     source: NDArray[np.int32]
     destination: NDArray[np.int32]
     source_port: NDArray[np.uint16]
     destination_port: NDArray[np.uint16]
     protocol: NDArray[np.uint8]
+    ttl: NDArray[np.uint8]
+    ip_id: NDArray[np.uint16]
     time_ns: NDArray[np.int64]
     tcp_flags: NDArray[np.uint8]
     seg_seq: NDArray[np.uint32]
     seg_ack: NDArray[np.uint32]
     seg_wnd: NDArray[np.uint16]
     payload_octets: NDArray[np.uint32]
+    stack: NDArray[np.int32]
+
+
+class OptionColumns(NamedTuple):
+    """The columns of TCP options that tracking reads."""
+
+    packet: NDArray[np.int64]
+    mss: NDArray[np.int32]
+    window_scale: NDArray[np.int16]
+
+
+class ContextColumns(NamedTuple):
+    """Of each outer stack, which others are the same with directions left out; `loose` leaves identifiers out as well."""
+
+    exact: NDArray[np.int32]
+    loose: NDArray[np.int32]
 
 
 class FlowArrays(NamedTuple):
-    """The columns of a FlowTable that the kernel writes, one row a flow."""
+    """The columns of a FlowTable that the kernel writes, one row a flow; `syn_ns`, `beside` and `watch` are its own.
+
+    syn_ns : when its SYN came, -1 where none did
+    beside : the next flow of the same key, in another outer stack
+    watch : what Wireshark's analysis knows of it
+    """
 
     initiator: NDArray[np.int32]
     responder: NDArray[np.int32]
@@ -44,39 +86,34 @@ class FlowArrays(NamedTuple):
     synack_seen: NDArray[np.bool_]
     first_ns: NDArray[np.int64]
     last_ns: NDArray[np.int64]
-    retransmissions: NDArray[np.int64]
     fins: NDArray[np.int64]
     resets: NDArray[np.int64]
+    copies: NDArray[np.int64]
+    stack_forward: NDArray[np.int32]
+    stack_reverse: NDArray[np.int32]
+    other_stack: NDArray[np.int32]
+    completeness: NDArray[np.uint8]
+    closed_by: NDArray[np.int8]
+    handshake_rtt_ns: NDArray[np.int64]
+    syn_ns: NDArray[np.int64]
+    beside: NDArray[np.int32]
+    watch: NDArray[np.int32]
 
 
-class StreamArrays(NamedTuple):
-    """What is known of each direction of each flow, row 2 * flow + direction.
+class TrackingState(NamedTuple):
+    """What the kernel keeps between packets (mixcni.flows.kernel.numbers, mixcni.flows.kernel.packets)."""
 
-    base : initial sequence number; based : how it is known (mixcni.flows.kernel)
-    end, acknowledged : stream offsets, exclusive, of what was seen and of what the other side acknowledged
-    window : largest that the receiver can have advertised, octets; 0 none yet
-    stray : stream offset of the last segment that was too far ahead
-    packets, payload_octets : every transmission counted
-    """
-
-    base: NDArray[np.uint32]
-    based: NDArray[np.uint8]
-    end: NDArray[np.int64]
-    acknowledged: NDArray[np.int64]
-    window: NDArray[np.int64]
-    stray: NDArray[np.int64]
-    packets: NDArray[np.int64]
-    payload_octets: NDArray[np.int64]
-
-    def columns(self, count: int) -> dict[str, NDArray[Any]]:
-        """The columns of a FlowTable of `count` flows that tell of one direction."""
-        names = {"end": ("end_forward", "end_reverse"), "base": ("iss", "irs")}
-        names |= {name: (f"{name}_forward", f"{name}_reverse") for name in ("packets", "payload_octets")}
-        return {
-            column: getattr(self, name)[direction : 2 * count : 2].copy()
-            for name, pair in names.items()
-            for direction, column in enumerate(pair)
-        }
+    slots: NDArray[np.int32]
+    keys: NDArray[np.uint32]
+    newest: NDArray[np.int32]
+    watched: NDArray[np.int32]
+    recent: NDArray[np.int64]
+    streams: NDArray[np.int64]
+    history: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    holes: NDArray[np.int64]
+    watches: NDArray[np.int64]
+    users: NDArray[np.int32]
 
 
 class SegmentArrays(NamedTuple):
@@ -86,43 +123,19 @@ class SegmentArrays(NamedTuple):
     flow: NDArray[np.int32]
     direction: NDArray[np.uint8]
     label: NDArray[np.uint16]
+    label_wireshark: NDArray[np.uint16]
     offset: NDArray[np.int64]
     length: NDArray[np.int64]
     acknowledged: NDArray[np.int64]
-
-
-class SegmentTable(Table):
-    """Every packet that belongs to a flow, in file order: whose it is, and which octets of the stream it carries."""
-
-    schema = SEGMENTS
-
-
-class FlowTable(Table):
-    """The biflows of one capture point, in the order of their first packets, with the packets they are made of."""
-
-    schema = FLOWS
-    packets: PacketTable
-    segments: SegmentTable
-
-    def __init__(self, columns: dict[str, NDArray[Any]], packets: PacketTable, segments: SegmentTable) -> None:
-        super().__init__(columns)
-        self.packets = packets
-        self.segments = segments
-
-    def to_frame(self) -> Any:
-        """The flows as a DataFrame with addresses as text."""
-        import pandas as pd
-
-        frame = super().to_frame()
-        for name in ("initiator", "responder"):
-            frame[name] = pd.Series(self.packets.book.texts(self[name]), dtype="str")
-        return frame
+    copy_of: NDArray[np.int64]
+    sub_hop: NDArray[np.uint8]
 
 
 def track_flows(packets: PacketTable) -> FlowTable:
-    """The flows of one capture point: TCP by connection, UDP and ICMP echo by flow key.
+    """The flows of one capture point: TCP by connection, UDP and ICMP echo by flow key until a minute passes without a packet.
 
     A TCP SYN with a sequence number that is not its flow's opens another flow under the same key (RFC 9293 section 3.5).
+    Packets of one key in different outer stacks are different flows, as tenants' addresses may be equal (`other_stack`).
     A connection of a port with itself has one stream, forward, since its packets do not tell the two directions apart.
 
     Parameters
@@ -130,41 +143,91 @@ def track_flows(packets: PacketTable) -> FlowTable:
     packets : PacketTable, in the order in which they are to be followed
     """
     columns = PacketColumns(**{name: packets[name] for name in PacketColumns._fields})
+    options = OptionColumns(**{name: packets.options[name] for name in OptionColumns._fields})
     count = len(packets)
+    contexts = contexts_of(packets.stacks)
     segments = SegmentArrays(**{name: np.zeros(count, dtype=column.dtype) for name, column in SEGMENTS.items()})
-    flows = FlowArrays(**{name: np.zeros(FIRST_FLOWS, dtype=FLOWS[name].dtype) for name in FlowArrays._fields})
-    dtypes = {"base": np.uint32, "based": np.uint8}
-    streams = StreamArrays(**{n: np.zeros(2 * FIRST_FLOWS, dtype=dtypes.get(n, np.int64)) for n in StreamArrays._fields})
-    slots, keys, newest = _key_table(4 * FIRST_FLOWS)
-    done, key_count, flow_count, row = 0, 0, 0, 0
+    dtypes = {name: column.dtype for name, column in FLOWS.items()} | {"syn_ns": "int64"}
+    flows = FlowArrays(**{name: np.zeros(FIRST_FLOWS, dtype=dtypes.get(name, "int32")) for name in FlowArrays._fields})
+    samples = Samples(np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.int64))
+    state = _first_state()
+    counts = np.zeros(COUNTS, dtype=np.int64)
     while True:
-        done, key_count, flow_count, row = run(
-            track_packets, count, columns, done, slots, keys, newest, key_count, flows, streams, flow_count, segments, row
-        )
-        if done == count:
+        run(track_packets, count, columns, options, contexts, state, flows, segments, samples, counts)
+        if counts[C_PACKETS] == count:
             break
-        if flow_count == flows.first_ns.size:
+        if counts[C_FLOWS] == flows.first_ns.size:
             flows = FlowArrays(*(_doubled(array) for array in flows))
-            streams = StreamArrays(*(_doubled(array) for array in streams))
-        else:
-            old_keys, old_newest = keys, newest
-            slots, keys, newest = _key_table(4 * slots.size)
-            keys[: old_keys.size], newest[: old_newest.size] = old_keys, old_newest
-            run(enter_codes, key_count, slots, keys, key_count)
+        state = _enlarged(state, counts, flows.first_ns.size)
+    flow_count, row = int(counts[C_FLOWS]), int(counts[C_SEGMENTS])
+    kept = {name: array[:flow_count] for name, array in flows._asdict().items() if name in FLOWS}
+    taken = Samples(samples.stream[: counts[C_SAMPLES]], samples.rtt_ns[: counts[C_SAMPLES]])
     return FlowTable(
-        {name: array[:flow_count] for name, array in flows._asdict().items()} | streams.columns(flow_count),
+        kept | told_by_streams(state, kept, taken, flow_count),
         packets,
         SegmentTable({name: array[:row] for name, array in segments._asdict().items()}),
     )
 
 
+def contexts_of(stacks: StackTable) -> ContextColumns:
+    """For each outer stack the first one that differs from it only in which end sent the packet, and in identifiers (`loose`)."""
+    known: dict[tuple[bool, Any], int] = {}
+    found: tuple[list[int], list[int]] = [], []
+    columns = zip(*(stacks[name].tolist() for name in ("outer", "kind", "identifier", "source", "destination")), strict=True)
+    for row, (outer, kind, identifier, source, destination) in enumerate(columns):
+        ends = min(source, destination), max(source, destination)
+        for number, identity in enumerate((identifier, None)):
+            around = found[number][outer] if row else -1
+            found[number].append(known.setdefault((bool(number), (around, kind, identity, ends)), row))
+    return ContextColumns(*(np.array(rows, dtype=np.int32) for rows in found))
+
+
+def _first_state() -> TrackingState:
+    slots, keys, newest, watched = _key_table(4 * FIRST_FLOWS)
+    return TrackingState(
+        slots,
+        keys,
+        newest,
+        watched,
+        recent=np.zeros(RECENT, dtype=np.int64),
+        streams=np.zeros(2 * FIRST_FLOWS * STREAM, dtype=np.int64),
+        history=np.zeros(FIRST_FLOWS * (LETTERS + 1), dtype=np.uint8),
+        labels=np.zeros(2 * FIRST_FLOWS * LABELS, dtype=np.int32),
+        holes=np.zeros(FIRST_FLOWS * HOLE_WIDTH, dtype=np.int64),
+        watches=np.zeros(2 * FIRST_FLOWS * WATCH, dtype=np.int64),
+        users=np.zeros(FIRST_FLOWS, dtype=np.int32),
+    )
+
+
+def _enlarged(state: TrackingState, counts: NDArray[np.int64], flow_room: int) -> TrackingState:
+    """The state with room for `flow_room` flows, and with twice the room of each other table that is full."""
+    names: list[str] = []
+    if state.streams.size < 2 * flow_room * STREAM:
+        names += ["streams", "history", "labels"]
+    if counts[C_WATCHES] > state.users.size - WATCHES_A_PACKET:
+        names += ["watches", "users"]
+    if counts[C_HOLES] >= state.holes.size // HOLE_WIDTH - 1:
+        names += ["holes"]
+    state = state._replace(**{name: _doubled(getattr(state, name)) for name in names})
+    if counts[C_KEYS] < state.slots.size // 2 - 1:
+        return state
+    slots, keys, newest, watched = _key_table(4 * state.slots.size)
+    for new, old in ((keys, state.keys), (newest, state.newest), (watched, state.watched)):
+        new[: old.size] = old
+    run(enter_codes, int(counts[C_KEYS]), slots, keys, int(counts[C_KEYS]))
+    return state._replace(slots=slots, keys=keys, newest=newest, watched=watched)
+
+
 def _doubled(array: NDArray[Any]) -> NDArray[Any]:
-    return np.concatenate([array, np.zeros_like(array)])
+    larger = np.zeros(2 * array.size, dtype=array.dtype)  # pages that nothing is written to take no memory
+    larger[: array.size] = array
+    return larger
 
 
-def _key_table(size: int) -> tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.int32]]:
+def _key_table(size: int) -> tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.int32], NDArray[np.int32]]:
     return (
         np.full(size, -1, dtype=np.int32),
         np.zeros(4 * (size // 2), dtype=np.uint32),
+        np.zeros(size // 2, dtype=np.int32),
         np.zeros(size // 2, dtype=np.int32),
     )

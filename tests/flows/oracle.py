@@ -3,13 +3,20 @@
 A stream is kept as the set of intervals that it was heard to have, not as the marks that the kernels keep.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.flows.rows import ACK, FIN, RST, SYN, Row
+from mixcni.schema import Ending, Label
+from tests.flows.rows import ACK, FIN, RST, STACKS, SYN, Row
+from tests.flows.wireshark_twin import Watch
+from tests.flows.zeek_twin import Zeek
 
 CIRCLE = 2**32
+MINUTE = 60 * 10**9
+MS = 10**6
+Stacks = Sequence[tuple[int, ...]]
 
 
 @dataclass
@@ -24,10 +31,45 @@ class Stream:
     stray: int = 0
     packets: int = 0
     octets: int = 0
+    stack: int = -1
+    news: tuple[int, int] = 0, 0
+    labels: list[Label] = field(default_factory=list)
+    size: int = 0
+    resent: int = 0
+    mss: int = -1
+    scale: int = -1
+    large: int = 0
+    timed: tuple[int, int] | None = None
+    round_trips: list[int] = field(default_factory=list)
+    closed_since: int | None = None
+    no_room: int = 0
+
+    def columns(self) -> dict[str, int]:
+        """What a FlowTable says of one direction."""
+        edges = sorted({cut for pair in self.heard for cut in pair})
+        gaps = [(a, b) for a, b in itertools.pairwise(edges) if self.new_octets(a, b)[0]]
+        unseen = sum(max(min(b, self.acknowledged) - a, 0) for a, b in gaps)
+        trips = sorted(self.round_trips)
+        labels = {str(label.name).lower(): sum(label in given for given in self.labels) for label in Label}
+        return labels | {
+            "end": max(self.end, 0), "packets": self.packets, "octets": self.size, "payload_octets": self.octets,
+            "octets_seen": union(self.heard), "holes": len(gaps), "hole_octets": sum(b - a for a, b in gaps),
+            "unseen_octets": unseen + max(self.acknowledged - (self.end if self.heard else 1), 0),
+            "resent_octets": self.resent, "mss": self.mss, "window_scale": self.scale,
+            "rtt_min_ns": trips[0] if trips else -1, "rtt_median_ns": trips[(len(trips) - 1) // 2] if trips else -1,
+            "no_room_ns": self.no_room, "super_segments": self.large, "stack": self.stack,
+        }  # fmt: skip
 
     @property
     def end(self) -> int:
         return max((end for _, end in self.heard), default=0)
+
+    def new_octets(self, start: int, end: int) -> tuple[int, int]:
+        """How many of these were never heard, and how many of them lie below others that were."""
+        cuts = sorted({start, end, *(cut for pair in self.heard for cut in pair if start < cut < end)})
+        new = [(a, b) for a, b in itertools.pairwise(cuts) if not any(first <= a and b <= last for first, last in self.heard)]
+        top = self.end if self.heard else start
+        return sum(b - a for a, b in new), sum(min(b, max(a, top)) - a for a, b in new)
 
     @property
     def known(self) -> int:
@@ -63,9 +105,16 @@ class Flow:
     streams: tuple[Stream, Stream] = field(default_factory=lambda: (Stream(), Stream()))
     syn_seen: bool = False
     synack_seen: bool = False
-    retransmissions: int = 0
     fins: int = 0
     resets: int = 0
+    copies: int = 0
+    other_stack: int = -1
+    watch: Watch = field(default_factory=Watch)
+    zeek: Zeek = field(default_factory=Zeek)
+    completeness: int = 0
+    syn_ns: int = -1
+    handshake: int | None = None
+    closed_by: int = -1
 
     def columns(self) -> dict[str, Any]:
         """The flow as a row of a FlowTable."""
@@ -76,11 +125,22 @@ class Flow:
             "responder": self.responder[0], "responder_port": self.responder[1], "protocol": self.protocol,
             "syn_seen": self.syn_seen, "synack_seen": self.synack_seen, "iss": forward.base or 0, "irs": reverse.base or 0,
             "first_ns": min(told), "last_ns": max(told),
-            "packets_forward": forward.packets, "packets_reverse": reverse.packets,
-            "payload_octets_forward": forward.octets, "payload_octets_reverse": reverse.octets,
-            "end_forward": forward.end, "end_reverse": reverse.end,
-            "retransmissions": self.retransmissions, "fins": self.fins, "resets": self.resets,
+            "conn_state": int(self.zeek.conn_state(self.protocol, forward, reverse)), "history": self.zeek.history[:31].encode(),
+            "completeness": self.completeness, "ending": int(self.ending), "closed_by": self.closed_by,
+            "handshake_rtt_ns": -1 if self.handshake is None else max(self.handshake, -1),
+            **{f"{name}_forward": value for name, value in forward.columns().items()},
+            **{f"{name}_reverse": value for name, value in reverse.columns().items()},
+            "retransmissions": sum(Label.RETRANSMISSION in label for label in forward.labels + reverse.labels),
+            "fins": self.fins, "resets": self.resets, "copies": self.copies, "other_stack": self.other_stack,
         }  # fmt: skip
+
+    @property
+    def ending(self) -> Ending:
+        """How it ended."""
+        fins = len({letter for letter in self.zeek.history if letter in "fF"}) if self.protocol == 6 else 0
+        if fins == 2:
+            return Ending.CLOSED
+        return Ending.RESET if self.resets else Ending.HALF_CLOSED if fins else Ending.NONE
 
 
 def ends_of(row: Row) -> tuple[tuple[int, int], tuple[int, int], bool | None] | None:
@@ -111,8 +171,8 @@ def is_of_another(flow: Flow, direction: int, row: Row) -> bool:
     return not answers or (other.base is not None and (other.base + 1 - row.ack) % CIRCLE != 0)
 
 
-def follow(flow: Flow, direction: int, row: Row) -> tuple[int, int, int, int]:
-    """(offset, length, label, acknowledged) of a TCP segment."""
+def follow(flow: Flow, direction: int, row: Row, opened: bool) -> tuple[int, int, Label, int]:
+    """(offset, length, label, acknowledged) of a TCP segment; `opened`: it begins another connection of a known key."""
     own, other = flow.streams[direction], flow.streams[1 - direction]
     syn, fin, reset = (bool(row.flags & bit) for bit in (SYN, FIN, RST))
     acks = bool(row.flags & ACK)
@@ -120,21 +180,27 @@ def follow(flow: Flow, direction: int, row: Row) -> tuple[int, int, int, int]:
     flow.synack_seen |= syn and direction == 1
     flow.fins += fin
     flow.resets += reset
+    if (fin or reset) and flow.closed_by < 0:
+        flow.closed_by = direction
+    nothing = Label(0)
     if reset:
         acknowledged = other.offset(row.ack) if acks and other.base is not None else -1
-        return (0 if own.base is None else own.offset(row.seq)), 0, 0, max(acknowledged, -1)
+        offset = 0 if own.base is None else own.offset(row.seq)
+        if offset == own.end:
+            flow.watch.follow(row)
+        return offset, 0, nothing, max(acknowledged, -1)
     length = row.payload + syn + fin
     fresh = own.base is None or (syn and row.seq != own.base and own.acknowledged == 0)
     offset = (0 if syn else 1) if fresh else own.offset(row.seq)
     wrong_syn = not fresh and syn and row.seq != own.base
     if wrong_syn or (not fresh and not own.credible(offset, offset + length)):
-        return offset, 0, 0, -1
+        return offset, 0, nothing, -1
     acknowledged = -1
     if acks and other.base is not None:
         acknowledged = other.offset(row.ack)
         if not other.credible(acknowledged, acknowledged):
             if fresh:
-                return offset, 0, 0, -1
+                return offset, 0, nothing, -1
             acknowledged = -1
     if acks and other.base is None:
         other.base, acknowledged = (row.ack - 1) % CIRCLE, 1
@@ -145,45 +211,227 @@ def follow(flow: Flow, direction: int, row: Row) -> tuple[int, int, int, int]:
     other.acknowledged = max(other.acknowledged, acknowledged)
     if not syn:
         other.windows.append(row.window * 2**14)
-    old = length > 0 and offset + length <= own.end
-    probe = old and row.payload == length == 1 and offset + 1 == own.end <= own.acknowledged
-    if length and not old:
-        own.heard.append((offset, offset + length))
-    label = int(old and not probe)
-    flow.retransmissions += label
+    if syn and (row.scale >= 0 or row.mss >= 0):
+        own.scale, own.mss = row.scale, row.mss
+    due = offset == own.end
+    label = judge(own, other, row, flow.watch.follow(row), (offset, length, acknowledged))
+    if opened:
+        label |= Label.PORT_REUSED
+    measure(flow, direction, row, label, (offset, length, acknowledged), due=due)
     return offset, length, label, acknowledged
 
 
-def track(rows: Iterable[Row]) -> tuple[list[dict[str, Any]], list[dict[str, int]]]:
+ONLY_OURS = (
+    Label.RETRANSMISSION | Label.FAST_RETRANSMISSION | Label.SPURIOUS_RETRANSMISSION | Label.OUT_OF_ORDER | Label.KEEP_ALIVE
+    | Label.PORT_REUSED | Label.ACK_LOST_SEGMENT
+)  # fmt: skip
+
+
+def judge(own: Stream, other: Stream, row: Row, theirs: Label, placed: tuple[int, int, int]) -> Label:
+    """Our label, by which octets were heard before."""
+    offset, length, acknowledged = placed
+    label = theirs & ~ONLY_OURS
+    own.news = 0, 0
+    gaps = bool(other.heard) and union(other.heard) < other.end - min(a for a, _ in other.heard)
+    if Label.ACK_LOST_SEGMENT in theirs and (acknowledged > other.end or gaps):
+        label |= Label.ACK_LOST_SEGMENT
+    if not length:
+        return label | theirs & Label.KEEP_ALIVE
+    if row.payload == length == 1 and offset + 1 == own.end <= own.acknowledged:
+        return label | Label.KEEP_ALIVE
+    new, filled = own.new_octets(offset, offset + length)
+    if new and own.acknowledged > max(offset, own.end):
+        filled += 1
+    own.heard.append((offset, offset + length))
+    own.news = new, filled
+    if Label.ZERO_WINDOW_PROBE in theirs:
+        return label
+    own.resent += length - new
+    if filled:
+        label |= Label.OUT_OF_ORDER
+    if not new:
+        label |= Label.RETRANSMISSION | theirs & Label.FAST_RETRANSMISSION
+        if own.acknowledged >= offset + length:
+            label |= Label.SPURIOUS_RETRANSMISSION
+    return label
+
+
+def measure(flow: Flow, direction: int, row: Row, label: Label, placed: tuple[int, int, int], *, due: bool) -> None:
+    """Round trips, and the time without room."""
+    offset, length, acknowledged = placed
+    own, other = flow.streams[direction], flow.streams[1 - direction]
+    if flow.handshake is None:
+        if row.flags & SYN:
+            if Label.RETRANSMISSION in label:
+                flow.handshake = -2
+            elif direction == 0 and not row.flags & ACK:
+                flow.syn_ns = row.time_ns
+        elif direction == 0 and row.flags & ACK and acknowledged > 0 and flow.synack_seen and flow.syn_ns >= 0:
+            flow.handshake = row.time_ns - flow.syn_ns
+    if other.timed and acknowledged >= other.timed[0]:
+        if row.time_ns >= other.timed[1]:
+            other.round_trips.append(row.time_ns - other.timed[1])
+        other.timed = None
+    if row.payload:
+        new, filled = own.news
+        if filled or not new:
+            own.timed = None
+        elif due and own.timed is None and row.time_ns >= 0:
+            own.timed = offset + length, row.time_ns
+    if not row.flags & SYN:
+        if row.window:
+            if own.closed_since is not None:
+                own.no_room += max(row.time_ns - own.closed_since, 0)
+            own.closed_since = None
+        elif own.closed_since is None and row.time_ns >= 0:
+            own.closed_since = row.time_ns
+    own.large += 0 <= other.mss < row.payload
+
+
+def union(intervals: list[tuple[int, int]]) -> int:
+    """How many octets lie in any of these."""
+    total, top = 0, -(2**63)
+    for a, b in sorted(intervals):
+        total += max(b - max(a, top), 0)
+        top = max(top, b)
+    return total
+
+
+def around(stack: int, stacks: Stacks, *, loose: bool) -> tuple[object, ...]:
+    """A stack without which end sent the packet; loose: without identifiers as well."""
+    found: list[object] = []
+    while stack:
+        outer, kind, identifier, source, destination = stacks[stack]
+        found.append((kind, None if loose else identifier, tuple(sorted((source, destination)))))
+        stack = outer
+    return tuple(found)
+
+
+def fit(flow: Flow, source: tuple[int, int], stack: int, stacks: Stacks) -> int:
+    """How well a packet's stack fits its flow."""
+    direction = 0 if flow.initiator == source else 1
+    own, other = flow.streams[direction].stack, flow.streams[1 - direction].stack
+    if own == stack:
+        return 4
+    if own >= 0:
+        return 0
+    if around(stack, stacks, loose=False) == around(other, stacks, loose=False):
+        return 3
+    return 2 if around(stack, stacks, loose=True) == around(other, stacks, loose=True) else 1
+
+
+def copied(row: Row, heard: Sequence[tuple[int, Row]], certain: bool) -> int:
+    """The segment that a packet is a copy of, of those of its direction; -1."""
+    for number, first in reversed(heard):
+        same = row._replace(time_ns=0, ttl=0, scale=0, stack=0) == first._replace(time_ns=0, ttl=0, scale=0, stack=0)
+        if not same_identity(row, first):
+            continue
+        soon = first.time_ns >= 0 and 0 <= row.time_ns - first.time_ns <= MS
+        sure = row.ip_id or first.ttl - row.ttl == 1 or (row.protocol == 6 and (certain or row.flags & (SYN | FIN)))
+        return number if same and soon and first.ttl - row.ttl in (0, 1) and sure else -1
+    return -1
+
+
+def same_identity(row: Row, first: Row) -> bool:
+    """What a copy is looked up by; only the latest packet that has it is compared further."""
+    names = ("seq", "ack", "ip_id")
+    return all(getattr(row, name) == getattr(first, name) for name in names) and (row.payload - first.payload) % 2**16 == 0
+
+
+def complete(row: Row, *, is_first: bool) -> int:
+    """What a segment adds to tcp.completeness."""
+    flags = row.flags
+    if is_first:
+        return (1 | 8 * bool(row.payload)) if flags & (SYN | ACK) == SYN else 0
+    found = 2 if flags & (SYN | ACK) == SYN | ACK else 0
+    if flags & (SYN | ACK) == ACK:
+        found |= 8 if row.payload else 4
+    if flags & (FIN | ACK) == FIN | ACK:
+        found |= 16
+    return found | (32 if flags & RST else 0)
+
+
+def track(rows: Iterable[Row], stacks: Stacks = STACKS) -> tuple[list[dict[str, Any]], list[dict[str, int]]]:
     """The rows of the FlowTable and of the SegmentTable."""
     flows: list[Flow] = []
-    newest: dict[Any, int] = {}
-    segments = []
+    chains: dict[Any, list[int]] = {}
+    watches: dict[Any, Watch] = {}
+    heard: dict[tuple[int, int], list[tuple[int, Row]]] = {}
+    segments: list[dict[str, int]] = []
     for i, row in enumerate(rows):
         ends = ends_of(row)
         if ends is None:
             continue
         source, destination, said = ends
         key = row.protocol, frozenset([source, destination])
-        number = newest.get(key)
+        theirs = Label(0)
+        if row.protocol == 6:
+            if key not in watches or watches[key].begins_another(row):
+                theirs = Label.PORT_REUSED if key in watches else theirs
+                watches[key] = Watch()
+            theirs |= watches[key].follow(row)
+        chain = chains.setdefault(key, [])
+        best = max(chain[:16], key=lambda number: fit(flows[number], source, row.stack, stacks), default=None)
+        number = best
+        opened = False
+        if number is not None and not fit(flows[number], source, row.stack, stacks):
+            number = best = None
         if number is not None:
             direction = 0 if flows[number].initiator == source else 1
-            if row.protocol == 6 and is_of_another(flows[number], direction, row):
+            opened = row.protocol == 6 and is_of_another(flows[number], direction, row)
+            last = max(flows[number].times)
+            if opened or (row.protocol != 6 and row.time_ns - last > MINUTE and last >= 0):
                 number = None
         if number is None:
             if said is None:
                 said = not (row.a_port < 32_768 <= row.b_port)
             direction = 0 if said else 1
-            number = newest[key] = len(flows)
+            number = len(flows)
             initiator, responder = (source, destination) if said else (destination, source)
             flows.append(Flow(initiator, responder, row.protocol))
+            if best is None:
+                flows[number].other_stack = chain[0] if chain else -1
+                chain.insert(0, number)
+            else:
+                flows[number].other_stack = flows[best].other_stack
+                chain[chain.index(best)] = number
         flow = flows[number]
         flow.times.append(row.time_ns)
-        flow.streams[direction].packets += 1
-        flow.streams[direction].octets += row.payload
-        placed = follow(flow, direction, row) if row.protocol == 6 else (0, row.payload, 0, -1)
-        names = ("packet", "flow", "direction", "offset", "length", "label", "acknowledged")
-        segments.append(dict(zip(names, (i, number, direction, *placed), strict=True)))
+        stream = flow.streams[direction]
+        stream.packets += 1
+        stream.octets += row.payload
+        stream.stack = row.stack
+        stream.size += row.size
+        if row.protocol == 6:
+            flow.completeness |= complete(row, is_first=len(flow.times) == 1)
+        if len(flow.times) == 1 and direction == 1:
+            flow.zeek.history += "^"
+        before = heard.setdefault((number, direction), [])
+        copy_of, sub_hop = copied(row, before, bool(flow.copies)), 0
+        before.append((len(segments), row))
+        if copy_of >= 0:
+            flow.copies += 1
+            first = segments[copy_of]
+            sub_hop = min(first["sub_hop"] + 1, 255)
+            copy_of = first["copy_of"] if first["copy_of"] >= 0 else copy_of
+            placed = first["offset"], first["length"], Label(0), first["acknowledged"]
+        elif row.protocol == 6:
+            flow.zeek.before(direction, row, flow.streams)
+            placed = follow(flow, direction, row, opened)
+            flow.zeek.note(direction, row, placed[0])
+            stream.labels.append(placed[2])
+            flow.zeek.note_label(direction, stream.labels)
+        else:
+            if row.protocol == 17 and "dD"[1 - direction] not in flow.zeek.history:
+                flow.zeek.history += "Dd"[direction]
+            placed = 0, row.payload, Label(0), -1
+        offset, length, label, acknowledged = placed
+        segments.append(
+            {
+                "packet": i, "flow": number, "direction": direction, "offset": offset, "length": length, "label": int(label),
+                "label_wireshark": int(theirs), "acknowledged": acknowledged, "copy_of": copy_of, "sub_hop": sub_hop,
+            }
+        )  # fmt: skip
     return [flow.columns() for flow in flows], segments
 
 

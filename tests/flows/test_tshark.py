@@ -1,4 +1,4 @@
-"""Flows against tshark's TCP analysis, over the recorded cases and over the conversations in which the two differ."""
+"""Flows against tshark's TCP analysis: frame by frame on every capture, and the conversations in which our own labels differ."""
 
 import subprocess
 from pathlib import Path
@@ -8,23 +8,45 @@ import numpy as np
 import pytest
 
 from mixcni.decode import decode_packets
+from mixcni.errors import CaptureError
 from mixcni.flows import FlowTable, track_flows
 from mixcni.read import CaptureFile
 from mixcni.schema import Label, TcpFlag
 from tests.cases import CAPTURES
+from tests.flows.noise import noisy
 from tests.wire import MS, START, Conversation, Frame, write_pcap
 
-FILES = sorted(CAPTURES.glob("*/*.pcap"))
-REPEATS = "tcp.analysis.retransmission"  # Wireshark sets it beside fast_retransmission and spurious_retransmission too
-FIELDS = ("frame.number", "tcp.stream", "tcp.flags", REPEATS)
+CASES = sorted(CAPTURES.glob("*/*.pcap"))
+SAMPLES = sorted(path for path in (Path(__file__).parents[1] / "samples" / "pcaps").iterdir() if ".pcap" in path.name)
+LABEL_OF = {f"tcp.analysis.{label.name.lower()}": label for label in Label if label.name}
+PROGRESS = ("tcp.completeness", "tcp.analysis.initial_rtt")
+LABEL_OF["tcp.analysis.reused_ports"] = LABEL_OF.pop("tcp.analysis.port_reused")
+FIELDS = ("frame.number", "tcp.stream", "tcp.flags", *PROGRESS, *LABEL_OF)
+WITHOUT_QUOTES = ("--disable-protocol", "icmp", "--disable-protocol", "icmpv6")  # TCP headers that ICMP errors quote
+
+NOT_BOTH = {
+    ("ppp-ipv6-fragmented-tcp.pcap", 1): "the first fragment has the header: for tshark the segment is where it is whole",
+    ("ppp-ipv6-fragmented-tcp.pcap", 3): "the last fragment, with which tshark puts the segment together",
+    ("snaplen-short-tcp-header.pcap", 1): "the captured header ends before its 20th octet: it is not decoded",
+}
+"""Frames that are a segment for us alone, or for tshark alone."""
 
 
 def tshark(path: Path) -> list[dict[str, str]]:
-    """The fields of every TCP segment; those that ICMP errors quote have no part in it."""
+    """The fields of every TCP segment."""
     wanted = [argument for field in FIELDS for argument in ("-e", field)]
-    command = ["tshark", "-r", str(path), "-Y", "tcp && !icmp && !icmpv6", "-T", "fields", *wanted]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    command = ["tshark", "-r", str(path), *WITHOUT_QUOTES, "-Y", "tcp", "-T", "fields", *wanted]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
     return [dict(zip(FIELDS, line.split("\t"), strict=True)) for line in lines]
+
+
+def labels_of(row: dict[str, str]) -> Label:
+    """The labels that tshark gives a segment."""
+    found = Label(0)
+    for name, label in LABEL_OF.items():
+        if row[name]:
+            found |= label
+    return found
 
 
 def tcp_segments(flows: FlowTable) -> Any:
@@ -36,8 +58,8 @@ def flows_of(path: Path) -> FlowTable:
 
 
 @pytest.mark.tshark
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_streams_flags_and_retransmissions_are_tsharks(path):
+@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_streams_and_flags_are_tsharks(path):
     rows, flows = tshark(path), flows_of(path)
     segments = tcp_segments(flows)
     assert flows.packets["frame_number"][segments["packet"]].tolist() == [int(row["frame.number"]) for row in rows]
@@ -50,7 +72,62 @@ def test_streams_flags_and_retransmissions_are_tsharks(path):
     syn = {row["tcp.stream"] for row, f in zip(rows, flags, strict=True) if f & TcpFlag.SYN and not f & TcpFlag.ACK}
     synack = {row["tcp.stream"] for row, f in zip(rows, flags, strict=True) if f & TcpFlag.SYN and f & TcpFlag.ACK}
     assert (np.count_nonzero(flows["syn_seen"][tcp]), np.count_nonzero(flows["synack_seen"][tcp])) == (len(syn), len(synack))
-    assert (segments["label"].to_numpy() & Label.RETRANSMISSION).tolist() == [int(bool(row[REPEATS])) for row in rows]
+
+
+def by_frame(path: Path) -> tuple[dict[int, Label], dict[int, Label]]:
+    """The labels of each TCP frame: as we give Wireshark's, and as tshark does."""
+    theirs = {int(row["frame.number"]): labels_of(row) for row in tshark(path)}
+    try:
+        table = decode_packets([CaptureFile(path)])
+    except CaptureError:
+        return {}, theirs
+    segments = tcp_segments(track_flows(table))
+    frames = table["frame_number"][segments["packet"]].tolist()
+    return dict(zip(frames, map(Label, segments["label_wireshark"].tolist()), strict=True)), theirs
+
+
+@pytest.mark.tshark
+@pytest.mark.parametrize("path", [*CASES, *SAMPLES], ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_labels_are_tsharks_frame_by_frame(path):
+    ours, theirs = by_frame(path)
+    excepted = {frame for name, frame in NOT_BOTH if name == path.name}
+    assert ours.keys() ^ theirs.keys() == excepted
+    assert {f: label for f, label in ours.items() if f not in excepted} == {
+        f: label for f, label in theirs.items() if f not in excepted
+    }
+
+
+@pytest.mark.tshark
+@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_completeness_and_the_round_trip_of_the_handshake_are_tsharks(path):
+    """tshark prints what it knew before each segment: one more is needed behind the last, the first of the stream again."""
+    flows = flows_of(path)
+    tcp = flows["protocol"] == 6
+    rtts: dict[str, int] = {}
+    for row in tshark(path):
+        if row["tcp.analysis.initial_rtt"]:
+            rtts[row["tcp.stream"]] = round(float(row["tcp.analysis.initial_rtt"]) * 1e9)
+    measured = flows["handshake_rtt_ns"][tcp]
+    repeated = flows["retransmissions"][tcp] > 0
+    assert [rtt for rtt, again in zip(measured.tolist(), repeated, strict=True) if rtt >= 0 and not again] == [
+        rtts[str(stream)] for stream in range(measured.size) if measured[stream] >= 0 and not repeated[stream]
+    ]
+    two_passes = ["tshark", "-2", "-r", str(path), *WITHOUT_QUOTES, "-Y", "tcp", "-T", "fields"]
+    command = [*two_passes, "-e", "tcp.stream", "-e", "tcp.completeness"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    last = dict(line.split("\t") for line in lines)
+    assert flows["completeness"][tcp].tolist() == [int(last[str(stream)]) for stream in range(len(last))]
+
+
+@pytest.mark.tshark
+@pytest.mark.parametrize("seed", range(3))
+def test_labels_are_tsharks_for_connections_that_go_wrong_in_every_way(tmp_path, seed):
+    ours, theirs = by_frame(write_pcap(tmp_path / "noisy.pcap", noisy(seed, 100)))
+    assert ours == theirs
+    seen = Label(0)
+    for label in theirs.values():
+        seen |= label
+    assert seen | Label.KEEP_ALIVE_ACK | Label.ZERO_WINDOW_PROBE_ACK == Label(0x7FFF)
 
 
 def test_the_recorded_cases_have_retransmissions_to_compare():
@@ -123,30 +200,64 @@ def beyond_the_window() -> list[Frame]:
     return [*frames, wild, talk.say(0, "A", bytes(50), time_ns=START + 400 * MS)]
 
 
+def behind_its_acknowledgment() -> list[Frame]:
+    """The two directions captured in the wrong order."""
+    talk = Conversation()
+    frames = talk.handshake()
+    data = talk.say(0, "A", bytes(100), time_ns=START + 3 * MS)
+    return [*frames, talk.say(1, "A", time_ns=START + 4 * MS), data.at(START + 5 * MS)]
+
+
+def window_closed() -> list[Frame]:
+    """A probe of a closed window, twice, and the answer to it."""
+    talk = Conversation()
+    frames = [*talk.handshake(), talk.say(0, "A", bytes(100), time_ns=START + 3 * MS)]
+    frames.append(talk.say(1, "A", time_ns=START + 4 * MS, window=0))
+    times = (START + 400 * MS, START + 900 * MS)
+    return [*frames, *(talk.segment(0, "A", seq=1101, ack=5001, payload=b"x", time_ns=time_ns) for time_ns in times)]
+
+
+def twice() -> list[Frame]:
+    """An acknowledgment captured twice, 50 us apart."""
+    talk = Conversation()
+    frames = [*talk.handshake(), talk.say(0, "A", bytes(100), time_ns=START + 3 * MS)]
+    heard = talk.say(1, "A", time_ns=START + 4 * MS, ip_id=9)
+    return [*frames, heard, heard.at(START + 4 * MS + 50_000)]
+
+
+R, FAST, SPURIOUS, LATE = (
+    Label.RETRANSMISSION, Label.FAST_RETRANSMISSION, Label.SPURIOUS_RETRANSMISSION, Label.OUT_OF_ORDER,
+)  # fmt: skip
+
+
 @pytest.mark.tshark
 @pytest.mark.parametrize(
     ("conversation", "ours", "theirs"),
     [
-        (repeated, 1, True),
-        (repeated_after_its_ack, 1, True),  # Wireshark: spurious, which is a retransmission as well
-        (fin_repeated, 1, True),
-        (late_by_a_second, 1, True),
-        (probed, 0, False),
-        # Below the highest octet is a repetition for us, whenever it comes: what the point missed it may have missed itself.
-        # Wireshark calls it out of order where it is not later than the round trip after the segment before it.
-        (late_by_one_ms, 1, False),
+        (repeated, R, R),
+        (repeated_after_its_ack, R | SPURIOUS, R | SPURIOUS),
+        (fin_repeated, R, R),
+        (probed, Label.KEEP_ALIVE, Label.KEEP_ALIVE),
+        (late_by_one_ms, LATE, LATE),
+        (window_closed, Label.ZERO_WINDOW_PROBE, Label.ZERO_WINDOW_PROBE),
+        # Octets never seen before are out of order, however late: Wireshark asks whether they come within a round trip, and
+        # takes them for the repetition of a segment that nobody saw if not.
+        (late_by_a_second, LATE, R),
+        (behind_its_acknowledgment, LATE, R | SPURIOUS),
         # Wireshark calls any segment that begins below the highest octet a retransmission. For us it moves the stream on.
-        (with_new_octets, 0, True),
+        (with_new_octets, Label(0), R),
         # Wireshark takes every octet at SND.NXT - 1 for a keep-alive. For us that needs all to have been acknowledged,
         # since a probe is sent when nothing is outstanding (RFC 9293 section 3.8.4).
-        (probed_unacknowledged, 1, False),
+        (probed_unacknowledged, R, Label.KEEP_ALIVE),
         # Wireshark follows a segment wherever it is; then the next octets that are due seem old. For us the receiver
         # would not have taken it (RFC 9293 section 3.10.7.4).
-        (beyond_the_window, 0, True),
+        (beyond_the_window, Label(0), R),
+        # To Wireshark a copy is another packet.
+        (twice, Label(0), Label.DUPLICATE_ACK),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
-def test_where_retransmissions_are_tsharks_and_where_not(tmp_path, conversation, ours, theirs):
+def test_where_labels_are_tsharks_and_where_not(tmp_path, conversation, ours, theirs):
     path = write_pcap(tmp_path / "frames.pcap", conversation())
-    assert int(flows_of(path).segments["label"][-1]) == ours
-    assert bool(tshark(path)[-1][REPEATS]) is theirs
+    assert Label(int(flows_of(path).segments["label"][-1])) == ours
+    assert labels_of(tshark(path)[-1]) == theirs

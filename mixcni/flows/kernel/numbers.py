@@ -1,0 +1,53 @@
+"""Flags of mixcni.schema as bare integers, limits with their sources, and where each field stands in a row of state.
+
+State that a packet reads and writes is a row of one int64 array, not an array a field: a row is a few cache lines, and one array
+costs a kernel call less than twenty do.
+"""
+
+L_TCP, L_UDP, L_ICMP, L_ICMPV6, L_FRAGMENT = 0x10, 0x20, 0x40, 0x80, 0x1000  # mixcni.schema.Layer
+O_BAD_TOTAL, O_OPTIONS_CUT = 0x08, 0x80  # mixcni.schema.Oddity
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10  # mixcni.schema.TcpFlag
+FORWARD, REVERSE = 0, 1  # mixcni.schema.Direction
+# mixcni.schema.Label
+RETRANSMISSION, FAST_RETRANSMISSION, SPURIOUS_RETRANSMISSION, OUT_OF_ORDER, DUPLICATE_ACK = 0x1, 0x2, 0x4, 0x8, 0x10
+LOST_SEGMENT, ACK_LOST_SEGMENT, KEEP_ALIVE, KEEP_ALIVE_ACK, ZERO_WINDOW = 0x20, 0x40, 0x80, 0x100, 0x200
+ZERO_WINDOW_PROBE, ZERO_WINDOW_PROBE_ACK, WINDOW_FULL, WINDOW_UPDATE, PORT_REUSED = 0x400, 0x800, 0x1000, 0x2000, 0x4000
+LABELS = 15
+REPEATS = RETRANSMISSION | FAST_RETRANSMISSION | SPURIOUS_RETRANSMISSION | OUT_OF_ORDER
+
+FIRST_EPHEMERAL_PORT = 32_768  # Linux, net.ipv4.ip_local_port_range
+SEQUENCE_MASK = (1 << 32) - 1
+ECHO_REQUEST, ECHO_REPLY, ECHO_REQUEST_V6, ECHO_REPLY_V6 = 8, 0, 128, 129
+LARGEST_SCALE = 14  # RFC 7323 section 2.3: a window is at most its field shifted by 14
+LARGEST_WINDOW = 1 << 30  # RFC 7323 section 2.3, octets
+MAX_HOLES = 256  # of a stream; the oldest is given up then, since every late segment has to look through them
+
+# One direction of a flow, row 2 * flow + direction of `streams`.
+# BASE : initial sequence number; BASED : how it is known
+# END, ACKED : stream offsets, exclusive, of what was seen and of what the other side acknowledged; LOW : lowest offset seen
+# SEEN : whether any octet was seen; WINDOW : largest that the receiver can have advertised, octets, 0 none yet
+# STRAY : stream offset of the last segment that was too far ahead
+# HOLE, LAST_HOLE : first and last of its holes, each 1 more than its row, 0 where it has none; HOLES : how many
+# GIVEN_UP : octets of holes that are no longer followed; RESENT : octets heard again
+# TIMED_END, TIMED_NS : offset behind the segment whose round trip is measured, 0 where none is, and when it was seen
+# CLOSED_NS : since when its sender advertises no room, 1 more than that, 0 where it does; NO_ROOM_NS : how long it did before
+# MSS, SCALE : of its SYN, each 1 more than that, 0 where there is none; LARGE : segments with more octets than an MSS
+# STATE, STATE_BEFORE : of its end, in Zeek's words; HISTORY : which of Zeek's letters were noted
+# LAST_FIN, LAST_RST : offsets of the last ones
+BASE, BASED, END, ACKED, LOW, SEEN, WINDOW, STRAY, HOLE, LAST_HOLE, HOLES, GIVEN_UP, PACKETS, OCTETS, PAYLOAD, RESENT = range(16)
+TIMED_END, TIMED_NS, CLOSED_NS, NO_ROOM_NS, MSS, SCALE, LARGE, STATE, STATE_BEFORE, HISTORY, LAST_FIN, LAST_RST = range(16, 28)
+STREAM = 28
+UNKNOWN, LEARNT, TOLD = 0, 1, 2  # BASED: not, from the midst of the connection, from its SYN
+
+# One side of a connection as Wireshark keeps it, row 2 * watch + side of `watches` (mixcni.flows.kernel.wireshark)
+W_NEXT, W_NEXT_NS, W_MAX, W_ACK, W_ACK_NS, W_DUPLICATES, W_WINDOW, W_SCALE = range(8)
+W_FIRST_ACK, W_LABEL, W_UNACKED, W_BASE, W_BASED, W_SYN_NS, W_RTT_NS = range(8, 15)
+WATCH = 16
+
+# A hole: row of `holes`; its place is the next hole's, or that of the next free row
+HOLE_START, HOLE_END, HOLE_NEXT = 0, 1, 2
+HOLE_WIDTH = 3
+
+# Counts, that a pass begins with and leaves changed: rows in use, and the first free hole
+C_PACKETS, C_OPTIONS, C_KEYS, C_FLOWS, C_WATCHES, C_HOLES, C_FREE_HOLE, C_SEGMENTS, C_SAMPLES = range(9)
+COUNTS = 9

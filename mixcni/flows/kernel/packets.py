@@ -1,0 +1,346 @@
+"""Packets -> flows in one pass."""
+
+from mixcni.flows.kernel.copies import are_copies, exchange_recent, hash_packet
+from mixcni.flows.kernel.flow import begin_flow, find_flow, is_initiator, opens_another, rows_of
+from mixcni.flows.kernel.measure import UNMEASURED, time_handshake, time_round_trip, time_window
+from mixcni.flows.kernel.numbers import (
+    ACK,
+    ACKED,
+    C_FLOWS,
+    C_HOLES,
+    C_KEYS,
+    C_OPTIONS,
+    C_PACKETS,
+    C_SAMPLES,
+    C_SEGMENTS,
+    C_WATCHES,
+    ECHO_REPLY,
+    ECHO_REPLY_V6,
+    ECHO_REQUEST,
+    ECHO_REQUEST_V6,
+    END,
+    FIN,
+    FORWARD,
+    HISTORY,
+    HOLE_WIDTH,
+    L_FRAGMENT,
+    L_ICMP,
+    L_ICMPV6,
+    L_TCP,
+    L_UDP,
+    LABELS,
+    LARGE,
+    MSS,
+    O_BAD_TOTAL,
+    O_OPTIONS_CUT,
+    OCTETS,
+    PACKETS,
+    PAYLOAD,
+    PORT_REUSED,
+    REVERSE,
+    RST,
+    SCALE,
+    SEEN,
+    STATE,
+    SYN,
+    WATCH,
+)
+from mixcni.flows.kernel.segment import is_keep_alive, label_segment, place_reset, place_segment
+from mixcni.flows.kernel.stream import cover, forget_holes
+from mixcni.flows.kernel.wireshark import analyse, copy_watch, heed_handshake, is_another, new_watch
+from mixcni.flows.kernel.zeek import C_D, INACTIVE, add_letter, advance, note, note_label
+from mixcni.kernels.hashing import find_code4
+from mixcni.kernels.jit import i64, kernel
+
+IDLE_NS = 60_000_000_000  # of UDP and ICMP echo: Zeek's udp_inactivity_timeout and icmp_inactivity_timeout (init-bare.zeek)
+COMPLETE_SYN, COMPLETE_SYNACK, COMPLETE_ACK, COMPLETE_DATA, COMPLETE_FIN, COMPLETE_RST = 1, 2, 4, 8, 16, 32
+FLIPPED = 94  # ^, in Zeek's history: the first packet was the responder's
+MOST_SUB_HOPS = 255
+WATCHES_A_PACKET = 3  # a connection's, and one each for two flows that no longer share it
+
+
+@kernel
+def count_flags(flow, direction, flags, flows):
+    """Count what a segment's control bits say of its flow; repetitions count."""
+    if flags & SYN and direction == FORWARD:
+        flows.syn_seen[flow] = 1
+    elif flags & SYN:
+        flows.synack_seen[flow] = 1
+    if flags & FIN:
+        flows.fins[flow] += 1
+    if flags & RST:
+        flows.resets[flow] += 1
+    if flags & (FIN | RST) and flows.closed_by[flow] < 0:
+        flows.closed_by[flow] = direction
+
+
+@kernel
+def completeness_of(flags, payload, is_first):
+    """The bits that a segment adds to Wireshark's tcp.completeness: a SYN counts as the first segment alone."""
+    if is_first:
+        if flags & (SYN | ACK) != SYN:
+            return 0
+        return COMPLETE_SYN | (COMPLETE_DATA if payload else 0)
+    found = 0
+    if flags & SYN:
+        found |= COMPLETE_SYNACK if flags & ACK else 0
+    elif flags & ACK:
+        found |= COMPLETE_DATA if payload else COMPLETE_ACK
+    if flags & FIN and flags & ACK:
+        found |= COMPLETE_FIN
+    return found | (COMPLETE_RST if flags & RST else 0)
+
+
+@kernel
+def keep_options(streams, own, options, option):
+    """Keep the MSS and the window scale that a SYN offers."""
+    streams[own + MSS] = options.mss[option] + 1
+    streams[own + SCALE] = options.window_scale[option] + 1
+
+
+@kernel
+def count_label(label, stream, labels):
+    """Count each label of a segment for its direction."""
+    for bit in range(LABELS):
+        if label >> bit & 1:
+            labels[LABELS * stream + bit] += 1
+
+
+@kernel
+def take_watch(watches, counts):
+    """A watch that knows nothing yet; there is room for it."""
+    watch = i64(counts[C_WATCHES])
+    counts[C_WATCHES] += 1
+    new_watch(watches, watch)
+    return watch
+
+
+@kernel
+def part_from(shared, flows, users, watches, counts):
+    """Give the flow that shares a watch one of its own, with what the shared one has so far."""
+    watch, flow = take_watch(watches, counts), i64(users[shared])
+    copy_watch(watches, watch, shared)
+    users[shared] = -1
+    flows.watch[flow] = watch
+
+
+@kernel
+def track_packets(packets, options, contexts, state, flows, segments, samples, counts):
+    """Assign packets to flows, from where `counts` says; it is left where the pass stopped: at the end, or where a table is full.
+
+    packets : PacketColumns, (n,) each; options : OptionColumns; contexts : ContextColumns, one row an outer stack
+    state : TrackingState
+    flows : FlowArrays, zeroed behind those known
+    segments : SegmentArrays; samples : SampleArrays, of round trips
+    counts : (COUNTS,) int64
+    """
+    slots, keys, newest, watched, recent = state.slots, state.keys, state.newest, state.watched, state.recent
+    history = state.history
+    streams, labels, holes, watches, users = state.streams, state.labels, state.holes, state.watches, state.users
+    key_room, flow_room, watch_room = len(slots) // 2 - 1, len(flows.first_ns), len(users) - WATCHES_A_PACKET
+    hole_room = len(holes) // HOLE_WIDTH - 1
+    i, option, row = i64(counts[C_PACKETS]), i64(counts[C_OPTIONS]), i64(counts[C_SEGMENTS])
+    key_count, flow_count = i64(counts[C_KEYS]), i64(counts[C_FLOWS])
+    while (
+        i < len(packets.present)
+        and key_count < key_room
+        and flow_count < flow_room
+        and counts[C_WATCHES] <= watch_room
+        and counts[C_HOLES] < hole_room
+    ):
+        present = i64(packets.present[i])
+        if not present & (L_TCP | L_UDP | L_ICMP | L_ICMPV6):
+            i += 1
+            continue
+        source_port, destination_port = i64(packets.source_port[i]), i64(packets.destination_port[i])
+        reply = False
+        if present & (L_ICMP | L_ICMPV6):
+            kind = destination_port >> 8
+            request = kind == ECHO_REQUEST if present & L_ICMP else kind == ECHO_REQUEST_V6
+            reply = kind == ECHO_REPLY if present & L_ICMP else kind == ECHO_REPLY_V6
+            if not request and not reply:
+                i += 1
+                continue
+            destination_port = 0
+            if reply:
+                source_port, destination_port = 0, source_port
+        source, destination = i64(packets.source[i]), i64(packets.destination[i])
+        low_first = source < destination or (source == destination and source_port <= destination_port)
+        if low_first:
+            w0, w1, w2 = source, destination, source_port << 16 | destination_port
+        else:
+            w0, w1, w2 = destination, source, destination_port << 16 | source_port
+        slot, key = find_code4(slots, keys, w0, w1, w2, i64(packets.protocol[i]))
+        flags, seq, ack = i64(packets.tcp_flags[i]), i64(packets.seg_seq[i]), i64(packets.seg_ack[i])
+        stack, time_ns = i64(packets.stack[i]), i64(packets.time_ns[i])
+        is_tcp = 1 if present & L_TCP else 0
+        flow, direction, before, head = -1, FORWARD, -1, -1
+        if key < 0:
+            key = key_count
+            key_count += 1
+            slots[slot] = key
+            keys[4 * key], keys[4 * key + 1], keys[4 * key + 2] = w0, w1, w2
+            keys[4 * key + 3] = packets.protocol[i]
+            newest[key], watched[key] = -1, -1
+        else:
+            head = i64(newest[key])
+            flow = head
+            if flows.initiator[flow] != source or flows.initiator_port[flow] != source_port:
+                direction = REVERSE
+            if stack != (flows.stack_reverse[flow] if direction else flows.stack_forward[flow]):
+                flow, direction, before = find_flow(head, source, source_port, stack, flows, contexts)
+        earlier, reused, is_first = flow, 0, 0
+        if flow >= 0:
+            own, other = rows_of(flow, direction)
+            if is_tcp:
+                if opens_another(flags, seq, ack, direction, streams, own, other):
+                    flow, reused = -1, 1
+            elif time_ns - flows.last_ns[flow] > IDLE_NS and flows.last_ns[flow] >= 0:
+                flow = -1
+        if flow < 0:
+            flow, is_first = flow_count, 1
+            flow_count += 1
+            direction = FORWARD
+            if reply or (present & (L_TCP | L_UDP) and not is_initiator(flags, is_tcp, source_port, destination_port)):
+                direction = REVERSE
+            begin_flow(flow, 1 if direction == FORWARD else 0, i, packets, source_port, destination_port, flows)
+            own, other = rows_of(flow, direction)
+            if direction == REVERSE:
+                add_letter(history, flow, FORWARD, FLIPPED)
+            if earlier >= 0:  # the key's chain has the newest flow of each stack
+                flows.beside[flow], flows.other_stack[flow] = flows.beside[earlier], flows.other_stack[earlier]
+            else:
+                flows.beside[flow], flows.other_stack[flow] = head, head
+            if earlier >= 0 and before >= 0:
+                flows.beside[before] = flow
+            else:
+                newest[key] = flow
+        elif direction == FORWARD:
+            flows.stack_forward[flow] = stack
+        else:
+            flows.stack_reverse[flow] = stack
+        if time_ns >= 0:  # packets need not be in the order of time, and may lack one
+            if time_ns < flows.first_ns[flow] or flows.first_ns[flow] < 0:
+                flows.first_ns[flow] = time_ns
+            flows.last_ns[flow] = max(i64(flows.last_ns[flow]), time_ns)
+        payload = i64(packets.payload_octets[i])
+        streams[own + PACKETS] += 1
+        streams[own + OCTETS] += packets.original_length[i]
+        streams[own + PAYLOAD] += payload
+        stream = 2 * flow + direction
+        segments.packet[row] = i
+        segments.flow[row] = flow
+        segments.direction[row] = direction
+        copied = exchange_recent(recent, hash_packet(stream, seq, ack, i64(packets.ip_id[i]), payload), row)
+        if copied >= 0 and (
+            2 * segments.flow[copied] + segments.direction[copied] != stream
+            or not are_copies(packets, i, i64(segments.packet[copied]), flows.copies[flow])
+        ):
+            copied = -1
+        segments.copy_of[row] = copied
+        offset, length, acknowledged, fed = 0, payload, -1, 0
+        if copied >= 0:
+            flows.copies[flow] += 1
+            segments.sub_hop[row] = min(i64(segments.sub_hop[copied]) + 1, MOST_SUB_HOPS)
+            if segments.copy_of[copied] >= 0:
+                segments.copy_of[row] = segments.copy_of[copied]
+            offset, length = i64(segments.offset[copied]), i64(segments.length[copied])
+            acknowledged = i64(segments.acknowledged[copied])
+        elif present & L_UDP:
+            if not streams[own + HISTORY]:
+                streams[own + HISTORY] = 1
+                add_letter(history, flow, direction, C_D)
+        elif is_tcp:
+            if flags & (SYN | FIN | RST):
+                count_flags(flow, direction, flags, flows)
+            if flags & RST:
+                length = 0
+                offset, acknowledged = place_reset(streams, own, other, flags, seq, ack)
+                fed = 1 if offset == streams[own + END] else 0
+            else:
+                offset, length, acknowledged, fed, anew = place_segment(
+                    streams, own, other, flags, seq, ack, payload, i64(packets.seg_wnd[i])
+                )
+                if anew:
+                    forget_holes(streams, own, holes, counts)
+            note(streams, own, history, flow, direction, flags, offset, payload)
+            if flags & (SYN | FIN | RST) or streams[own + STATE] == INACTIVE:
+                advance(streams, own, other, direction, flags, payload)
+        segments.offset[row] = offset
+        segments.length[row] = length
+        segments.acknowledged[row] = acknowledged
+        if is_tcp:
+            while option < len(options.packet) and options.packet[option] < i:
+                option += 1
+            scale = -1
+            if option < len(options.packet) and options.packet[option] == i:
+                scale = i64(options.window_scale[option])
+                if flags & SYN and not flags & RST and fed:
+                    keep_options(streams, own, options, option)
+            flows.completeness[flow] |= completeness_of(flags, payload, is_first)
+            oddity, window = i64(packets.oddity[i]), i64(packets.seg_wnd[i])
+            sized = not present & L_FRAGMENT and not (oddity & O_BAD_TOTAL and payload == 0)
+            cut = oddity & O_OPTIONS_CUT
+            watch, side, another = i64(watched[key]), 0 if low_first else 1, 0
+            if watch >= 0:
+                if is_another(watches, (2 * watch + side) * WATCH, flags, seq):
+                    another = PORT_REUSED
+                elif users[watch] >= 0 and (users[watch] != flow or not fed):
+                    part_from(watch, flows, users, watches, counts)
+            if watch < 0 or another:
+                watch = take_watch(watches, counts)
+                watched[key] = watch
+                users[watch] = -1
+                if flows.watch[flow] < 0:
+                    flows.watch[flow], users[watch] = watch, flow
+            if flows.watch[flow] < 0:
+                flows.watch[flow] = take_watch(watches, counts)
+            mine, its, pair = (2 * watch + side) * WATCH, (2 * watch + 1 - side) * WATCH, 2 * watch * WATCH
+            theirs = another
+            if sized:
+                theirs = analyse(watches, mine, its, pair, flags, seq, ack, payload, window, time_ns, another)
+            heed_handshake(watches, mine, its, pair, flags, scale, cut, time_ns)
+            segments.label_wireshark[row] = theirs
+            label = 0
+            if fed:
+                watch = i64(flows.watch[flow])
+                if watch != watched[key]:
+                    mine, its, pair = (2 * watch + side) * WATCH, (2 * watch + 1 - side) * WATCH, 2 * watch * WATCH
+                    theirs = 0
+                    if sized:
+                        theirs = analyse(watches, mine, its, pair, flags, seq, ack, payload, window, time_ns, 0)
+                    heed_handshake(watches, mine, its, pair, flags, scale, cut, time_ns)
+                if not flags & RST:
+                    end, acked, new, filled = i64(streams[own + END]), i64(streams[own + ACKED]), 0, 0
+                    if length and not is_keep_alive(payload, offset, length, end, acked):
+                        new = length
+                        if offset == end and streams[own + SEEN]:
+                            streams[own + END] = end + length
+                        else:
+                            new, filled = cover(streams, own, holes, counts, offset, offset + length)
+                        if new and acked > max(offset, end):  # they come behind their own acknowledgment
+                            filled += min(acked, offset + length) - max(offset, end)
+                    label = label_segment(
+                        streams, own, other, theirs, reused, payload, offset, length, acknowledged, end, new, filled
+                    )
+                    if flows.handshake_rtt_ns[flow] == UNMEASURED:
+                        time_handshake(flow, direction, flags, label, acknowledged, time_ns, flows)
+                    sample = time_round_trip(
+                        streams, own, other, payload, new, filled, offset == end, offset + length, acknowledged, time_ns
+                    )
+                    if sample >= 0:
+                        samples.stream[counts[C_SAMPLES]] = 2 * flow + 1 - direction
+                        samples.rtt_ns[counts[C_SAMPLES]] = sample
+                        counts[C_SAMPLES] += 1
+                    if not flags & SYN:
+                        time_window(streams, own, window, time_ns)
+                    if payload > streams[other + MSS] - 1 and streams[other + MSS]:
+                        streams[own + LARGE] += 1
+            segments.label[row] = label
+            if label:
+                count_label(label, stream, labels)
+                note_label(labels, history, flow, direction, label)
+        row += 1
+        i += 1
+    counts[C_PACKETS], counts[C_OPTIONS], counts[C_SEGMENTS] = i, option, row
+    counts[C_KEYS], counts[C_FLOWS] = key_count, flow_count
