@@ -1,0 +1,43 @@
+"""The command `mixcni`: finds the command that is asked for, and turns errors into one line and an exit code."""
+
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+import mixcni
+from mixcni.errors import MixcniError
+
+DONE, FAILED, USAGE, LOST = 0, 1, 2, 3
+
+COMMANDS: Final = ("diagnose", "points", "demo")
+"""In the order of `--help`; each is a function in the module of its name."""
+
+
+class _Commands(click.Group):
+    """Imports a command when it is named; its errors are one line on stderr, and exit code 1."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"mixcni.cli.{name}"), name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MixcniError as error:
+            click.echo(f"mixcni: {error}", err=True)
+            ctx.exit(FAILED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(mixcni.__version__, prog_name="mixcni")
+def main() -> None:
+    """Say on which hop of a mixed kubenet and Cilium cluster requests lose their responses, and why.
+
+    Exit codes: 0 done, 1 could not, 2 wrong usage, 3 the verdict that --fail-on names.
+    """
