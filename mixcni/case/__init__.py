@@ -2,6 +2,6 @@
 
 from mixcni.case.demo import demo_folder
 from mixcni.case.diagnosis import diagnose
-from mixcni.case.folder import Case, case_of_files, open_case
+from mixcni.case.folder import Case, case_of_files, files_by_point, open_case
 
-__all__ = ["Case", "case_of_files", "demo_folder", "diagnose", "open_case"]
+__all__ = ["Case", "case_of_files", "demo_folder", "diagnose", "files_by_point", "open_case"]

@@ -1,6 +1,7 @@
 """A case: the captures of each point, the dumps, and what is known of both, found in one folder or named one by one."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +57,21 @@ def point_name(file_name: str) -> str:
     return ROTATION.sub("", stem) or stem
 
 
+def files_by_point(files: Iterable[Path]) -> list[tuple[str, tuple[Path, ...]]]:
+    """Capture files by the point that their names tell, in the order in which points come up; each point's files by time.
+
+    Points of one name in several folders are different ones, and have their folder's name before theirs.
+    """
+    groups: dict[tuple[Path, str], list[Path]] = {}
+    for file in files:
+        groups.setdefault((file.parent, point_name(file.name)), []).append(file)
+    known = Counter(name for _, name in groups)
+    return [
+        (name if known[name] == 1 else f"{folder.name}/{name}", in_time_order(members))
+        for (folder, name), members in groups.items()
+    ]
+
+
 def open_case(path: str | Path) -> Case:
     """The case in a folder: by its case.toml, else captures grouped by leading name and every other file taken for a dump.
 
@@ -76,12 +92,9 @@ def open_case(path: str | Path) -> Case:
     if manifest.is_file():
         return _by_manifest(folder, read_manifest(manifest), files)
     captures = [file for file in files if is_capture(file)]
-    groups: dict[str, list[Path]] = {}
-    for file in captures:
-        groups.setdefault(point_name(file.name), []).append(file)
-    if not groups:
+    if not captures:
         raise CaseError(folder, "capture files (pcap or pcapng) or a case.toml", f"neither among {len(files)} files")
-    points = tuple(CapturePoint(name, in_time_order(members)) for name, members in sorted(groups.items()))
+    points = tuple(CapturePoint(name, members) for name, members in sorted(files_by_point(captures)))
     taken = set(captures)
     return Case(folder, "", points, dumps=tuple(file for file in files if file not in taken), notes=tuple(_holes(points)))
 

@@ -10,6 +10,11 @@ from mixcni.schema import FLOWS, SEGMENTS, ConnState, Ending, Label
 from mixcni.tables import Table
 
 PROTOCOL_NAMES: Final = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
+COUNTED: Final = {
+    "retransmissions": Label.RETRANSMISSION,
+    "out_of_order": Label.OUT_OF_ORDER,
+    "duplicate_acks": Label.DUPLICATE_ACK,
+}
 
 
 class SegmentTable(Table):
@@ -58,8 +63,9 @@ class FlowTable(Table):
     def objects(self, http: NDArray[np.int64] | None = None) -> list[dict[str, Any]]:
         """The flows by the contract of `mixcni flows --json`, one object a flow.
 
-        `retransmissions`, `out_of_order` and `duplicate_acks` count our labels; under `wireshark` stand the same figures as
-        tshark has them. What was not told is null: times that the file does not have, HTTP where `http` is not given.
+        `retransmissions`, `out_of_order` and `duplicate_acks` count as tshark does; under `mixcni` stand our own figures, which
+        differ where Wireshark takes for an anomaly what is none, such as a copy of a packet (mixcni.flows.kernel.segment).
+        What was not told is null: times that the file does not have, HTTP where `http` is not given.
 
         Parameters
         ----------
@@ -85,23 +91,23 @@ class FlowTable(Table):
                 "packets": both("packets", row),
                 "octets": both("octets", row),
                 "payload_octets": both("payload_octets", row),
-                "retransmissions": column["retransmissions"][row],
-                "out_of_order": sum(both("out_of_order", row)),
-                "duplicate_acks": sum(both("duplicate_ack", row)),
+                **dict(zip(COUNTED, theirs[row], strict=True)),
                 "first_ns": column["first_ns"][row] if column["first_ns"][row] >= 0 else None,
                 "last_ns": column["last_ns"][row] if column["last_ns"][row] >= 0 else None,
                 "http": exchanges[row],
                 "copies": column["copies"][row],
                 "completeness": column["completeness"][row],
-                "wireshark": dict(zip(("retransmissions", "out_of_order", "duplicate_acks"), theirs[row], strict=True)),
+                "mixcni": {
+                    "retransmissions": column["retransmissions"][row],
+                    "out_of_order": sum(both("out_of_order", row)),
+                    "duplicate_acks": sum(both("duplicate_ack", row)),
+                },
             }
             for row in range(len(self))
         ]
 
     def wireshark_counts(self) -> NDArray[np.int64]:
-        """(len(self), 3) retransmissions, segments out of order and duplicate ACKs of each flow, as tshark counts them."""
+        """(len(self), 3) the labels of COUNTED of each flow, as tshark counts them."""
         labels, flow = self.segments["label_wireshark"], self.segments["flow"]
-        counted = (Label.RETRANSMISSION, Label.OUT_OF_ORDER, Label.DUPLICATE_ACK)
-        return np.stack([np.bincount(flow[(labels & label) != 0], minlength=len(self)) for label in counted], axis=1).astype(
-            np.int64
-        )
+        counts = [np.bincount(flow[(labels & label) != 0], minlength=len(self)) for label in COUNTED.values()]
+        return np.stack(counts, axis=1).astype(np.int64)

@@ -36,7 +36,7 @@ def test_a_flow_is_an_object_by_the_contract():
         "http": [1, 1],
         "copies": 0,
         "completeness": 15,
-        "wireshark": {"retransmissions": 1, "out_of_order": 0, "duplicate_acks": 0},
+        "mixcni": {"retransmissions": 1, "out_of_order": 0, "duplicate_acks": 0},
     }
 
 
@@ -66,8 +66,8 @@ def test_a_tunnel_is_told_in_words():
     assert flows.to_frame()["tunnel"].tolist() == [tunnel]
 
 
-def test_figures_of_wireshark_stand_beside_ours():
+def test_our_figures_stand_beside_those_of_wireshark():
     path = next(path for path in SAMPLES if path.name == "tcp-every-packet-twice-http.pcap")
     told = track_flows(decode_packets([CaptureFile(path)])).objects()
-    assert sum(flow["retransmissions"] for flow in told) == 0
-    assert sum(flow["wireshark"]["retransmissions"] for flow in told) > 0
+    assert sum(flow["mixcni"]["retransmissions"] for flow in told) == 0
+    assert sum(flow["retransmissions"] for flow in told) > 0
