@@ -288,7 +288,8 @@ class _Builder:
         frames, packets = block.frames, self.packets
         count, first = frames.start.size, packets.rows
         octets = int(frames.captured.sum(dtype=np.int64)) + RECORD_HEADER * count
-        packets.reserve(count, min(first + count + int(SLACK * count * block.octets_behind / octets), MOST_EXPECTED))
+        expected = min(first + count + int(SLACK * count * block.octets_behind / octets), MOST_EXPECTED)
+        packets.reserve(count, expected)
         columns = packets.arrays
         out = PacketArrays(**{name: columns[name] for name in PacketArrays._fields})
         if self.sides.quotes.packet.size < count:
@@ -297,10 +298,8 @@ class _Builder:
         done = 0
         while done < count:
             books = BookArrays(*self.addresses.arrays, *self.stacks.arrays)
-            # All rows so far count as work: a large file comes in many blocks.
-            done, *found = run(
-                decode_frames, first + count, block.octets, frames, done, first + done, out, self.sides, counts, books
-            )
+            # All rows of the file count as work: it comes in many blocks.
+            done, *found = run(decode_frames, expected, block.octets, frames, done, first + done, out, self.sides, counts, books)
             counts = Counts(*found)
             self.addresses.count, self.stacks.count = counts.addresses, counts.stacks
             self.addresses.grow_if_full()

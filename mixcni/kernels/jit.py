@@ -3,7 +3,8 @@
 A kernel reads and writes 1-D arrays of stated dtype. The plain form runs over `memoryview`s of the same arrays: their
 elements are Python integers, so it neither overflows nor needs a compiler, and an index or a value out of range raises.
 `run` takes the plain form for small work, since loading machine code costs more than it saves there, and never
-imports numba then. NUMBA_DISABLE_JIT=1 forces the plain form everywhere.
+imports numba then. Nor does it compile for work that the plain form is through with sooner: machine code is made for large work,
+or by `mixcni compile`, and kept on disk. NUMBA_DISABLE_JIT=1 forces the plain form everywhere.
 
 Rules that keep both forms equal: lengths by `len`, elements through `i64` wherever they enter arithmetic (uint64 met by
 int64 would become float64), products masked to fewer than 63 bits, kernels call only kernels.
@@ -11,15 +12,21 @@ int64 would become float64), products masked to fewer than 63 bits, kernels call
 
 import functools
 import hashlib
+import logging
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 
+LOG = logging.getLogger("mixcni")
 i64 = int  # becomes numpy.int64 in the compiled form
 PLAIN_BELOW = 6_000  # items of work, about 50 ms in plain form: loading numba and its cache takes ten times as long
+PLAIN_UNCOMPILED = 150_000  # items, some 3 s in plain form: what no machine code is made for, though it is used where it is there
 Fields = tuple[tuple[str, ...], ...]
 _KERNELS: set[Callable[..., Any]] = set()
 
@@ -67,12 +74,24 @@ def _digest(function: FunctionType, fields: Fields) -> str:
     return state.hexdigest()[:12]
 
 
+def _once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Like functools.cache, for threads too: the second one waits for what the first makes."""
+    cached, lock = functools.cache(function), threading.RLock()
+
+    @functools.wraps(function)
+    def locked(*arguments: Any) -> Any:
+        with lock:
+            return cached(*arguments)
+
+    return locked
+
+
 def fields_of(arguments: tuple[Any, ...]) -> Fields:
     """The field names of each NamedTuple among a kernel's arguments."""
     return tuple(getattr(argument, "_fields", ()) for argument in arguments)
 
 
-@functools.cache
+@_once
 def compiled(function: Callable[..., Any], fields: Fields = ()) -> Callable[..., Any]:
     """The machine-code form of a kernel for arguments with these `fields_of`, cached on disk; compiled at its first call."""
     from numba import njit  # half a second, only when work is large
@@ -107,8 +126,30 @@ def plain(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*map(_view, arguments))
 
 
+def is_compiled(form: Any) -> bool:
+    """Whether the machine code of a `compiled` form is there, in this process or on disk."""
+    return bool(form.signatures) or any(Path(form.stats.cache_path).glob(f"*.{form.py_func.__qualname__}-*.nbi"))
+
+
 def run(function: Callable[..., Any], work: int, *arguments: Any) -> Any:
     """The kernel over `arguments`, in the form that is faster for `work` items: those of earlier blocks count as well."""
     if work < PLAIN_BELOW or os.environ.get("NUMBA_DISABLE_JIT") == "1":
         return plain(function, *arguments)
-    return compiled(function, fields_of(arguments))(*arguments)
+    form = compiled(function, fields_of(arguments))
+    if not is_compiled(form):
+        if work < PLAIN_UNCOMPILED:
+            return plain(function, *arguments)
+        LOG.info("compiling %s, which takes some seconds once", function.__name__)
+    return form(*arguments)
+
+
+@contextmanager
+def always_compiled() -> Iterator[None]:
+    """All work is done in machine code for the while, so that what is not there yet is made."""
+    global PLAIN_BELOW, PLAIN_UNCOMPILED  # noqa: PLW0603, the two limits are the module's setting
+    before = PLAIN_BELOW, PLAIN_UNCOMPILED
+    PLAIN_BELOW = PLAIN_UNCOMPILED = 0
+    try:
+        yield
+    finally:
+        PLAIN_BELOW, PLAIN_UNCOMPILED = before

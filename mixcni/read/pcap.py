@@ -61,7 +61,7 @@ class PcapReader:
         while True:
             count, source.begin, status = run(
                 walk_pcap,
-                number + (source.end - source.begin) // AVERAGE_RECORD,
+                number + (source.end - source.begin + source.octets_behind) // AVERAGE_RECORD,
                 source.octets,
                 source.begin,
                 source.end,

@@ -94,7 +94,7 @@ class PcapngReader:
         while source.need(FRAME_OCTETS):
             count, source.begin, status, noted = run(
                 walk_pcapng,
-                number + (source.end - source.begin) // AVERAGE_RECORD,
+                number + (source.end - source.begin + source.octets_behind) // AVERAGE_RECORD,
                 source.octets,
                 source.begin,
                 source.end,

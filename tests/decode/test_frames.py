@@ -417,7 +417,7 @@ def test_several_files_make_one_table_in_their_order(tmp_path):
 
 
 def test_a_long_capture_of_small_blocks_is_large_work(tmp_path, monkeypatch):
-    """A buffer holds too few frames to be worth machine code by itself: all that came before it must count."""
+    """A buffer holds too few frames to be worth machine code by itself: all of the file must count."""
     works = []
 
     def spy(function, work, *arguments):
@@ -427,8 +427,8 @@ def test_a_long_capture_of_small_blocks_is_large_work(tmp_path, monkeypatch):
     monkeypatch.setattr(packets, "run", spy)
     count = PLAIN_BELOW + 500
     assert len(decoded(tmp_path / "A.pcap", [Frame(START, TCP4.ljust(1500, b"."))] * count)) == count
-    assert works == sorted(works)
-    assert works[0] < PLAIN_BELOW < works[-1] == count
+    assert len(works) > 1
+    assert all(count <= work < 1.1 * count for work in works)
 
 
 def test_no_file_makes_an_empty_table_with_every_column():

@@ -54,7 +54,8 @@ def in_form(form: str) -> Iterator[None]:
         return Bounded(view(argument)) if isinstance(argument, np.ndarray) else view(argument)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jit, "PLAIN_BELOW", 0 if form == "compiled" else 1 << 62)
+        for limit in ("PLAIN_BELOW", "PLAIN_UNCOMPILED"):
+            patch.setattr(jit, limit, 0 if form == "compiled" else 1 << 62)
         if form == "bounded":
             patch.setattr(jit, "_view", bounded)
         yield

@@ -144,21 +144,40 @@ PROGRAM = """
 import sys
 import numpy as np
 from mixcni.kernels.hashing import enter_codes
-from mixcni.kernels.jit import run
-run(enter_codes, {work}, np.full(8, -1, dtype=np.int32), np.arange(16, dtype=np.uint32), 4)
+from mixcni.kernels.jit import compiled, is_compiled, run
+arguments = np.full(8, -1, dtype=np.int32), np.arange(16, dtype=np.uint32), 4
+run(enter_codes, {work}, *arguments)
 print("numba" in sys.modules)
+if "numba" in sys.modules:
+    print(is_compiled(compiled(enter_codes, ((), (), ()))))
 """
+
+
+def after_work(work, disabled, cache):
+    """Whether numba is loaded, and the kernel compiled, behind so much work in a process of its own."""
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": disabled, "NUMBA_CACHE_DIR": str(cache)}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(work=work)], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.split()
 
 
 @pytest.mark.kernels
 @pytest.mark.parametrize(
-    ("work", "disabled", "loaded"),
-    [(jit.PLAIN_BELOW - 1, "0", "False"), (jit.PLAIN_BELOW, "0", "True"), (10**9, "1", "False")],
-    ids=["small work", "large work", "large work with NUMBA_DISABLE_JIT"],
+    ("work", "disabled", "found"),
+    [
+        (jit.PLAIN_BELOW - 1, "0", ["False"]),
+        (jit.PLAIN_UNCOMPILED - 1, "0", ["True", "False"]),
+        (jit.PLAIN_UNCOMPILED, "0", ["True", "True"]),
+        (10**9, "1", ["False"]),
+    ],
+    ids=["small work", "middling work", "large work", "large work with NUMBA_DISABLE_JIT"],
 )
-def test_numba_is_loaded_for_large_work_alone(work, disabled, loaded):
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": disabled}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(work=work)], env=environment, capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.strip() == loaded
+def test_numba_is_loaded_where_it_helps_and_compiles_for_large_work_alone(work, disabled, found, tmp_path):
+    assert after_work(work, disabled, tmp_path) == found
+
+
+@pytest.mark.kernels
+def test_machine_code_that_is_on_disk_is_used_for_middling_work(tmp_path):
+    assert after_work(jit.PLAIN_UNCOMPILED, "0", tmp_path) == ["True", "True"]
+    assert after_work(jit.PLAIN_BELOW, "0", tmp_path) == ["True", "True"]
