@@ -193,6 +193,17 @@ class Reason(IntEnum):
     BY_ICMP = 8
 
 
+class Evidence(IntFlag):
+    """On what it rests that flows of several points are one conversation."""
+
+    KEY = 0x01
+    ISS = 0x02
+    IRS = 0x04
+    TIMESTAMPS = 0x08
+    NUMBERS = 0x10
+    TIME = 0x20
+
+
 class Sight(IntEnum):
     """What one capture point can say of a conversation: unknown is not no."""
 
@@ -383,6 +394,17 @@ CONVERSATIONS: Final[Schema] = MappingProxyType(
         "iss": Column("uint32", "octet", "RFC 9293 3.3.1, ISS", "base of forward offsets at all points"),
         "irs": Column("uint32", "octet", "RFC 9293 3.3.1, IRS", "base of reverse offsets at all points"),
         "first_ns": Column("int64", "ns", "IPFIX 156", "earliest over all points, on the common clock"),
+        "evidence": Column("uint8", "", "mixcni.schema.Evidence", "flags: why its flows are taken for one connection"),
+        "evidence_bits": Column("int64", "bit", "mixcni.align.translation", "of its weakest join over a NAT; 0: none"),
+    }
+)
+
+CANDIDATES: Final[Schema] = MappingProxyType(
+    {
+        "conversation": Column("int32", "", "mixcni", "row in the conversation table"),
+        "candidate": Column("int32", "", "mixcni", "row of another that may be the same connection, and was not joined"),
+        "evidence": Column("uint8", "", "mixcni.schema.Evidence", "flags: what speaks for it"),
+        "evidence_bits": Column("int64", "bit", "mixcni.align.translation", "evidence less conflicts"),
     }
 )
 

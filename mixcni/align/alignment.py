@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mixcni.align.clocks import ClockModel, estimate_clocks
-from mixcni.align.conversations import ConversationTable, join_flows
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcni.align.clock import ClockModel
+from mixcni.align.clocks import CycleResidual, estimate_clocks
+from mixcni.align.conversations import CandidateTable, ConversationTable, join_flows
 from mixcni.align.transmissions import TransmissionTable, gather_transmissions
 from mixcni.flows import FlowTable
 
@@ -15,26 +19,36 @@ class Alignment:
 
     points : the flow tables, in path order
     clocks : one a point
+    times : of each point's packets, ns on the common clock; -1 where a packet has no time
+    cycles : what pairs of points say of their clocks beside all others; none where nothing is told twice
     """
 
     points: tuple[FlowTable, ...]
     conversations: ConversationTable
     transmissions: TransmissionTable
     clocks: tuple[ClockModel, ...]
+    times: tuple[NDArray[np.int64], ...]
+    cycles: tuple[CycleResidual, ...] = ()
+
+    @property
+    def candidates(self) -> CandidateTable:
+        """Conversations that may be one, and were not joined since nothing decides."""
+        return self.conversations.candidates
 
 
-def align_points(names: Sequence[str], points: Sequence[FlowTable]) -> Alignment:
+def align_points(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequence[str] = ()) -> Alignment:
     """The points' flows as conversations on the clock of the first point.
 
     Parameters
     ----------
     names : the points in path order
     points : their flow tables, in the same order
+    nodes : the node of each point, "" unknown; points of one node are assumed to share its clock, unless segments contradict
     """
-    by_own_clock = [0] * len(points)
-    conversations = join_flows(points, by_own_clock)
-    clocks = estimate_clocks(names, gather_transmissions(points, conversations, by_own_clock))
-    offsets = [clock.offset_ns for clock in clocks]
-    if any(offsets):
-        conversations = join_flows(points, offsets)
-    return Alignment(tuple(points), conversations, gather_transmissions(points, conversations, offsets), tuple(clocks))
+    own = [flows.packets["time_ns"] for flows in points]
+    conversations = join_flows(points, own)
+    clocks, cycles = estimate_clocks(names, gather_transmissions(points, conversations, own), own, nodes)
+    times = [clock.common_ns(at) for clock, at in zip(clocks, own, strict=True)]
+    conversations = join_flows(points, times, clocks)
+    transmissions = gather_transmissions(points, conversations, times)
+    return Alignment(tuple(points), conversations, transmissions, tuple(clocks), tuple(times), cycles)

@@ -1,54 +1,57 @@
-"""How far each point's clock is from the first one's, from segments that both points saw.
+"""How each point's clock stands to the common one, from segments that two points saw.
 
 A segment seen at two points, p nearer the initiator, shows t_q - t_p = offset + delay going forward and offset - delay coming
 back; delays are not negative. So the least forward difference bounds the offset from above and the greatest reverse difference
 from below; the estimate is their middle, and half their distance is its uncertainty (the asymmetry bound of ALGORITHMS.md 1b).
+
+Each point is put on the common clock through the points that bound it best, then all pairs are made to agree by weighted least
+squares. Where two points see each other's segments by two ways, what is left over between them is shown as a cycle's residual.
 """
 
 import itertools
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Final
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.align.clock import PPM, ClockModel, ClockPiece
+from mixcni.align.pairclock import PLAIN_DELAY_NS, Matched, PairFit, fit_line, fit_pair
 from mixcni.align.transmissions import TransmissionTable
 from mixcni.schema import Direction
 
-OUTLYING = 10  # times the median distance from the median: farther off are different copies of a retransmitted segment
-UNBOUNDED_NS = 1_000_000_000_000  # weight of an offset known from one direction only: used where nothing better joins two points
+__all__ = ["ClockModel", "CycleResidual", "estimate_clocks", "match_transmissions"]
+
+UNBOUNDED_NS: Final = 1_000_000_000_000  # weight of what is known from one direction only: used where nothing better joins two
+EXACT_NS: Final = 1_000  # files keep microseconds: what is nearer than that is the same
 
 
 @dataclass(frozen=True, slots=True)
-class ClockModel:
-    """A point's clock against the common clock, which is that of `reference`.
+class CycleResidual:
+    """What two points' own segments say of their clocks beside what all pairs together say.
 
-    offset_ns : this clock less the common clock; 0 where nothing joins the two
-    uncertainty_ns : the offset is right within this; None where it is bounded from one side only, or not at all
-    segments : how many segments, seen at two points, it rests on
+    p, q : positions on the path; offset_ns : by how much the pair has q's clock farther ahead; slack_ns : within this the pair
+    bounds it, None from one side only
     """
 
-    reference: str
+    p: int
+    q: int
     offset_ns: int
-    uncertainty_ns: int | None
-    segments: int
-
-    @property
-    def is_known(self) -> bool:
-        """Whether anything was seen that joins this clock to the common one."""
-        return self.segments > 0 or self.uncertainty_ns == 0
+    slack_ns: int | None
 
 
-def matched_times(table: TransmissionTable, p: int, q: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """(direction, time at p, time at q) of segments that both points saw equally often, the k-th matched to the k-th.
+def match_transmissions(table: TransmissionTable, p: int, q: int) -> Matched:
+    """The segments that two points saw equally often, the k-th matched to the k-th, in the order of time at p.
 
     In a direction in which some were transmitted once, only those count: of a retransmitted segment the points may have caught
     different copies. Bare ACKs are left out: one cannot be told from another.
     """
     rows = np.flatnonzero((table["end"] > table["start"]) & ((table["point"] == p) | (table["point"] == q)))
-    columns = {name: table[name][rows] for name in table}
+    names = "conversation", "direction", "start", "end", "point", "time_ns", "packet"
+    columns = {name: table[name][rows] for name in names}
     order = np.lexsort(
         (
             columns["time_ns"], columns["point"] != p, columns["end"], columns["start"],
@@ -69,65 +72,181 @@ def matched_times(table: TransmissionTable, p: int, q: int) -> tuple[NDArray[Any
     direction_of[group] = columns["direction"]
     has_once = np.bincount(direction_of[once], minlength=len(Direction)) > 0
     equal = np.where(has_once[direction_of], once, copies_p == copies_q)[group]
-    return (
-        columns["direction"][at_p & equal],
-        columns["time_ns"][at_p & equal],
-        columns["time_ns"][~at_p & equal],
-    )
+    here, there = at_p & equal, ~at_p & equal
+    times = columns["time_ns"][here], columns["time_ns"][there]
+    timed = (times[0] >= 0) & (times[1] >= 0)
+    every = Matched(columns["direction"][here] == Direction.FORWARD, *times, columns["packet"][here], columns["packet"][there])
+    return every.part(timed).ordered()
 
 
-def _pair(table: TransmissionTable, p: int, q: int) -> tuple[int, int | None, int] | None:
-    """(offset of q against p, uncertainty, segments), or None where no segment was seen at both."""
-    direction, at_p, at_q = matched_times(table, p, q)
-    difference = at_q - at_p
-    upper, lower = _bounds(direction, difference)
-    if upper is not None and lower is not None and upper < lower:  # no delay is negative: some are no pairs, or a clock drifts
-        spread = np.abs(difference - np.median(difference))
-        near = spread <= OUTLYING * np.median(spread)
-        direction, difference = direction[near], difference[near]
-        upper, lower = _bounds(direction, difference)
-    if upper is not None and lower is not None:
-        return (upper + lower) // 2, (abs(upper - lower) + 1) // 2, difference.size
-    one_sided = lower if upper is None else upper
-    return None if one_sided is None else (one_sided, None, difference.size)
-
-
-def _bounds(direction: NDArray[Any], difference: NDArray[Any]) -> tuple[int | None, int | None]:
-    """The least forward and the greatest reverse difference, ns; None where nothing went that way."""
-    forward, reverse = difference[direction == Direction.FORWARD], difference[direction == Direction.REVERSE]
-    return int(forward.min()) if forward.size else None, int(reverse.max()) if reverse.size else None
-
-
-def estimate_clocks(names: Sequence[str], table: TransmissionTable) -> list[ClockModel]:
-    """One ClockModel a point, in path order, against the first point that has segments.
+def estimate_clocks(
+    names: Sequence[str],
+    table: TransmissionTable,
+    packets: Sequence[NDArray[np.int64]],
+    nodes: Sequence[str] = (),
+) -> tuple[list[ClockModel], tuple[CycleResidual, ...]]:
+    """One ClockModel a point, in path order, against the first point that has segments; and the residual of each cycle.
 
     Parameters
     ----------
     names : the points in path order
     table : TransmissionTable with times by each point's own clock
+    packets : the times of each point's packets by its own clock, ns
+    nodes : of the points, "" unknown: two points on one node are assumed to share a clock, unless their segments say otherwise
     """
+    count = len(names)
+    pairs = {(p, q): match_transmissions(table, p, q) for p in range(count) for q in range(p + 1, count)}
+    pairs = {pair: matched for pair, matched in pairs.items() if matched.at_p.size}
+    fits = {pair: [fit for _, fit in fit_pair(matched)] for pair, matched in pairs.items()}
+    present = np.unique(table["point"]).tolist()
+    reference = int(present[0]) if present else 0
+    shared = {
+        (p, q)
+        for p in range(count)
+        for q in range(p + 1, count)
+        if nodes and nodes[p] and nodes[p] == nodes[q] and may_be_one_clock(fits.get((p, q), []))
+    }
     graph: nx.Graph[int] = nx.Graph()
-    pairs: dict[tuple[int, int], tuple[int, int | None, int]] = {}
-    for p in range(len(names)):
-        for q in range(p + 1, len(names)):
-            found = _pair(table, p, q)
-            if found is not None:
-                pairs[p, q] = found
-                graph.add_edge(p, q, weight=UNBOUNDED_NS if found[1] is None else found[1])
-    present = np.unique(table["point"])
-    reference = int(present[0]) if present.size else 0
-    graph.add_node(reference)
+    graph.add_nodes_from(range(count))
+    for pair, pieces in fits.items():
+        graph.add_edge(*pair, weight=max(UNBOUNDED_NS if piece.slack_ns is None else piece.slack_ns + 1 for piece in pieces))
+    graph.add_edges_from(shared, weight=0)
+    lengths = nx.single_source_dijkstra_path_length(graph, reference)
     routes = nx.single_source_dijkstra_path(graph, reference)
-    clocks = []
-    for point in range(len(names)):
-        offset, uncertainty, segments = 0, (0 if point == reference else None), 0
-        route = routes.get(point, [])
-        steps = [pairs[min(a, b), max(a, b)] for a, b in itertools.pairwise(route)]
-        signs = [1 if a < b else -1 for a, b in itertools.pairwise(route)]
-        if steps:
-            offset = sum(sign * step[0] for sign, step in zip(signs, steps, strict=True))
-            bounds = [step[1] for step in steps]
-            uncertainty = None if None in bounds else sum(bound for bound in bounds if bound is not None)
-            segments = min(step[2] for step in steps)
-        clocks.append(ClockModel(names[reference], offset, uncertainty, segments))
-    return clocks
+    models = [ClockModel(names[reference], 0, None, 0) for _ in names]
+    models[reference] = ClockModel(names[reference], 0, 0, 0, drift_ppm=0.0, drift_uncertainty_ppm=0.0)
+    for point in sorted(routes, key=lambda node: (lengths[node], node)):
+        if point == reference:
+            continue
+        parent = routes[point][-2]
+        pair = min(parent, point), max(parent, point)
+        if pair in shared:
+            models[point] = _shared_model(models[parent], names[parent], packets[parent], packets[point])
+            continue
+        matched = pairs[pair] if parent < point else pairs[pair].turned()
+        matched = matched.at(models[parent].common_ns(packets[parent]), packets[point])
+        models[point] = _model(names[reference], models[parent], fit_pair(matched), packets[point])
+    known = set(routes)
+    pairs = {pair: matched for pair, matched in pairs.items() if known.issuperset(pair)}
+    return _reconciled(models, pairs, packets, shared, reference)
+
+
+def may_be_one_clock(pieces: Sequence[PairFit]) -> bool:
+    """Whether no segment says that two points have two clocks: no step, and an offset of 0 and no drift within what is seen."""
+    if not pieces:
+        return True
+    fit = pieces[0]
+    if len(pieces) > 1 or (fit.drift is not None and fit.drift_slack is not None and abs(fit.drift) > fit.drift_slack + PPM):
+        return False
+    return abs(fit.offset_ns) <= (PLAIN_DELAY_NS if fit.slack_ns is None else fit.slack_ns + EXACT_NS)
+
+
+def _model(reference: str, parent: ClockModel, pieces: list[tuple[Matched, PairFit]], times: NDArray[np.int64]) -> ClockModel:
+    """The model of a point whose pieces were fitted against times on the common clock; `times` are its packets'."""
+    fits = [fit for _, fit in pieces]
+    main = max(fits, key=lambda fit: fit.segments)
+    unbounded = any(fit.slack_ns is None for fit in fits)
+    first_packets = [0]
+    for (before, old), (after, new) in itertools.pairwise(pieces):
+        first_packets.append(
+            _step_row(int(before.packet_q.max()), int(after.packet_q.min()), new.offset_ns - old.offset_ns, times)
+        )
+    return ClockModel(
+        reference=reference,
+        offset_ns=main.offset_ns,
+        uncertainty_ns=None if unbounded else 0,  # bounded when all pairs are looked at together
+        segments=min(sum(fit.segments for fit in fits), parent.segments or sys.maxsize),
+        drift_ppm=None if main.drift is None else main.drift / PPM,
+        drift_uncertainty_ppm=None if main.drift_slack is None else main.drift_slack / PPM,
+        pieces=tuple(
+            ClockPiece(row, fit.at_ns + fit.offset_ns, fit.offset_ns, (fit.drift or 0.0) / PPM)
+            for row, fit in zip(first_packets, fits, strict=True)
+        ),
+    )
+
+
+def _shared_model(model: ClockModel, name: str, times: NDArray[np.int64], its_times: NDArray[np.int64]) -> ClockModel:
+    """The same clock at another point, of which `its_times` are the packets': there it was set where its own times jump."""
+    pieces = list(model.pieces[:1])
+    for piece, step in zip(model.pieces[1:], model.steps_ns, strict=True):
+        if its_times.size < 2:
+            break
+        jumps = np.diff(its_times)
+        set_itself = 2 * abs(int(times[piece.first_packet] - times[piece.first_packet - 1])) >= abs(step)
+        row = 1 + int(jumps.argmax() if step > 0 else jumps.argmin())
+        if not set_itself:
+            row = int(np.searchsorted(its_times, times[piece.first_packet]))
+        pieces.append(replace(piece, first_packet=row))
+    return replace(model, shares=name, pieces=tuple(pieces))
+
+
+def _step_row(last: int, first: int, step_ns: int, times: NDArray[np.int64]) -> int:
+    """The packet from which on a clock had been set by `step_ns`, behind packet `last` and not behind `first`.
+
+    Where its own times show no such jump, it was the other clock that was set.
+    """
+    if last >= first:
+        return first
+    jumps = np.diff(times[last : first + 1])
+    at = int(jumps.argmax() if step_ns > 0 else jumps.argmin())
+    return last + 1 + at if 2 * abs(int(jumps[at])) >= abs(step_ns) else (last + first + 1) // 2
+
+
+def _reconciled(
+    models: list[ClockModel],
+    pairs: dict[tuple[int, int], Matched],
+    packets: Sequence[NDArray[np.int64]],
+    shared: set[tuple[int, int]],
+    reference: int,
+) -> tuple[list[ClockModel], tuple[CycleResidual, ...]]:
+    """The models corrected so that all pairs agree as well as they can, each with its bound, and what is left over.
+
+    Weighted least squares over the offsets of all pairs that bound one another from both sides; a weight is one over the slack
+    squared. Points that share a clock are one unknown.
+    """
+    owner = list(range(len(models)))
+    for p, q in sorted(shared):
+        owner[q] = owner[p]
+    common = [model.common_ns(times) for model, times in zip(models, packets, strict=True)]
+    left = {pair: fit_line(matched.at(common[pair[0]], common[pair[1]])) for pair, matched in pairs.items()}
+    two_sided = {pair: fit for pair, fit in left.items() if fit.slack_ns is not None and owner[pair[0]] != owner[pair[1]]}
+    corrections = _least_squares({pair: (fit.offset_ns, fit.slack_ns or 0) for pair, fit in two_sided.items()}, owner, reference)
+    bounds: nx.DiGraph[int] = nx.DiGraph()
+    bounds.add_nodes_from(range(len(models)))
+    for p, q in shared:
+        bounds.add_edge(p, q, weight=0)
+        bounds.add_edge(q, p, weight=0)
+    for (p, q), fit in two_sided.items():
+        away = fit.offset_ns - corrections[q] + corrections[p]
+        bounds.add_edge(p, q, weight=max(0, (fit.slack_ns or 0) + away))
+        bounds.add_edge(q, p, weight=max(0, (fit.slack_ns or 0) - away))
+    ahead = nx.single_source_dijkstra_path_length(bounds, reference)
+    behind = nx.single_source_dijkstra_path_length(bounds.reverse(copy=False), reference)
+    corrected = []
+    for point, model in enumerate(models):
+        uncertainty = int(max(ahead[point], behind[point])) if point in ahead else None
+        moved = corrections[point]
+        pieces = tuple(replace(piece, offset_ns=piece.offset_ns + moved) for piece in model.pieces)
+        corrected.append(replace(model, offset_ns=model.offset_ns + moved, pieces=pieces, uncertainty_ns=uncertainty))
+    residuals = tuple(
+        CycleResidual(p, q, fit.offset_ns - corrections[q] + corrections[p], fit.slack_ns) for (p, q), fit in sorted(left.items())
+    )
+    joined = {point for pair in left for point in pair}
+    return corrected, residuals if len(left) >= len(joined) else ()
+
+
+def _least_squares(pairs: dict[tuple[int, int], tuple[int, int]], owner: Sequence[int], reference: int) -> list[int]:
+    """By how much each point's offset is to be corrected, ns, given how far each pair is off, and within what."""
+    unknowns = sorted({owner[point] for pair in pairs for point in pair} - {owner[reference]})
+    if not unknowns:
+        return [0] * len(owner)
+    column = {point: number for number, point in enumerate(unknowns)}
+    matrix, off = np.zeros((len(pairs), len(unknowns))), np.zeros(len(pairs))
+    for row, ((p, q), (offset, slack)) in enumerate(pairs.items()):
+        weight = 1 / (slack + 1)
+        off[row] = weight * offset
+        for point, sign in ((q, 1), (p, -1)):
+            if owner[point] in column:
+                matrix[row, column[owner[point]]] += sign * weight
+    solved = np.linalg.lstsq(matrix, off, rcond=None)[0]
+    return [round(float(solved[column[point]])) if point in column else 0 for point in owner]

@@ -1,33 +1,61 @@
 """Flows of all points -> conversations: the same connection, wherever it was seen, on common stream offsets."""
 
-from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.align.clock import ClockModel
+from mixcni.align.matching import match_by_key
+from mixcni.align.translation import Translated, best_flows, join_translated
+from mixcni.align.united import MASK, UnitedFlows, sequence_distance
 from mixcni.flows import FlowTable
-from mixcni.schema import CONVERSATIONS, TcpFlag
-from mixcni.tables import AddressBook, Table, recode, unite_address_books
+from mixcni.schema import CANDIDATES, CONVERSATIONS
+from mixcni.tables import AddressBook, Table
 
-HALF, MASK = np.int64(1 << 31), np.int64((1 << 32) - 1)
-PROTOCOL_TCP = 6
-MOST_UNSEEN = 1 << 20  # octets in flight between what two points saw of one connection, a large window (RFC 7323) and more
+NO_PORT = 0
 
 
-def sequence_distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int64]:
-    """Signed distance from `a` to `b` in octets, in [-2**31, 2**31), elementwise (RFC 9293 section 3.4)."""
-    return ((b.astype(np.int64) - a.astype(np.int64) + HALF) & MASK) - HALF
+class CandidateTable(Table):
+    """Conversations that may be one, and were not joined: each way round, in the order of the conversations."""
+
+    schema = CANDIDATES
+
+
+class Members(NamedTuple):
+    """Of one point's flows, in the order of its flow table.
+
+    conversation : (f,) int32; flipped : (f,) bool, initiator and responder stand the other way round than in the conversation
+    shift : (f, 2) int64, octets from the conversation's base to the flow's own, by the conversation's direction
+    is_primary : (f,) bool, the point's main flow of its conversation; others are the same packets before or behind the point's
+        own NAT or tunnel, or what a connection without handshakes (UDP, ICMP) sent after a silence
+    """
+
+    conversation: NDArray[np.int32]
+    flipped: NDArray[np.bool_]
+    shift: NDArray[np.int64]
+    is_primary: NDArray[np.bool_]
+
+
+class Ends(NamedTuple):
+    """A conversation's addresses and ports as each point sees them, (n, p) each: code -1 and port 0 where one did not see it."""
+
+    initiator: NDArray[np.int32]
+    responder: NDArray[np.int32]
+    initiator_port: NDArray[np.uint16]
+    responder_port: NDArray[np.uint16]
 
 
 class ConversationTable(Table):
-    """Connections over all points, in the order of their first packets.
+    """Connections over all points, in the order of their first packets; addresses are those of the first point that saw it.
 
     `flow_of` : (n, p) int32, each conversation's row in each point's flow table, -1 where that point did not see it
     `flipped` : (n, p) bool, the point's flow has initiator and responder the other way round
     `shift` : (n, p, 2) int64, octets from the conversation's base to the flow's own, by the conversation's direction
     `book` : AddressBook of all points
+    `ends` : Ends, the addresses and ports as each point sees them
+    `candidates` : CandidateTable
     """
 
     schema = CONVERSATIONS
@@ -35,143 +63,67 @@ class ConversationTable(Table):
     flow_of: NDArray[np.int32]
     flipped: NDArray[np.bool_]
     shift: NDArray[np.int64]
+    ends: Ends
+    candidates: CandidateTable
 
     def __init__(
         self,
         columns: dict[str, NDArray[Any]],
         book: AddressBook,
-        flow_of: NDArray[np.int32],
-        flipped: NDArray[np.bool_],
-        shift: NDArray[np.int64],
+        members: Sequence[Members],
+        ends: Ends,
+        candidates: CandidateTable,
     ) -> None:
         super().__init__(columns)
-        self.book, self.flow_of, self.flipped, self.shift = book, flow_of, flipped, shift
+        self.book, self._members, self.ends, self.candidates = book, tuple(members), ends, candidates
+        shape = (len(self), len(members))
+        self.flow_of = np.full(shape, -1, dtype=np.int32)
+        self.flipped = np.zeros(shape, dtype=np.bool_)
+        self.shift = np.zeros((*shape, 2), dtype=np.int64)
+        for point, of_point in enumerate(members):
+            flow = np.flatnonzero(of_point.is_primary)
+            rows = of_point.conversation[flow]
+            self.flow_of[rows, point] = flow
+            self.flipped[rows, point] = of_point.flipped[flow]
+            self.shift[rows, point] = of_point.shift[flow]
+
+    def members_at(self, point: int) -> Members:
+        """All flows of a point, with their conversations."""
+        return self._members[point]
+
+    @property
+    def is_rewritten(self) -> NDArray[np.bool_]:
+        """(n,) whether two points see different addresses or ports: something between them rewrites them."""
+        seen = self.flow_of >= 0
+        rewritten = np.zeros(len(self), dtype=np.bool_)
+        for name, column in self.ends._asdict().items():
+            rewritten |= (seen & (column != self[name][:, None])).any(axis=1)
+        return rewritten
 
 
-class _Flows:
-    """The flows of all points in one set of columns: a row a flow, point after point.
-
-    `base` : (n, 2) int64, bases of the forward and the reverse offsets; `based` : (n, 2) bool, whether a segment told them
-    `reach` : (n, 2) int64, octets, highest offset seen in each direction
-    """
-
-    def __init__(self, points: Sequence[FlowTable], offsets_ns: Sequence[int]) -> None:
-        self.book, recodings = unite_address_books([flows.packets.book for flows in points])
-        self.point = np.repeat(np.arange(len(points)), [len(flows) for flows in points])
-        self.flow = np.concatenate([np.arange(len(flows), dtype=np.int32) for flows in points])
-
-        def column(name: str) -> NDArray[Any]:
-            return np.concatenate([flows[name] for flows in points])
-
-        pairs = list(zip(points, recodings, strict=True))
-        self.initiator = np.concatenate([recode(flows["initiator"], r) for flows, r in pairs])
-        self.responder = np.concatenate([recode(flows["responder"], r) for flows, r in pairs])
-        self.initiator_port, self.responder_port = column("initiator_port"), column("responder_port")
-        self.protocol = column("protocol")
-        self.syn_seen, self.synack_seen = column("syn_seen"), column("synack_seen")
-        self.base = np.stack([column("iss"), column("irs")], axis=1).astype(np.int64)
-        self.based = np.concatenate([_based(flows) for flows in points])
-        self.reach = np.stack([column("end_forward"), column("end_reverse")], axis=1)
-        self.first_ns = np.concatenate([flows["first_ns"] - offset for flows, offset in zip(points, offsets_ns, strict=True)])
-
-    def __len__(self) -> int:
-        return int(self.flow.size)
-
-    def keys(self) -> NDArray[np.int64]:
-        """One number a flow key, whichever way round its two ends stand."""
-        here = self.initiator.astype(np.int64) << 16 | self.initiator_port
-        there = self.responder.astype(np.int64) << 16 | self.responder_port
-        return _numbered(np.minimum(here, there), np.maximum(here, there), self.protocol.astype(np.int64))
-
-
-def _numbered(*columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) the number of each row among the different rows."""
-    return np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
-
-
-def _based(flows: FlowTable) -> NDArray[np.bool_]:
-    """(f, 2) whether a flow's segments told the base of each direction: one of its own, or an acknowledgment of the other."""
-    segments = flows.segments
-    acknowledges = (flows.packets["tcp_flags"][segments["packet"]] & TcpFlag.ACK) != 0
-    told = np.stack([flows["packets_forward"] > 0, flows["packets_reverse"] > 0], axis=1)
-    told[segments["flow"][acknowledges], 1 - segments["direction"][acknowledges]] = True
-    return told
-
-
-def _match(every: _Flows) -> NDArray[np.int64]:
-    """Each flow's conversation: by flow key and initial sequence number; in the midst of a connection, by its octets.
-
-    A point that has one flow twice (an old SYN came late) has it in as many conversations.
-    """
-    keys = every.keys()
-    known = every.syn_seen | every.synack_seen | (every.protocol != PROTOCOL_TCP)
-    rows = np.flatnonzero(known)
-    at_point = _numbered(keys[rows], every.base[rows, 0], every.point[rows])
-    order = np.argsort(at_point, kind="stable")
-    ordered = at_point[order]
-    again = np.empty(rows.size, dtype=np.int64)
-    again[order] = np.arange(rows.size) - np.searchsorted(ordered, ordered)
-    conversation = np.full(len(every), -1, dtype=np.int64)
-    conversation[rows] = _numbered(keys[rows], every.base[rows, 0], again)
-    _join_unbegun(every, keys, conversation, np.flatnonzero(~known))
-    return conversation
-
-
-def _join_unbegun(every: _Flows, keys: NDArray[np.int64], conversation: NDArray[np.int64], unbegun: NDArray[np.int64]) -> None:
-    """Enter flows that were caught in the midst of a connection.
-
-    Each joins the nearest conversation of its key whose octets meet its own and which its point does not have yet, else it is
-    one by itself.
-    """
-    members: dict[int, dict[int, list[int]]] = defaultdict(dict)
-    for row in np.flatnonzero((conversation >= 0) & np.isin(keys, keys[unbegun])).tolist():
-        members[int(keys[row])].setdefault(int(conversation[row]), []).append(row)
-    count = int(conversation.max(initial=-1)) + 1
-    for row in unbegun.tolist():
-        of_key = members[int(keys[row])]
-        gaps = {
-            number: min((_gap(every, row, other) for other in others), default=np.inf)
-            for number, others in of_key.items()
-            if every.point[row] not in every.point[others]
-        }
-        number = min(gaps, key=lambda n: gaps[n], default=-1)
-        if number < 0 or gaps[number] > MOST_UNSEEN:
-            number, count = count, count + 1
-        of_key.setdefault(number, []).append(row)
-        conversation[row] = number
-
-
-def _gap(every: _Flows, row: int, other: int) -> float:
-    """Octets between what two flows of one key saw, in the direction in which they are farther apart; 0 where they meet."""
-    turned = every.initiator[row] != every.initiator[other] or every.initiator_port[row] != every.initiator_port[other]
-    widest = 0
-    for direction in (0, 1):
-        mine, theirs = (row, 1 - direction if turned else direction), (other, direction)
-        if not (every.based[mine] and every.based[theirs]):
-            continue
-        ahead = int((every.base[mine] - every.base[theirs] + HALF) & MASK) - int(HALF)
-        widest = max(widest, ahead - int(every.reach[theirs]), -ahead - int(every.reach[mine]))
-    return widest
-
-
-def join_flows(points: Sequence[FlowTable], offsets_ns: Sequence[int]) -> ConversationTable:
+def join_flows(
+    points: Sequence[FlowTable], times: Sequence[NDArray[np.int64]], clocks: Sequence[ClockModel] | None = None
+) -> ConversationTable:
     """The connections of all points, each once.
 
     Two flows are one conversation if they have the same flow key and, where both saw the handshake, the same initial sequence
-    number; else if their octets meet. Orientation comes from the point that saw most of the handshake, the first such on the
-    path; bases from the handshake, else from the point that saw the earliest octets.
+    number; else if their octets meet. Flows of other keys join where what no NAT rewrites says so (mixcni.align.translation).
+    Orientation comes from the point that saw most of the handshake, the first such on the path; bases from the handshake, else
+    from the point that saw the earliest octets.
 
     Parameters
     ----------
     points : one FlowTable a point, in path order
-    offsets_ns : each point's clock less the common clock, ns
+    times : of each point's packets, ns on the common clock as far as it is known
+    clocks : one a point; None where they are not known yet
     """
-    every = _Flows(points, offsets_ns)
-    conversation = _match(every)
-    count = int(conversation.max()) + 1 if len(every) else 0
-    authority = every.syn_seen.astype(np.int8) * 2 + every.synack_seen
-    order = np.lexsort((every.point, -authority, conversation))
-    best = order[np.unique(conversation[order], return_index=True)[1]]
+    every = UnitedFlows(points, times)
+    by_key = match_by_key(every)
+    found = join_translated(every, by_key, clocks)
+    numbers, conversation = np.unique(found.joined[by_key], return_inverse=True)
+    conversation = conversation.reshape(-1).astype(np.int64)
+    count = numbers.size
+    best = best_flows(every, conversation)
     earliest = np.full(count, np.iinfo(np.int64).max)
     np.minimum.at(earliest, conversation, every.first_ns)
     by_time = np.argsort(earliest, kind="stable")
@@ -179,33 +131,94 @@ def join_flows(points: Sequence[FlowTable], offsets_ns: Sequence[int]) -> Conver
     rank[by_time] = np.arange(count)
     conversation, best, earliest = rank[conversation], best[by_time], earliest[by_time]
 
-    flipped = (every.initiator != every.initiator[best][conversation]) | (
-        every.initiator_port != every.initiator_port[best][conversation]
-    )
+    key_best = best_flows(every, by_key)
+    turned = every.is_turned(np.arange(len(every)), key_best[by_key]) ^ found.turned[by_key]
+    flipped = turned ^ turned[best][conversation]
     own = np.where(flipped[:, None], every.base[:, ::-1], every.base)
     bases = _common_bases(every, conversation, best, flipped, own)
-    shape = (count, len(points))
-    flow_of = np.full(shape, -1, dtype=np.int32)
-    flips = np.zeros(shape, dtype=np.bool_)
-    shift = np.zeros((*shape, 2), dtype=np.int64)
-    place = (conversation, every.point)
-    flow_of[place], flips[place] = every.flow, flipped
-    shift[place] = sequence_distance(bases[conversation], own)
-    columns = {
-        "initiator": every.initiator[best],
-        "responder": every.responder[best],
-        "initiator_port": every.initiator_port[best],
-        "responder_port": every.responder_port[best],
+    primary = _primary(every, conversation)
+    shift = sequence_distance(bases[conversation], own)
+    members = []
+    for point in range(len(points)):
+        rows = slice(every.first_row[point], every.first_row[point + 1])
+        members.append(Members(conversation[rows].astype(np.int32), flipped[rows], shift[rows], primary[rows]))
+    ends = _ends(every, conversation, flipped, primary, count)
+    first_point = (ends.initiator >= 0).argmax(axis=1) if len(points) else np.zeros(count, dtype=np.int64)
+    rewritten = np.bincount(conversation, weights=found.bits[by_key] > 0, minlength=count) > 0
+    bits = np.full(count, np.iinfo(np.int64).max)
+    joined_bits = found.bits[by_key]
+    np.minimum.at(bits, conversation[joined_bits > 0], joined_bits[joined_bits > 0])
+    evidence = np.zeros(count, dtype=np.int64)
+    np.bitwise_or.at(evidence, conversation, found.evidence[by_key])
+    columns = {name: column[np.arange(count), first_point] for name, column in ends._asdict().items()} | {
         "protocol": every.protocol[best],
         "iss": bases[:, 0].astype(np.uint32),
         "irs": bases[:, 1].astype(np.uint32),
         "first_ns": earliest,
+        "evidence": evidence.astype(np.uint8),
+        "evidence_bits": np.where(rewritten, bits, 0),
     }
-    return ConversationTable(columns, every.book, flow_of, flips, shift)
+    number_of = np.zeros(int(by_key.max(initial=-1)) + 1, dtype=np.int64)
+    number_of[by_key] = conversation
+    return ConversationTable(columns, every.book, members, ends, _candidates(found, number_of))
+
+
+def _primary(every: UnitedFlows, conversation: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n,) whether a flow is its point's main one of its conversation: that with most packets, the first such."""
+    order = np.lexsort((every.flow, -every.packets.sum(axis=1), every.point, conversation))
+    place = np.stack([conversation[order], every.point[order]], axis=1)
+    first = np.ones(order.size, dtype=np.bool_)
+    first[1:] = (place[1:] != place[:-1]).any(axis=1)
+    primary = np.zeros(len(every), dtype=np.bool_)
+    primary[order[first]] = True
+    return primary
+
+
+def _ends(
+    every: UnitedFlows, conversation: NDArray[np.int64], flipped: NDArray[np.bool_], primary: NDArray[np.bool_], count: int
+) -> Ends:
+    shape = (count, len(every.points))
+    ends = Ends(
+        np.full(shape, -1, dtype=np.int32),
+        np.full(shape, -1, dtype=np.int32),
+        np.full(shape, NO_PORT, dtype=np.uint16),
+        np.full(shape, NO_PORT, dtype=np.uint16),
+    )
+    rows = np.flatnonzero(primary)
+    place, turned = (conversation[rows], every.point[rows]), flipped[rows]
+    for here, there in (("initiator", "responder"), ("initiator_port", "responder_port")):
+        mine, others = getattr(every, here)[rows], getattr(every, there)[rows]
+        getattr(ends, here)[place] = np.where(turned, others, mine)
+        getattr(ends, there)[place] = np.where(turned, mine, others)
+    return ends
+
+
+def _candidates(found: Translated, number_of: NDArray[np.int64]) -> CandidateTable:
+    rows = {
+        pair: (int(pairing.evidence), pairing.bits)
+        for pairing in found.doubtful
+        for pair in (
+            (int(number_of[pairing.one]), int(number_of[pairing.other])),
+            (int(number_of[pairing.other]), int(number_of[pairing.one])),
+        )
+        if pair[0] != pair[1]
+    }
+    ordered = sorted(rows)
+    columns = {
+        "conversation": [pair[0] for pair in ordered],
+        "candidate": [pair[1] for pair in ordered],
+        "evidence": [rows[pair][0] for pair in ordered],
+        "evidence_bits": [rows[pair][1] for pair in ordered],
+    }
+    return CandidateTable({name: np.array(values, dtype=CANDIDATES[name].dtype) for name, values in columns.items()})
 
 
 def _common_bases(
-    every: _Flows, conversation: NDArray[np.int64], best: NDArray[np.int64], flipped: NDArray[np.bool_], own: NDArray[np.int64]
+    every: UnitedFlows,
+    conversation: NDArray[np.int64],
+    best: NDArray[np.int64],
+    flipped: NDArray[np.bool_],
+    own: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """(c, 2) each conversation's base by direction: that which a handshake told, else the earliest that any flow knows.
 

@@ -24,7 +24,7 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable]) -> tuple[list
     names : of the points
     points : their flow tables, in the same order
     """
-    conversations = join_flows(points, [0] * len(points))
+    conversations = join_flows(points, [flows.packets["time_ns"] for flows in points])
     hop_limits = np.stack([forward_hop_limit(flows, conversations, p) for p, flows in enumerate(points)], axis=1)
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from(range(len(names)))

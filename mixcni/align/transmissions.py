@@ -1,60 +1,81 @@
 """Every segment of every point in one table, on common stream offsets: what was sent where, and when."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixcni.align.conversations import ConversationTable
+from mixcni.align.united import PROTOCOL_TCP
 from mixcni.flows import FlowTable
 from mixcni.schema import TRANSMISSIONS
 from mixcni.tables import Table
 
-PROTOCOL_TCP = 6
-
 
 class TransmissionTable(Table):
-    """The TCP segments of all conversations at all points, point after point, each in file order."""
+    """The TCP segments of all conversations at all points, point after point, each in file order.
+
+    What a point heard again (interfaces of one host, a tunnel and what is in it) is left out.
+    """
 
     schema = TRANSMISSIONS
 
 
 def gather_transmissions(
-    points: Sequence[FlowTable], conversations: ConversationTable, offsets_ns: Sequence[int]
+    points: Sequence[FlowTable], conversations: ConversationTable, times: Sequence[NDArray[np.int64]]
 ) -> TransmissionTable:
-    """The TCP segments of all points, with offsets on their conversation's bases and times on the common clock.
+    """The TCP segments of all points, with offsets on their conversation's bases.
 
     Parameters
     ----------
     points : one FlowTable a point, in path order
     conversations : of these points
-    offsets_ns : each point's clock less the common clock, ns
+    times : of each point's packets, ns
     """
     parts = []
     for point, flows in enumerate(points):
         segments = flows.segments
-        conversation_of = np.full(len(flows), -1, dtype=np.int32)
-        rows = np.flatnonzero(conversations.flow_of[:, point] >= 0)
-        conversation_of[conversations.flow_of[rows, point]] = rows
-        kept = np.flatnonzero(flows["protocol"][segments["flow"]] == PROTOCOL_TCP)
-        conversation = conversation_of[segments["flow"][kept]]
-        flipped = conversations.flipped[conversation, point]
-        direction = segments["direction"][kept] ^ flipped
-        shift = conversations.shift[conversation, point]
+        members = conversations.members_at(point)
+        kept = np.flatnonzero((flows["protocol"][segments["flow"]] == PROTOCOL_TCP) & (segments["copy_of"] < 0))
+        flow = segments["flow"][kept]
+        direction = segments["direction"][kept] ^ members.flipped[flow]
+        shift = members.shift[flow]
         start = segments["offset"][kept] + shift[np.arange(kept.size), direction]
         acknowledged = segments["acknowledged"][kept]
         other = shift[np.arange(kept.size), 1 - direction]
         packet = segments["packet"][kept]
-        parts.append(
-            {
-                "conversation": conversation,
-                "point": np.full(kept.size, point, dtype=np.uint16),
-                "direction": direction.astype(np.uint8),
-                "start": start,
-                "end": start + segments["length"][kept],
-                "acknowledged": np.where(acknowledged < 0, -1, acknowledged + other),
-                "tcp_flags": flows.packets["tcp_flags"][packet],
-                "time_ns": flows.packets["time_ns"][packet] - offsets_ns[point],
-                "packet": packet,
-            }
-        )
+        columns: dict[str, NDArray[Any]] = {
+            "conversation": members.conversation[flow],
+            "point": np.full(kept.size, point, dtype=np.uint16),
+            "direction": direction.astype(np.uint8),
+            "start": start,
+            "end": start + segments["length"][kept],
+            "acknowledged": np.where(acknowledged < 0, -1, acknowledged + other),
+            "tcp_flags": flows.packets["tcp_flags"][packet],
+            "time_ns": times[point][packet],
+            "packet": packet,
+        }
+        fresh = ~_heard_before(columns, members.is_primary[flow])
+        parts.append({name: array[fresh] for name, array in columns.items()})
     return TransmissionTable({name: np.concatenate([part[name] for part in parts]) for name in TRANSMISSIONS})
+
+
+def _heard_before(columns: dict[str, NDArray[Any]], primary: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(n,) whether a segment of a point's other flow of a conversation is the k-th of its kind, and the main flow has k such."""
+    heard = np.zeros(primary.size, dtype=np.bool_)
+    rows = np.flatnonzero(np.isin(columns["conversation"], columns["conversation"][~primary]))
+    if not rows.size:
+        return heard
+    names = "conversation", "direction", "start", "end", "acknowledged", "tcp_flags"
+    kinds = np.stack([columns[name][rows].astype(np.int64) for name in names], axis=1)
+    kind = np.unique(kinds, axis=0, return_inverse=True)[1].reshape(-1)
+    mine = primary[rows]
+    available = np.bincount(kind[mine], minlength=int(kind.max()) + 1)
+    others, other_kind = rows[~mine], kind[~mine]
+    order = np.argsort(other_kind, kind="stable")
+    ordered = other_kind[order]
+    nth = np.empty(others.size, dtype=np.int64)
+    nth[order] = np.arange(others.size) - np.searchsorted(ordered, ordered)
+    heard[others] = nth < available[other_kind]
+    return heard

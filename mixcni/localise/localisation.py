@@ -92,7 +92,12 @@ def acknowledged_offsets(alignment: Alignment) -> NDArray[np.int64]:
     return highest
 
 
-def localise_losses(points: Sequence[CapturePoint], alignment: Alignment, exchanges: Sequence[ExchangeTable]) -> Localisation:
+def localise_losses(
+    points: Sequence[CapturePoint],
+    alignment: Alignment,
+    exchanges: Sequence[ExchangeTable],
+    response_path: Sequence[int] = (),
+) -> Localisation:
     """Every exchange's fate, what was lost on which hop in which direction, and the verdict.
 
     Parameters
@@ -100,6 +105,7 @@ def localise_losses(points: Sequence[CapturePoint], alignment: Alignment, exchan
     points : in path order
     alignment : of these points
     exchanges : one ExchangeTable a point
+    response_path : positions of the points that responses meet, where that is not all of them
     """
     columns = merge_exchanges(alignment, exchanges)
     stream = columns["conversation"].astype(np.int64) * 2
@@ -114,8 +120,8 @@ def localise_losses(points: Sequence[CapturePoint], alignment: Alignment, exchan
     first_piece = response.begin + (columns["response_end"] > columns["response_start"])
     response = Intervals(response.begin, first_piece)
     acknowledged = acknowledged_offsets(alignment)
-    sights = judge_sights(points, alignment)
-    rates = miss_rates(atoms, sights.sight != Sight.UNOBSERVABLE, acknowledged, sights.windows)
+    sights = judge_sights(points, alignment, atoms.passed(acknowledged), atoms, response_path)
+    rates = miss_rates(atoms, _watching(sights), acknowledged, sights.windows)
     refusals = find_refusals(alignment)
     rules = FateRules(points, columns, atoms, request, response, sights, rates, acknowledged)
     rules.answered()
@@ -137,6 +143,11 @@ def localise_losses(points: Sequence[CapturePoint], alignment: Alignment, exchan
         hops=count_hops(atoms, sights, acknowledged),
         verdict=_judge(fates, losses, sights),
     )
+
+
+def _watching(sights: Sights) -> NDArray[np.bool_]:
+    """(c, p, 2) whether a point saw a conversation or should have, by direction."""
+    return np.asarray((sights.sight != Sight.UNOBSERVABLE)[:, :, None] & ~sights.hidden)
 
 
 def _sum_losses(fates: FateTable) -> tuple[Loss, ...]:
@@ -180,7 +191,7 @@ def _judge(fates: FateTable, losses: tuple[Loss, ...], sights: Sights) -> Verdic
 def count_hops(atoms: Atoms, sights: Sights, acknowledged: NDArray[np.int64]) -> tuple[HopCount, ...]:
     """Per hop and direction, over conversations that both its points saw or should have, in their common window."""
     hops = []
-    watched = sights.sight[atoms.stream // 2] != Sight.UNOBSERVABLE
+    watched = _watching(sights)[atoms.stream // 2, :, atoms.stream % 2]
     passed = atoms.passed(acknowledged)
     for near in range(len(sights.windows) - 1):
         far = near + 1

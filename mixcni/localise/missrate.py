@@ -70,7 +70,7 @@ def miss_rates(
     Parameters
     ----------
     atoms : of all conversations
-    watching : (c, p) whether the point saw the conversation or should have
+    watching : (c, p, 2) whether the point saw the conversation or should have, by direction
     acknowledged : (streams,) int64, highest stream offset that its receiver acknowledged
     windows : one a point, ns on the common clock
     """
@@ -84,7 +84,7 @@ def miss_rates(
         if window is None:
             rates.append(MissRate(0, 0))
             continue
-        watched = watching[atoms.stream // 2, point] & all_within(atoms, window)
+        watched = watching[atoms.stream // 2, point, atoms.stream % 2] & all_within(atoms, window)
         passed = watched & (received | (before[:, point] & after[:, point]))
         rates.append(MissRate(int(passed.sum()), int((passed & ~there[:, point]).sum())))
     return rates

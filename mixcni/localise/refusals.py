@@ -74,14 +74,14 @@ def _enter_icmp_errors(alignment: Alignment, point: int, found: Refusals) -> Non
     quotes = packets.quotes
     if not len(quotes):
         return
-    rows = np.flatnonzero(conversations.flow_of[:, point] >= 0)
-    flow, flipped = conversations.flow_of[rows, point], conversations.flipped[rows, point]
+    of_point = conversations.members_at(point)
+    rows, flipped = of_point.conversation, of_point.flipped
     names = ("initiator", "responder", "initiator_port", "responder_port")
     turned = ("responder", "initiator", "responder_port", "initiator_port")
-    keys = [np.where(flipped, flows[b][flow], flows[a][flow]) for a, b in zip(names, turned, strict=True)]
+    keys = [np.where(flipped, flows[b], flows[a]) for a, b in zip(names, turned, strict=True)]
     members: dict[tuple[int, ...], list[int]] = defaultdict(list)
     quoted = np.isin(keys[2], quotes["source_port"])  # few conversations are refused: the others need no entry
-    columns = [column[quoted].tolist() for column in (*keys, flows["protocol"][flow])]
+    columns = [column[quoted].tolist() for column in (*keys, flows["protocol"])]
     for key, row in zip(zip(*columns, strict=True), rows[quoted].tolist(), strict=True):
         members[key].append(row)
     for i in range(len(quotes)):
@@ -95,7 +95,7 @@ def _enter_icmp_errors(alignment: Alignment, point: int, found: Refusals) -> Non
         if row < 0:
             continue
         found.icmp_errors[row, point] += 1
-        time = int(packets["time_ns"][packet]) - alignment.clocks[point].offset_ns
+        time = int(alignment.times[point][packet])
         if time > found.icmp_ns[row, point]:
             found.icmp_ns[row, point], found.icmp_packet[row, point] = time, packet
         found.icmp_by_responder[row] |= packets["source"][packet] == quotes["destination"][i]

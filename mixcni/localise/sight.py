@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align import Alignment, forward_hop_limit
+from mixcni.localise.atoms import Atoms
+from mixcni.localise.passage import Passage, may_be_seen, rewritten_towards, take_other_ways
 from mixcni.schema import Direction, Sight
 from mixcni.topology import CapturePoint, PointKind, in_networks
 
@@ -27,6 +29,7 @@ class Sights:
     concerned : (c, p) bool, whether the conversation passes the point as far as its addresses tell, watched or not; where an
         empty capture tells nothing of them it may
     witness : (c, p, 2) bool, by direction: whether a packet that is not seen there was not there, but for the miss rate
+    hidden : (p, 2) bool, by direction: packets may pass the point's place without its seeing them
     against : (c,) bool, the conversation was begun at the far end of the path
     windows : one a point, (first, last) ns on the common clock; None where nothing tells when the capture ran
     assumed_windows, learned_scopes : positions of the points whose window, or whose scope, the verdict rests on
@@ -35,6 +38,7 @@ class Sights:
     sight: NDArray[np.int8]
     concerned: NDArray[np.bool_]
     witness: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
     against: NDArray[np.bool_]
     windows: tuple[tuple[int, int] | None, ...]
     assumed_windows: tuple[int, ...]
@@ -44,13 +48,12 @@ class Sights:
 def point_windows(points: Sequence[CapturePoint], alignment: Alignment) -> list[tuple[int, int] | None]:
     """When each point's capture ran, (first, last) ns on the common clock: as given, else from its packets."""
     windows: list[tuple[int, int] | None] = []
-    for point, flows, clock in zip(points, alignment.points, alignment.clocks, strict=True):
-        times = flows.packets["time_ns"]
-        times = times[times >= 0]
-        bounds = point.window
-        if bounds is None and times.size:
-            bounds = int(times.min()), int(times.max())
-        windows.append(None if bounds is None else (bounds[0] - clock.offset_ns, bounds[1] - clock.offset_ns))
+    for point, flows, times, clock in zip(points, alignment.points, alignment.times, alignment.clocks, strict=True):
+        timed = times[flows.packets["time_ns"] >= 0]
+        if point.window is not None:
+            windows.append(clock.common_window(point.window))
+        else:
+            windows.append((int(timed.min()), int(timed.max())) if timed.size else None)
     return windows
 
 
@@ -58,14 +61,15 @@ def addresses_passing(point: CapturePoint, alignment: Alignment, position: int) 
     """(2, address codes) whether traffic of this address is known to pass the point: as an initiator's, as a responder's.
 
     By the scope that was given, whatever its part; else those seen here in that part, and in a pod's own capture only the pod's
-    addresses: those that take part in nearly all of its flows.
+    addresses: those that take part in nearly all of its flows. Addresses are as this point sees them.
     """
-    book = alignment.conversations.book
+    conversations = alignment.conversations
+    book = conversations.book
     if point.scope:
         inside = np.array([in_networks(book.address(code), point.scope) for code in range(len(book))], dtype=np.bool_)
         return np.stack([inside, inside])
-    rows = np.flatnonzero(alignment.conversations.flow_of[:, position] >= 0)
-    ends = [alignment.conversations[name][rows] for name in ("initiator", "responder")]
+    rows = np.flatnonzero(conversations.flow_of[:, position] >= 0)
+    ends = [column[rows, position] for column in (conversations.ends.initiator, conversations.ends.responder)]
     seen = np.stack([np.bincount(codes, minlength=len(book)) for codes in ends])
     passing = seen > 0
     if point.kind is not None and point.kind.is_pods_own:
@@ -74,16 +78,23 @@ def addresses_passing(point: CapturePoint, alignment: Alignment, position: int) 
     return np.asarray(passing)
 
 
-def judge_sights(points: Sequence[CapturePoint], alignment: Alignment) -> Sights:
+def judge_sights(
+    points: Sequence[CapturePoint], alignment: Alignment, passed: NDArray[np.bool_], atoms: Atoms, response: Sequence[int] = ()
+) -> Sights:
     """The sight of every conversation at every point.
 
     Downstream of where it was seen a conversation is expected at a point that its responder's traffic passes, upstream at one
-    that its initiator's traffic passes. A point that saw nothing of a conversation that points on both sides of it saw, or that
-    a later one saw, is no witness of what was lost of it: packets are known to have passed its capture unseen.
+    that its initiator's traffic passes, by its addresses at the nearest point that saw it (mixcni.localise.passage says what
+    a NAT makes of them). A point that saw nothing of a conversation that points on both sides of it saw, or that a later one
+    saw, is no witness of what was lost of it: packets are known to have passed its capture unseen. Nor is one that saw what may
+    be it.
 
     Parameters
     ----------
     points : in path order, as in `alignment`
+    passed : (a, p) whether each atom is known to have been at each point
+    atoms : of all conversations
+    response : positions of the points that responses meet; none: all of them
     """
     conversations = alignment.conversations
     seen = conversations.flow_of >= 0
@@ -96,9 +107,16 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment) -> Sights
     farthest = np.where(seen, positions, -1).max(axis=1, initial=-1)
     against = runs_against(alignment)
     assumed_windows, learned_scopes = [], []
+    every = np.arange(len(conversations))
+    maybe = may_be_seen(alignment)
+    apart = take_other_ways(alignment)
     for position, point in enumerate(points):
         passing = addresses_passing(point, alignment, position)
-        initiator, responder = passing[0][conversations["initiator"]], passing[1][conversations["responder"]]
+        nearby = np.where(position > farthest, farthest, nearest).clip(0, len(points) - 1)
+        initiator = passing[0][conversations.ends.initiator[every, nearby]]
+        responder = passing[1][conversations.ends.responder[every, nearby]]
+        arrives = rewritten_towards(alignment, position)
+        responder = np.where(arrives == Passage.UNCHANGED, responder, arrives == Passage.REWRITTEN)
         expected = np.where(position > farthest, responder, np.where(position < nearest, initiator, initiator | responder))
         if point.scope:
             expected = initiator | responder
@@ -108,7 +126,8 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment) -> Sights
         if window is None:
             continue
         watched = (first <= window[1]) & (last >= window[0])
-        missing = ~seen[:, position] & expected & watched
+        elsewhere = (seen & apart[position]).any(axis=1)
+        missing = ~seen[:, position] & expected & watched & ~maybe[:, position] & ~elsewhere
         sight[missing, position] = np.int8(Sight.MISSING)
         if missing.any():
             if not point.scope:
@@ -116,11 +135,15 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment) -> Sights
             if is_empty:
                 assumed_windows.append(position)
     beyond = positions > farthest[:, None]
+    hidden = hidden_directions(points, alignment) | unseen_directions(atoms, passed, seen)
+    if response:
+        hidden[:, Direction.REVERSE] |= ~np.isin(positions, response)
     witness = (sight == Sight.SEEN) | ((sight == Sight.MISSING) & beyond)
     return Sights(
         sight=sight,
         concerned=concerned,
-        witness=witness[:, :, None] & ~hidden_directions(points, alignment),
+        witness=witness[:, :, None] & ~hidden,
+        hidden=hidden,
         against=against,
         windows=tuple(windows),
         assumed_windows=tuple(assumed_windows),
@@ -147,6 +170,25 @@ def hidden_directions(points: Sequence[CapturePoint], alignment: Alignment) -> N
     return hidden
 
 
+def unseen_directions(atoms: Atoms, passed: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(p, 2) whether a point sees one direction alone: none of what went the other way, though some of it got past.
+
+    Then it lies on the one way and not on the other (asymmetric routing), and its silence about the other proves nothing.
+    """
+    points = seen.shape[1]
+    shared = (seen.sum(axis=1) > 1)[atoms.stream // 2]
+    hidden = np.zeros((points, 2), dtype=np.bool_)
+    for direction in Direction:
+        this_way = shared & (atoms.stream % 2 == direction) & (atoms.counts > 0).any(axis=1)
+        other_way = shared & (atoms.stream % 2 != direction)
+        for point in range(points):
+            here = seen[atoms.stream // 2, point]
+            got_past = this_way & here & passed[:, point]
+            hears_other = bool((other_way & (atoms.counts[:, point] > 0)).any())
+            hidden[point, direction] = hears_other and got_past.any() and not (this_way & (atoms.counts[:, point] > 0)).any()
+    return hidden
+
+
 def runs_against(alignment: Alignment) -> NDArray[np.bool_]:
     """(c,) whether a conversation was begun at the far end of the path: the hop limit of its requests rises along the points."""
     conversations = alignment.conversations
@@ -162,9 +204,10 @@ def _times(alignment: Alignment) -> tuple[NDArray[Any], NDArray[Any]]:
     """(c,) first and last time of each conversation over all points, ns on the common clock."""
     count = len(alignment.conversations)
     first, last = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
-    for position, (flows, clock) in enumerate(zip(alignment.points, alignment.clocks, strict=True)):
-        rows = np.flatnonzero(alignment.conversations.flow_of[:, position] >= 0)
-        flow = alignment.conversations.flow_of[rows, position]
-        first[rows] = np.minimum(first[rows], flows["first_ns"][flow] - clock.offset_ns)
-        last[rows] = np.maximum(last[rows], flows["last_ns"][flow] - clock.offset_ns)
+    for position, (flows, times) in enumerate(zip(alignment.points, alignment.times, strict=True)):
+        conversation = alignment.conversations.members_at(position).conversation[flows.segments["flow"]]
+        packet = flows.segments["packet"]
+        timed = flows.packets["time_ns"][packet] >= 0
+        np.minimum.at(first, conversation[timed], times[packet[timed]])
+        np.maximum.at(last, conversation[timed], times[packet[timed]])
     return first, last

@@ -72,7 +72,7 @@ def _point(row: dict[str, Any], report: "Report", position: int) -> dict[str, An
         "miss_rate": [round(row["miss_rate_low"], 6), round(row["miss_rate_high"], 6)],
         "clock": {
             "offset_ns": clock.offset_ns if clock.is_known else None,
-            "drift_ppm": None,
+            "drift_ppm": None if clock.drift_ppm is None else round(clock.drift_ppm, 6),
             "uncertainty_ns": clock.uncertainty_ns,
         },
     }

@@ -1,0 +1,328 @@
+"""The same TCP connection under other addresses: what a NAT leaves as it is tells that two flows are one.
+
+A NAT rewrites addresses and ports. Sequence numbers, acknowledgments, options and timestamps pass it unchanged (RFC 3022); where
+something rewrites those too (a SYN proxy, a proxy that ends the connection), the two halves are two conversations here.
+
+Evidence is weighed in bits, one a halving of the chance that two unrelated flows show the same, and conflicts are taken off.
+Flows are joined one to one: each must be the other's best by a margin; what is not is listed, and nobody guesses.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcni.align.clock import ClockModel
+from mixcni.align.matching import MOST_UNSEEN, octets_between
+from mixcni.align.united import PROTOCOL_TCP, UnitedFlows, numbered
+from mixcni.schema import Evidence
+
+ISN_BITS: Final = 32  # RFC 6528: an initial sequence number says nothing of another connection's
+SAME_OPTIONS_BITS: Final = 4  # hosts of one kind send the same
+SAME_TIMESTAMP_BITS: Final = 16  # RFC 7323 section 5.4: a clock of milliseconds, with an offset a connection
+IN_TIME_BITS: Final = 8
+TOKEN_BITS: Final = 40  # SEQ and ACK together, less what connections of one age have in common
+MOST_TOKENS: Final = 4  # more say no more
+ENOUGH_BITS: Final = 40  # one in 10**12: of a million flows at each of two points not one pair is joined by chance
+MARGIN_BITS: Final = 12
+LONGEST_DELAY_NS: Final = 1_000_000_000  # between two points, beside what the clocks are uncertain by
+SAME_HOST_NS: Final = 10_000_000  # a host hands a packet on from one of its interfaces to another in less
+MOST_EQUAL: Final = 64  # flows with one initial sequence number; where more have it, it tells nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Two flow-key conversations that may be one.
+
+    one, other : their numbers; turned : whether they stand the other way round; bits : evidence less conflicts
+    """
+
+    one: int
+    other: int
+    turned: bool
+    bits: int
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """What became of conversations that a NAT may have rewritten.
+
+    joined : (k,) for each flow-key conversation that of which it is part; turned : (k,) whether it stands the other way round
+    evidence, bits : (k,) on what that rests; doubtful : pairings that were not made
+    """
+
+    joined: NDArray[np.int64]
+    turned: NDArray[np.bool_]
+    evidence: NDArray[np.int64]
+    bits: NDArray[np.int64]
+    doubtful: tuple[Pairing, ...]
+
+
+class _Strands:
+    """Flow-key conversations of TCP, and those of them that may be part of another.
+
+    iss, irs : (k,) int64, as a handshake told them; -1 where none did
+    there : (k, p) bool, whether each point has it
+    best : (k,) the flow that tells most of it; key : (k,) int64, number of its flow key
+    begun : numbers whose ISS another has too; unbegun : those whose handshake nobody saw and that a point lacks, and with them
+        whatever lacks a point
+    """
+
+    def __init__(self, every: UnitedFlows, conversation: NDArray[np.int64], clocks: Sequence[ClockModel] | None) -> None:
+        self.every, self.conversation, self.clocks = every, conversation, clocks
+        count = int(conversation.max(initial=-1)) + 1
+        self.there = np.zeros((count, len(every.points)), dtype=np.bool_)
+        self.there[conversation, every.point] = True
+        self.best = best_flows(every, conversation)
+        self.key = every.keys()[self.best]
+        self.iss, self.irs = np.full(count, -1, dtype=np.int64), np.full(count, -1, dtype=np.int64)
+        told = every.syn_seen | (every.synack_seen & every.based[:, 0])
+        self.iss[conversation[told]] = every.base[told, 0]
+        self.irs[conversation[every.synack_seen]] = every.base[every.synack_seen, 1]
+        is_tcp = every.protocol[self.best] == PROTOCOL_TCP
+        self.iss[~is_tcp] = -1
+        known, times = np.unique(self.iss[self.iss >= 0], return_counts=True)
+        self.begun = np.flatnonzero(np.isin(self.iss, known[times > 1])).tolist()
+        lacking = is_tcp & ~self.there.all(axis=1)
+        self.unbegun = np.flatnonzero(lacking).tolist() if (lacking & (self.iss < 0)).any() else []
+        self.members: dict[int, list[int]] = defaultdict(list)
+        chosen = np.zeros(count, dtype=np.bool_)
+        chosen[[*self.begun, *self.unbegun]] = True
+        for row in np.flatnonzero(chosen[conversation]).tolist():
+            self.members[int(conversation[row])].append(row)
+
+    def tolerance_ns(self, p: int, q: int) -> int | None:
+        """How far apart one event may stand at two points; None where their clocks are not joined."""
+        if self.clocks is None:
+            return None
+        total = LONGEST_DELAY_NS
+        for clock in (self.clocks[p], self.clocks[q]):
+            if not clock.is_known:
+                return None
+            total += clock.uncertainty_ns or 0
+        return total
+
+    def in_time(self, one: int, other: int) -> bool | None:
+        """Whether the flows of two were there at the same time, as far as the clocks tell; None where they do not."""
+        answers = []
+        for a in self.members[one]:
+            for b in self.members[other]:
+                tolerance = self.tolerance_ns(int(self.every.point[a]), int(self.every.point[b]))
+                if tolerance is None or self.every.first_ns[a] < 0 or self.every.first_ns[b] < 0:
+                    continue
+                apart = max(self.every.first_ns[a], self.every.first_ns[b]) - min(self.every.last_ns[a], self.every.last_ns[b])
+                answers.append(bool(apart <= tolerance))
+        return any(answers) if answers else None
+
+
+def best_flows(every: UnitedFlows, conversation: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(k,) the flow of each conversation that saw most of the handshake, the first such on the path."""
+    authority = every.syn_seen.astype(np.int8) * 2 + every.synack_seen
+    order = np.lexsort((every.point, -authority, conversation))
+    return order[np.unique(conversation[order], return_index=True)[1]]
+
+
+def join_translated(every: UnitedFlows, conversation: NDArray[np.int64], clocks: Sequence[ClockModel] | None) -> Translated:
+    """Conversations by flow key, joined where another key is the same connection.
+
+    Parameters
+    ----------
+    every : the flows of all points
+    conversation : (n,) each flow's conversation by its key
+    clocks : one a point, where they are known by now
+    """
+    count = int(conversation.max(initial=-1)) + 1
+    joined, turned = np.arange(count), np.zeros(count, dtype=np.bool_)
+    evidence, bits = np.full(count, int(Evidence.KEY)), np.zeros(count, dtype=np.int64)
+    strands = _Strands(every, conversation, clocks)
+    pairings = [*_by_handshake(strands), *_in_the_midst(strands)]
+    accepted, doubtful = _mutual_best(pairings, strands.there)
+    there = strands.there.copy()
+    refused = []
+    for pairing in sorted(accepted, key=lambda p: (-p.bits, p.one, p.other)):
+        low, high = sorted((int(joined[pairing.one]), int(joined[pairing.other])))
+        if low == high:
+            continue
+        if (there[low] & there[high] & ~(strands.there[pairing.one] & strands.there[pairing.other])).any():
+            refused.append(pairing)  # what was joined to the one and to the other excludes it
+            continue
+        flip = turned[pairing.one] ^ turned[pairing.other] ^ pairing.turned
+        moved = joined == high
+        turned[moved] ^= flip
+        joined[moved] = low
+        there[low] |= there[high]
+        for number in (pairing.one, pairing.other):
+            evidence[number] |= int(pairing.evidence)
+            bits[number] = min(bits[number] or pairing.bits, pairing.bits)
+    return Translated(joined, turned, evidence, bits, (*doubtful, *refused))
+
+
+def _may_meet(strands: _Strands, one: int, other: int) -> bool:
+    """Whether their keys differ, and no point has both; or where one does, whether it heard both at once: around its own NAT."""
+    if strands.key[one] == strands.key[other]:
+        return False
+    both = np.flatnonzero(strands.there[one] & strands.there[other])
+    if both.size > 1:  # upstream of a NAT there is but the one form, downstream the other
+        return False
+    every = strands.every
+    for point in both.tolist():
+        rows = [[row for row in strands.members[n] if every.point[row] == point] for n in (one, other)]
+        starts = [min(int(every.syn_ns[row]) for row in of_one) for of_one in rows]
+        if min(starts) < 0 or abs(starts[0] - starts[1]) > SAME_HOST_NS:
+            return False
+    return True
+
+
+def _by_handshake(strands: _Strands) -> list[Pairing]:
+    """Pairings of conversations whose initial sequence numbers a handshake told."""
+    by_iss: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for number in strands.begun:
+        by_iss[int(strands.iss[number])].append((number, int(strands.irs[number])))
+    pairings = []
+    for equal in by_iss.values():
+        if len(equal) > MOST_EQUAL:
+            continue
+        for i, (one, irs) in enumerate(equal):
+            for other, its_irs in equal[i + 1 :]:
+                if (irs >= 0 and its_irs >= 0 and irs != its_irs) or not _may_meet(strands, one, other):
+                    continue
+                pairing = _weigh_handshake(strands, one, other, irs_agrees=irs >= 0 and irs == its_irs)
+                if pairing is not None:
+                    pairings.append(pairing)
+    return pairings
+
+
+def _weigh_handshake(strands: _Strands, one: int, other: int, *, irs_agrees: bool) -> Pairing | None:
+    bits, evidence = ISN_BITS, Evidence.ISS
+    if irs_agrees:
+        bits, evidence = bits + ISN_BITS, evidence | Evidence.IRS
+    options = [_syn_options(strands, number) for number in (one, other)]
+    if options[0] is not None and options[1] is not None:
+        same = bool((options[0][1:3] == options[1][1:3]).all())  # a middlebox may lower the MSS, not the others
+        bits += SAME_OPTIONS_BITS if same else -SAME_TIMESTAMP_BITS
+        if same and options[0][3] == options[1][3] and options[0][3] > 0:
+            bits, evidence = bits + SAME_TIMESTAMP_BITS, evidence | Evidence.TIMESTAMPS
+    in_time = strands.in_time(one, other)
+    if in_time is False:
+        return None
+    if in_time:
+        bits, evidence = bits + IN_TIME_BITS, evidence | Evidence.TIME
+    return Pairing(one, other, turned=False, bits=bits, evidence=evidence)
+
+
+def _syn_options(strands: _Strands, number: int) -> NDArray[np.int64] | None:
+    """The options of a conversation's SYN; None where it was not seen."""
+    for row in strands.members[number]:
+        if strands.every.syn_seen[row]:
+            return np.asarray(strands.every.syn_options[row])
+    return None
+
+
+def _in_the_midst(strands: _Strands) -> list[Pairing]:
+    """Pairings of conversations of which one at least was caught in its midst: by segments with the same numbers in both."""
+    every = strands.every
+    begun = {number: bool(strands.iss[number] >= 0) for number in strands.unbegun}
+    if not begun:
+        return []
+    rows = np.array(sorted(row for number in begun for row in strands.members[number]), dtype=np.int64)
+    segments = every.segments_of(rows)
+    shared = _shared_tokens(strands, segments, begun)
+    pairings = []
+    for (one, other), (same_way, other_way, stamped) in shared.items():
+        if not _may_meet(strands, one, other):
+            continue
+        turned = other_way > same_way
+        if octets_between(every, int(strands.best[one]), int(strands.best[other]), turned=turned) > MOST_UNSEEN:
+            continue
+        in_time = strands.in_time(one, other)
+        if in_time is False:
+            continue
+        bits = TOKEN_BITS * min(max(same_way, other_way), MOST_TOKENS) // 2
+        evidence = Evidence.NUMBERS
+        if stamped:
+            bits, evidence = bits + SAME_TIMESTAMP_BITS * min(stamped, MOST_TOKENS), evidence | Evidence.TIMESTAMPS
+        if in_time:
+            bits, evidence = bits + IN_TIME_BITS, evidence | Evidence.TIME
+        pairings.append(Pairing(one, other, turned=turned, bits=bits, evidence=evidence))
+    pairings.extend(_by_nearness(strands, begun, set(shared)))
+    return pairings
+
+
+def _shared_tokens(
+    strands: _Strands, segments: dict[str, NDArray[np.int64]], begun: dict[int, bool]
+) -> dict[tuple[int, int], tuple[int, int, int]]:
+    """For pairs of conversations how many different (SEQ, ACK, TSval, TSecr) both have: the same way, the other way, stamped."""
+    names = ("seq", "ack", "ts_val", "ts_ecr")
+    token = numbered(*(segments[name] for name in names))
+    number = strands.conversation[segments["row"]]
+    seen = np.unique(np.stack([token, number, segments["direction"]], axis=1), axis=0)
+    stamped_token = np.zeros(int(token.max(initial=-1)) + 1, dtype=np.bool_)
+    stamped_token[token[segments["ts_val"] >= 0]] = True
+    counts: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+    starts = np.flatnonzero(np.append(True, np.diff(seen[:, 0]) != 0)) if seen.size else np.empty(0, dtype=np.int64)
+    ends = np.append(starts[1:], seen.shape[0])
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        if not 1 < end - start <= MOST_EQUAL:
+            continue
+        holders = seen[start:end].tolist()
+        for i, (_, one, way) in enumerate(holders):
+            for _, other, its_way in holders[i + 1 :]:
+                if one == other or (begun[one] and begun[other]):
+                    continue
+                entry = counts[min(one, other), max(one, other)]
+                entry[int(way != its_way)] += 1
+                entry[2] += bool(stamped_token[holders[i][0]])
+    return {pair: (entry[0], entry[1], entry[2]) for pair, entry in counts.items()}
+
+
+def _by_nearness(strands: _Strands, begun: dict[int, bool], known: set[tuple[int, int]]) -> list[Pairing]:
+    """Pairings that rest on bases near each other alone: two chances in 2**12 a direction, which is never enough."""
+    every = strands.every
+    numbers = [number for number in begun if every.based[strands.best[number]].all()]
+    pairings = []
+    for turned in (False, True):
+        forward = np.array([every.base[strands.best[n], 0] for n in numbers], dtype=np.int64)
+        theirs = np.array([every.base[strands.best[n], 1 if turned else 0] for n in numbers], dtype=np.int64)
+        order = np.argsort(theirs, kind="stable")
+        low = np.searchsorted(theirs[order], forward - MOST_UNSEEN)
+        high = np.searchsorted(theirs[order], forward + MOST_UNSEEN, side="right")
+        for i, one in enumerate(numbers):
+            for j in order[low[i] : high[i]].tolist():
+                other = numbers[j]
+                pair = min(one, other), max(one, other)
+                if one >= other or pair in known or (begun[one] and begun[other]) or not _may_meet(strands, one, other):
+                    continue
+                rows = int(strands.best[one]), int(strands.best[other])
+                if octets_between(every, *rows, turned=turned) <= MOST_UNSEEN and strands.in_time(one, other) is not False:
+                    pairings.append(Pairing(*pair, turned=turned, bits=ENOUGH_BITS // 2, evidence=Evidence.NUMBERS))
+    return pairings
+
+
+def _mutual_best(pairings: list[Pairing], there: NDArray[np.bool_]) -> tuple[list[Pairing], tuple[Pairing, ...]]:
+    """Pairings in which each is the other's best, with a margin over all that exclude it; and those that may be and are not made.
+
+    A pairing excludes another if they share a conversation and a point has both of the other two.
+    """
+    by_member: dict[int, list[Pairing]] = defaultdict(list)
+    for pairing in pairings:
+        by_member[pairing.one].append(pairing)
+        by_member[pairing.other].append(pairing)
+    accepted, doubtful = [], []
+    for pairing in pairings:
+        rivals = []
+        for member, partner in ((pairing.one, pairing.other), (pairing.other, pairing.one)):
+            for rival in by_member[member]:
+                its_partner = rival.other if rival.one == member else rival.one
+                if rival is not pairing and (there[partner] & there[its_partner]).any():
+                    rivals.append(rival.bits)
+        highest = max(rivals, default=-1)
+        if pairing.bits >= ENOUGH_BITS and pairing.bits >= highest + MARGIN_BITS:
+            accepted.append(pairing)
+        elif pairing.bits + MARGIN_BITS > highest or highest < ENOUGH_BITS:
+            doubtful.append(pairing)
+    taken = {(p.one, p.other) for p in accepted}
+    return accepted, tuple(p for p in doubtful if (p.one, p.other) not in taken)

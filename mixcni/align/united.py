@@ -1,0 +1,172 @@
+"""The flows of all points in one set of columns, and what of them no address translation changes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcni.decode import PacketTable
+from mixcni.flows import FlowTable
+from mixcni.schema import Direction, Encapsulation, OptionFlag, TcpFlag
+from mixcni.tables import recode, unite_address_books
+
+HALF, MASK = np.int64(1 << 31), np.int64((1 << 32) - 1)
+PROTOCOL_TCP = 6
+NO_OPTIONS = -2  # of a SYN that carries none, or was not seen
+
+
+def sequence_distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int64]:
+    """Signed distance from `a` to `b` in octets, in [-2**31, 2**31), elementwise (RFC 9293 section 3.4)."""
+    return ((b.astype(np.int64) - a.astype(np.int64) + HALF) & MASK) - HALF
+
+
+def numbered(*columns: NDArray[Any]) -> NDArray[np.int64]:
+    """(n,) the number of each row among the different rows."""
+    rows = np.stack([column.astype(np.int64) for column in columns], axis=1)
+    return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+class UnitedFlows:
+    """The flows of all points: a row a flow, point after point.
+
+    `base` : (n, 2) int64, bases of the forward and the reverse offsets; `based` : (n, 2) bool, whether a segment told them
+    `reach` : (n, 2) int64, octets, highest offset seen in each direction
+    `tunnelled` : (n,) bool, whether the flow was heard within a tunnel
+    `syn_options` : (n, 4) int64, MSS, window scale, option flags and TSval of the SYN; NO_OPTIONS where there are none
+    `syn_seen`, `synack_seen` : (n,) bool; times are ns on the common clock
+    """
+
+    def __init__(self, points: Sequence[FlowTable], times: Sequence[NDArray[np.int64]]) -> None:
+        """`times` : of each point's packets, ns on the common clock as far as it is known."""
+        self.points, self.times = points, times
+        self.book, recodings = unite_address_books([flows.packets.book for flows in points])
+        self.point = np.repeat(np.arange(len(points)), [len(flows) for flows in points])
+        self.flow = np.concatenate([np.arange(len(flows), dtype=np.int32) for flows in points])
+        self.first_row = np.cumsum([0, *(len(flows) for flows in points)])
+
+        def column(name: str) -> NDArray[Any]:
+            return np.concatenate([flows[name] for flows in points])
+
+        pairs = list(zip(points, recodings, strict=True))
+        self.initiator = np.concatenate([recode(flows["initiator"], r) for flows, r in pairs])
+        self.responder = np.concatenate([recode(flows["responder"], r) for flows, r in pairs])
+        self.initiator_port, self.responder_port = column("initiator_port"), column("responder_port")
+        self.protocol = column("protocol")
+        self.syn_seen, self.synack_seen = column("syn_seen"), column("synack_seen")
+        self.base = np.stack([column("iss"), column("irs")], axis=1).astype(np.int64)
+        self.based = np.concatenate([_based(flows) for flows in points])
+        self.reach = np.stack([column("end_forward"), column("end_reverse")], axis=1)
+        self.packets = np.stack([column("packets_forward"), column("packets_reverse")], axis=1)
+        self.tunnelled = np.concatenate([_tunnelled(flows) for flows in points])
+        bounds = [_bounds(flows, at) for flows, at in zip(points, times, strict=True)]
+        self.first_ns, self.last_ns = (np.concatenate([pair[i] for pair in bounds]) for i in (0, 1))
+        syns = [_syns(flows, at) for flows, at in zip(points, times, strict=True)]
+        self.syn_options, self.syn_ns = (np.concatenate([pair[i] for pair in syns]) for i in (0, 1))
+
+    def __len__(self) -> int:
+        return int(self.flow.size)
+
+    def keys(self) -> NDArray[np.int64]:
+        """One number a flow key, whichever way round its two ends stand."""
+        here = self.initiator.astype(np.int64) << 16 | self.initiator_port
+        there = self.responder.astype(np.int64) << 16 | self.responder_port
+        return numbered(np.minimum(here, there), np.maximum(here, there), self.protocol)
+
+    def is_turned(self, row: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether flows of one key stand the other way round than others, elementwise."""
+        differs = self.initiator[row] != self.initiator[other]
+        return np.asarray(differs | (self.initiator_port[row] != self.initiator_port[other]))
+
+    def segments_of(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """The TCP segments of some flows, copies at one point left out: row, direction, SEQ, ACK, TSval, TSecr and time.
+
+        `row` is the flow's here; TSval and TSecr are -1 where a segment has no timestamps (RFC 7323 section 3.2).
+        """
+        names = ("row", "direction", "seq", "ack", "ts_val", "ts_ecr", "time_ns")
+        parts: list[dict[str, NDArray[np.int64]]] = []
+        for point, (flows, at) in enumerate(zip(self.points, self.times, strict=True)):
+            wanted = np.zeros(len(flows), dtype=np.bool_)
+            wanted[self.flow[rows[self.point[rows] == point]]] = True
+            segments = flows.segments
+            kept = np.flatnonzero(wanted[segments["flow"]] & (segments["copy_of"] < 0))
+            packet = segments["packet"][kept]
+            flags = flows.packets["tcp_flags"][packet]
+            kept, packet = kept[(flags & TcpFlag.ACK) != 0], packet[(flags & TcpFlag.ACK) != 0]
+            option = option_rows(flows.packets, packet)
+            stamped = (
+                (option >= 0) & ((flows.packets.options["flags"][option] & OptionFlag.TIMESTAMPS) != 0)
+                if (len(flows.packets.options))
+                else np.zeros(packet.size, dtype=np.bool_)
+            )
+            columns = {
+                "row": segments["flow"][kept] + self.first_row[point],
+                "direction": segments["direction"][kept],
+                "seq": flows.packets["seg_seq"][packet],
+                "ack": flows.packets["seg_ack"][packet],
+                "time_ns": at[packet],
+            }
+            for name in ("ts_val", "ts_ecr"):
+                value = np.full(packet.size, -1, dtype=np.int64)
+                value[stamped] = flows.packets.options[name][option[stamped]]
+                columns[name] = value
+            parts.append({name: columns[name].astype(np.int64) for name in names})
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def option_rows(packets: PacketTable, packet: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the row of each packet in the table of options; -1 where it has none."""
+    known = packets.options["packet"]
+    if not known.size:
+        return np.full(packet.size, -1, dtype=np.int64)
+    at = np.minimum(np.searchsorted(known, packet), known.size - 1)
+    return np.where(known[at] == packet, at, -1)
+
+
+def _based(flows: FlowTable) -> NDArray[np.bool_]:
+    """(f, 2) whether a flow's segments told the base of each direction: one of its own, or an acknowledgment of the other."""
+    segments = flows.segments
+    acknowledges = (flows.packets["tcp_flags"][segments["packet"]] & TcpFlag.ACK) != 0
+    told = np.stack([flows["packets_forward"] > 0, flows["packets_reverse"] > 0], axis=1)
+    told[segments["flow"][acknowledges], 1 - segments["direction"][acknowledges]] = True
+    return told
+
+
+def _tunnelled(flows: FlowTable) -> NDArray[np.bool_]:
+    """(f,) whether a tunnel is around a flow's packets in either direction."""
+    stacks = flows.packets.stacks
+    within = np.zeros(len(stacks), dtype=np.bool_)
+    for row, (outer, kind) in enumerate(zip(stacks["outer"].tolist(), stacks["kind"].tolist(), strict=True)):
+        within[row] = row > 0 and (within[outer] or Encapsulation(kind).is_tunnel)
+    found = np.zeros(len(flows), dtype=np.bool_)
+    for name in ("stack_forward", "stack_reverse"):
+        stack = flows[name]
+        found |= (stack >= 0) & within[np.maximum(stack, 0)]
+    return found
+
+
+def _bounds(flows: FlowTable, times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(f,) first and last time of each flow on the common clock; -1 where none of its packets has a time."""
+    at, flow = times[flows.segments["packet"]], flows.segments["flow"]
+    timed = flows.packets["time_ns"][flows.segments["packet"]] >= 0
+    first, last = np.full(len(flows), np.iinfo(np.int64).max), np.full(len(flows), np.iinfo(np.int64).min)
+    np.minimum.at(first, flow[timed], at[timed])
+    np.maximum.at(last, flow[timed], at[timed])
+    untimed = first > last
+    return np.where(untimed, -1, first), np.where(untimed, -1, last)
+
+
+def _syns(flows: FlowTable, times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(f, 4) the options of each flow's first SYN, and (f,) its time; -1 without one."""
+    segments, packets = flows.segments, flows.packets
+    flags = packets["tcp_flags"][segments["packet"]]
+    rows = np.flatnonzero(((flags & (TcpFlag.SYN | TcpFlag.RST)) == TcpFlag.SYN) & (segments["direction"] == Direction.FORWARD))
+    rows = rows[::-1]  # the first is written last
+    options = np.full((len(flows), 4), NO_OPTIONS, dtype=np.int64)
+    at = np.full(len(flows), -1, dtype=np.int64)
+    at[segments["flow"][rows]] = times[segments["packet"][rows]]
+    option = option_rows(packets, segments["packet"][rows])
+    held = option >= 0
+    for number, name in enumerate(("mss", "window_scale", "flags", "ts_val")):
+        options[segments["flow"][rows[held]], number] = packets.options[name][option[held]]
+    return options, at
