@@ -59,9 +59,9 @@ class CaptureFile:
     def _reader(self, source: Source) -> PcapReader | PcapngReader:
         magic = source.text(source.begin, MAGIC_OCTETS)
         if magic in MAGICS:
-            return PcapReader(source)
+            return PcapReader(source, resume=not self.strict)
         if magic == MAGIC:
-            return PcapngReader(source)
+            return PcapngReader(source, resume=not self.strict)
         raise UnknownFormat(self.path, magic.hex(" "))
 
     def sha256(self) -> str:

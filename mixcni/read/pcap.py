@@ -1,15 +1,21 @@
 """Classic pcap: microseconds or nanoseconds, either byte order, Kuznetzov's modified records."""
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mixcni.kernels.jit import run
 from mixcni.read.frames import Comment, Damage, FrameArrays, FrameBlock, Interface
 from mixcni.read.kernel import BAD, FULL, MORE, walk_pcap
+from mixcni.read.resync import MAX_CAPTURED, Resynchroniser, u32_at
 from mixcni.read.source import BUFFER_OCTETS, Source, stop
 
 FILE_HEADER: Final = 24
-MAX_CAPTURED: Final = 262_144  # libpcap's MAXIMUM_SNAPLEN
+RECORD_HEADER: Final = 16
+DAY: Final = 86_400  # seconds: behind damage what is later than that is not taken for a record
+BACK: Final = 1  # second: nor is what is earlier than the last record by more, as a capture inside a frame mostly is
 FRAMES_A_BLOCK: Final = 1 << 15
 AVERAGE_RECORD: Final = 64  # octets; only to guess whether a walk is worth machine code
 
@@ -32,11 +38,71 @@ MAGICS: Final = {
 }
 
 
-class PcapReader:
-    """Frames of one classic pcap file; `interfaces` and `damage` are complete once `blocks` has run out."""
+class PcapRecords:
+    """What makes a pcap record likely: lengths and a time that can be.
 
-    def __init__(self, source: Source) -> None:
+    Parameters
+    ----------
+    variant : of the file
+    last_seconds : of the last good record; None where there is none
+    """
+
+    def __init__(self, variant: Variant, last_seconds: int | None) -> None:
+        self._order: Literal["big", "little"] = "big" if variant.big else "little"
+        self._fractions = 1_000_000_000 if variant.nanoseconds else 1_000_000
+        self._header = variant.record_header
+        self._seconds = (0, 1 << 32) if last_seconds is None else (last_seconds - BACK, last_seconds + DAY)
+
+    def candidates(self, octets: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Where a record may begin, by both lengths, the fraction and the second."""
+        count = octets.size - RECORD_HEADER + 1
+        if count <= 0:
+            return np.empty(0, dtype=np.int64)
+        high, next_high = (3, 2) if self._order == "little" else (0, 1)
+        likely = np.ones(count, dtype=bool)
+        for field in (8, 12):
+            likely &= octets[field + high : field + high + count] == 0
+            likely &= octets[field + next_high : field + next_high + count] <= MAX_CAPTURED >> 16
+        places = np.flatnonzero(likely)
+        seconds, fraction, captured, original = (u32_at(octets, places + field, self._order) for field in (0, 4, 8, 12))
+        found: NDArray[np.int64] = places[self._can_be(seconds, fraction, captured, original)]
+        return found
+
+    def follow(self, octets: NDArray[np.uint8], at: int) -> Iterator[int]:
+        """The length of the record at `at`, of the one behind it and so on, until there is none."""
+        while True:
+            header = octets[at : at + RECORD_HEADER].tobytes()
+            fields = [int.from_bytes(header[field : field + 4], self._order) for field in (0, 4, 8, 12)]
+            if len(header) < RECORD_HEADER or not self._can_be(*fields):
+                return
+            yield self._header + fields[2]
+            at += self._header + fields[2]
+
+    def _can_be(self, seconds: Any, fraction: Any, captured: Any, original: Any) -> Any:
+        first, last = self._seconds
+        return (
+            (fraction < self._fractions)
+            & (captured > 0)
+            & (captured <= original)
+            & (original <= MAX_CAPTURED)
+            & (seconds >= first)
+            & (seconds <= last)
+        )
+
+
+class PcapReader:
+    """Frames of one classic pcap file; `interfaces` and `damage` are complete once `blocks` has run out.
+
+    Parameters
+    ----------
+    source : at the file's first octet
+    resume : read on behind damage where that is certain
+    """
+
+    def __init__(self, source: Source, *, resume: bool = True) -> None:
         self.source = source
+        self._resynchroniser = Resynchroniser(source, is_wanted=resume)
+        self._last_seconds: int | None = None
         self.damage: list[Damage] = []
         self.interfaces: list[Interface] = []
         self.comments: list[Comment] = []  # the format has none
@@ -46,7 +112,7 @@ class PcapReader:
         """The file's frames in file order, by the block."""
         source, variant = self.source, self._variant
         if not source.need(FILE_HEADER):
-            self._stop("the file header", FILE_HEADER, source.stream_error or "pcap format")
+            self.damage.append(stop(source, "the file header", FILE_HEADER, source.stream_error or "pcap format", truncated=True))
             return
         order = "big" if variant.big else "little"
         header = source.text(source.begin, FILE_HEADER)
@@ -73,33 +139,39 @@ class PcapReader:
                 frames,
             )
             if count:
+                self._last_seconds = int(frames.time_ns[count - 1]) // 1_000_000_000
                 yield FrameBlock(source.octets, frames.first(count), number, source.octets_behind)
                 number += count
             if status == BAD:
                 length = int.from_bytes(source.text(source.begin + 8, 4), order)  # type: ignore[arg-type]
-                self._stop(f"record {number}", length, f"length field (limit {MAX_CAPTURED})", truncated=False)
-                return
-            if status == MORE:
-                if source.ended:
-                    break
-                source.refill()
+                if not self._damaged(f"record {number}", length, f"length field (limit {MAX_CAPTURED})", truncated=False):
+                    return
+            elif status == MORE:
+                if not source.ended:
+                    source.refill()
+                elif not self._is_cut(number):
+                    return
             else:
                 assert status == FULL
-        if source.end > source.begin or source.stream_error:
-            self._cut(number)
 
-    def _cut(self, number: int) -> None:
+    def _is_cut(self, number: int) -> bool:
+        """Whether the file ends inside a record, and yet can be read on since the record's length is wrong."""
         source, header = self.source, self._variant.record_header
         had = source.end - source.begin
+        if not had and source.stream_error is None:
+            return False
         if had < header:
-            self._stop(f"the header of record {number}", header, source.stream_error or "pcap format")
-            return
+            return self._damaged(f"the header of record {number}", header, source.stream_error or "pcap format")
         order = "big" if self._variant.big else "little"
         captured = int.from_bytes(source.text(source.begin + 8, 4), order)  # type: ignore[arg-type]
-        self._stop(f"record {number}", header + captured, source.stream_error or "length field")
+        return self._damaged(f"record {number}", header + captured, source.stream_error or "length field")
 
-    def _stop(self, what: str, wanted: int, limit: str, *, truncated: bool = True) -> None:
-        self.damage.append(stop(self.source, what, wanted, limit, truncated=truncated))
+    def _damaged(self, what: str, wanted: int, limit: str, *, truncated: bool = True) -> bool:
+        """Note damage at hand, and whether the file can be read on behind it."""
+        records = PcapRecords(self._variant, self._last_seconds)
+        damage, found = self._resynchroniser.pass_over(records, what, wanted, limit, truncated=truncated)
+        self.damage.append(damage)
+        return found
 
 
 assert MAX_CAPTURED + 24 <= BUFFER_OCTETS  # a record always fits the buffer

@@ -25,10 +25,12 @@ from mixcni.read.kernel import (
     walk_pcapng,
 )
 from mixcni.read.pcap import AVERAGE_RECORD, FRAMES_A_BLOCK
-from mixcni.read.source import Source, stop
+from mixcni.read.resync import HEADER, SPAN, Resynchroniser, u32_at
+from mixcni.read.source import Source
 
 MAGIC: Final = b"\x0a\x0d\x0d\x0a"
 BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
+ORDERS: Final[tuple[Literal["big", "little"], ...]] = ("little", "big")
 SECTION, INTERFACE, STATISTICS = 0x0A0D0D0A, 1, 5
 FRAME_OCTETS: Final = 12  # type and both lengths of a block
 MAX_BLOCK: Final = 1 << 24  # octets; Wireshark's limit for a block that is not a packet, in round numbers
@@ -72,11 +74,68 @@ def ticks_per_second(resolution: int) -> int:
     return ticks if ticks <= 1 << 62 else 0
 
 
-class PcapngReader:
-    """Frames of one pcapng file; `interfaces`, `comments` and `damage` are complete once `blocks` has run out."""
+class PcapngRecords:
+    """What makes a pcapng block likely: both its lengths, and an interface that is there.
 
-    def __init__(self, source: Source) -> None:
+    Parameters
+    ----------
+    order : of the section
+    interfaces : known in the section; 0 where its packets are not wanted any more, but the next section is
+    """
+
+    def __init__(self, order: Literal["big", "little"], interfaces: int) -> None:
+        self._order = order
+        self._interfaces = interfaces
+
+    def candidates(self, octets: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Where an Enhanced Packet Block of the section, or another section, may begin."""
+        count = octets.size - FRAME_OCTETS + 1
+        if count <= 0:
+            return np.empty(0, dtype=np.int64)
+        first = octets[:count]
+        low = ENHANCED_PACKET if self._order == "little" else 0
+        places = np.flatnonzero((first == MAGIC[0]) | (first == low))
+        kinds = u32_at(octets, places, self._order)
+        found: NDArray[np.int64] = places[((kinds == ENHANCED_PACKET) & (self._interfaces > 0)) | (kinds == SECTION)]
+        return found
+
+    def follow(self, octets: NDArray[np.uint8], at: int) -> Iterator[int]:
+        """The length of the block at `at`, of the one behind it and so on, until there is none."""
+        order, interfaces = self._order, self._interfaces
+        while True:
+            header = octets[at : at + HEADER].tobytes()
+            if header.startswith(MAGIC):
+                order, interfaces = section_order(header[8:12]) or order, 0
+            kind, length, interface = (int.from_bytes(header[field : field + 4], order) for field in (0, 4, 8))
+            last = octets[at + length - 4 : at + length].tobytes() if length <= SPAN else b""
+            if length % 4 or length < FRAME_OCTETS or int.from_bytes(last, order) != length:
+                return
+            if kind == ENHANCED_PACKET and (interface >= interfaces or int.from_bytes(header[20:24], order) > length - 32):
+                return
+            interfaces += kind == INTERFACE
+            yield length
+            at += length
+
+
+def section_order(magic: bytes) -> Literal["big", "little"] | None:
+    """The byte order of a section by its byte-order magic; None where that is none."""
+    return next((order for order in ORDERS if int.from_bytes(magic, order) == BYTE_ORDER_MAGIC), None)
+
+
+class PcapngReader:
+    """Frames of one pcapng file; `interfaces`, `comments` and `damage` are complete once `blocks` has run out.
+
+    Parameters
+    ----------
+    source : at the file's first octet
+    resume : read on behind damage where that is certain
+    """
+
+    def __init__(self, source: Source, *, resume: bool = True) -> None:
         self.source = source
+        self._resynchroniser = Resynchroniser(source, is_wanted=resume)
+        self._has_gap = False  # damage in this section: an interface behind it may not have the number that it seems to have
+        self._is_lost = False  # nor then its packets: only another section can be read
         self.damage: list[Damage] = []
         self.interfaces: list[Interface] = []
         self.comments: list[Comment] = []
@@ -110,17 +169,23 @@ class PcapngReader:
                 yield FrameBlock(source.octets, frames.first(count), number, source.octets_behind)
                 number += count
             if status == BAD:
-                self._bad_packet(f"packet block {number}")
+                goes_on = self._bad_packet(f"packet block {number}")
+            elif status == OTHER:
+                goes_on = self._other_block()
+            else:
+                goes_on = bool(count) or self._more() or self._is_cut()
+            if not goes_on:
                 return
-            if status == OTHER:
-                if not self._other_block():
-                    return
-            elif not count and not self._more():
-                break
+        self._is_cut()
+
+    def _is_cut(self) -> bool:
+        """Whether the file ends inside a block, and yet can be read on since the block's length is wrong."""
+        source = self.source
         left = source.end - source.begin
-        if left or source.stream_error:
-            wanted = max(self._number_at(4), FRAME_OCTETS) if left >= 8 else FRAME_OCTETS
-            self._stop("a block", wanted, source.stream_error or "length field")
+        if not left and source.stream_error is None:
+            return False
+        wanted = max(self._number_at(4), FRAME_OCTETS) if left >= 8 else FRAME_OCTETS
+        return self._damaged("a block", wanted, source.stream_error or "length field")
 
     def _more(self) -> bool:
         before = self.source.end - self.source.begin
@@ -133,7 +198,7 @@ class PcapngReader:
     def _number_at(self, at: int, size: int = 4) -> int:
         return self._number(self.source.text(self.source.begin + at, size))
 
-    def _bad_packet(self, what: str) -> None:
+    def _bad_packet(self, what: str) -> bool:
         """Say which field of the packet block at hand cannot be, in the order in which the kernel holds them."""
         kind, length = self._number_at(0), self._number_at(4)
         fixed = 16 if kind == SIMPLE_PACKET else 32
@@ -146,29 +211,38 @@ class PcapngReader:
             wanted, limit = length, f"interface number {interface}, of {len(self._section)} in its section"
         else:
             wanted, limit = self._number_at(20) + fixed, f"captured length, in a block of {length}"
-        self._stop(what, wanted, limit, truncated=False)
+        return self._damaged(what, wanted, limit, truncated=False)
 
     def _other_block(self) -> bool:
         """Read one block that is no packet; whether the file can be read on behind it."""
         source = self.source
-        if source.text(source.begin, 4) == MAGIC and not self._enter_section():
-            return False
+        if source.text(source.begin, 4) == MAGIC:
+            if not source.need(SECTION_FIXED + 4):
+                return self._damaged("a section header", SECTION_FIXED + 4, source.stream_error or "pcapng format")
+            magic = source.text(source.begin + 8, 4)
+            order = section_order(magic)
+            if order is None:
+                self._is_lost = True
+                limit = f"byte-order magic, which is {magic.hex(' ')}"
+                return self._damaged("a section header", SECTION_FIXED + 4, limit, truncated=False)
+            self._enter_section(order)
         length = self._number_at(4)
         if length < FRAME_OCTETS or length % 4 or length > MAX_BLOCK:
             limit = f"length field (a multiple of 4 from {FRAME_OCTETS} to {MAX_BLOCK})"
-            self._stop("a block", length, limit, truncated=False)
-            return False
+            return self._damaged("a block", length, limit, truncated=False)
         if not source.need(length):
-            self._stop("a block", length, source.stream_error or "length field")
-            return False
+            return self._damaged("a block", length, source.stream_error or "length field")
         block = source.text(source.begin, length)
         offset = source.offset_of(source.begin)
         if self._number(block[-4:]) != length:
-            self._stop("a block", length, f"second length field, which says {self._number(block[-4:])}", truncated=False)
-            return False
+            limit = f"second length field, which says {self._number(block[-4:])}"
+            return self._damaged("a block", length, limit, truncated=False)
         kind = self._number(block[:4])
         if kind == SECTION and length >= SECTION_FIXED + 4:
             self._keep_comments(offset, 0, self._options(block[SECTION_FIXED:-4]))
+        elif kind == INTERFACE and self._has_gap:
+            self._is_lost = True
+            return self._damaged("an interface", length, "its number, since damage before it may hide others", truncated=False)
         elif kind == INTERFACE and length >= INTERFACE_FIXED + 4:
             self._add_interface(block)
             self._keep_comments(offset, 0, self._options(block[INTERFACE_FIXED:-4]))
@@ -177,21 +251,12 @@ class PcapngReader:
         source.begin += length
         return True
 
-    def _enter_section(self) -> bool:
-        source = self.source
-        if not source.need(28):
-            self._stop("a section header", 28, source.stream_error or "pcapng format")
-            return False
-        magic = source.text(source.begin + 8, 4)
-        for order in ("little", "big"):
-            if int.from_bytes(magic, order) == BYTE_ORDER_MAGIC:
-                self._order = order
-                self._section = []
-                self._counted, self._lost = {}, {}
-                self._section_start = len(self.interfaces)
-                return True
-        self._stop("a section header", 28, f"byte-order magic, which is {magic.hex(' ')}", truncated=False)
-        return False
+    def _enter_section(self, order: Literal["big", "little"]) -> None:
+        self._order = order
+        self._has_gap = self._is_lost = False
+        self._section = []
+        self._counted, self._lost = {}, {}
+        self._section_start = len(self.interfaces)
 
     def _options(self, octets: bytes) -> Iterator[tuple[int, bytes]]:
         at = 0
@@ -254,5 +319,10 @@ class PcapngReader:
             if code == COMMENT and len(self.comments) < MAX_COMMENTS:
                 self.comments.append(Comment(offset, frame_number, value[:MAX_COMMENT].decode("utf-8", "replace")))
 
-    def _stop(self, what: str, wanted: int, limit: str, *, truncated: bool = True) -> None:
-        self.damage.append(stop(self.source, what, wanted, limit, truncated=truncated))
+    def _damaged(self, what: str, wanted: int, limit: str, *, truncated: bool = True) -> bool:
+        """Note damage at hand, and whether the file can be read on behind it."""
+        records = PcapngRecords(self._order, 0 if self._is_lost else len(self._section))
+        damage, found = self._resynchroniser.pass_over(records, what, wanted, limit, truncated=truncated)
+        self.damage.append(damage)
+        self._has_gap = True
+        return found

@@ -58,8 +58,9 @@ def hold_to_twin(path, octets, form):
         assert got is UnknownFormat
         return
     records, damage = expected
-    assert got[0] == records
-    assert got[1] == ([] if damage is None else [damage])
+    assert got[0][: len(records)] == records
+    assert got[1][:1] == ([] if damage is None else [damage])
+    assert damage is not None or len(got[0]) == len(records)
     for row, record in enumerate(records):
         expected = decode_frame(record).row
         assert {name: got[2][name][row] for name in COMPARED} == {name: expected[name] for name in COMPARED}

@@ -9,7 +9,8 @@ import pytest
 from mixcni.decode import decode_packets
 from mixcni.errors import CaptureError, TruncatedCapture, UnknownFormat, UnreadableCapture
 from mixcni.read import CaptureFile, is_capture
-from mixcni.read.pcap import FRAMES_A_BLOCK, MAX_CAPTURED
+from mixcni.read.pcap import FRAMES_A_BLOCK
+from mixcni.read.resync import MAX_CAPTURED
 from mixcni.read.source import BUFFER_OCTETS
 from tests import oracle
 from tests.kernels.forms import FORMS, in_form
