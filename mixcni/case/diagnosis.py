@@ -8,11 +8,11 @@ import numpy as np
 
 from mixcni.align import align_points, infer_order
 from mixcni.case.folder import Case, open_case
+from mixcni.case.loading import Progress, load_points
 from mixcni.cluster import read_dumps
-from mixcni.decode import PacketTable, decode_packets
+from mixcni.decode import PacketTable
 from mixcni.exchanges import pair_exchanges
 from mixcni.explain import Facts, Finding, explain_losses
-from mixcni.flows import FlowTable, track_flows
 from mixcni.localise import Localisation, localise_losses
 from mixcni.read import CaptureFile
 from mixcni.report import InputFile, Report
@@ -20,12 +20,13 @@ from mixcni.schema import Sight
 from mixcni.topology import CapturePoint
 
 
-def diagnose(case: Case | str | Path) -> Report:
+def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Report:
     """Say on which hop requests lose their responses, and why.
 
     Parameters
     ----------
     case : a Case, or the folder of one
+    progress : called with the octets read so far and the octets of all captures
 
     Raises
     ------
@@ -42,13 +43,10 @@ def diagnose(case: Case | str | Path) -> Report:
         case = open_case(case)
     inputs: list[InputFile] = []
     assumptions = list(case.notes)
-    tracked: list[FlowTable] = []
-    for point in case.points:
-        captures = [CaptureFile(path) for path in point.captures]
-        packets = decode_packets(captures)
-        inputs.extend(_capture_input(case, capture, packets, number) for number, capture in enumerate(captures))
-        tracked.append(track_flows(packets))
-    points = case.points
+    points, tracked = case.points, []
+    for captures, flows in load_points([point.captures for point in points], progress):
+        inputs.extend(_capture_input(case, capture, flows.packets, number) for number, capture in enumerate(captures))
+        tracked.append(flows)
     if not case.path_given and len(points) > 1:
         order, reasons = infer_order([point.name for point in points], tracked)
         points, tracked = tuple(points[i] for i in order), [tracked[i] for i in order]

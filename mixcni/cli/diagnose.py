@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 import mixcni
+from mixcni.cli.progress import shown_progress
 from mixcni.cli.reports import give, report_options
 
 
@@ -37,7 +38,9 @@ def diagnose(case: Path | None, points: tuple[str, ...], dumps: tuple[Path, ...]
         chosen = mixcni.open_case(case)
     else:
         chosen = mixcni.case_of_files(_files_by_point(points), dumps)
-    give(mixcni.diagnose(chosen), **options)
+    with shown_progress() as progress:
+        report = mixcni.diagnose(chosen, progress=progress)
+    give(report, **options)
 
 
 def _files_by_point(points: tuple[str, ...]) -> dict[str, list[Path]]:

@@ -1,6 +1,6 @@
 """Frames -> PacketTable: one row a frame, typed columns, addresses and outer stacks by code, options aside."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -342,12 +342,13 @@ class _Builder:
         )
 
 
-def decode_packets(captures: Sequence[CaptureFile]) -> PacketTable:
+def decode_packets(captures: Sequence[CaptureFile], on_read: Callable[[int], None] | None = None) -> PacketTable:
     """The packets of one capture point: every frame of `captures`, file after file, in file order.
 
     Parameters
     ----------
     captures : the point's files in the order of their time; each one's `damage` is set afterwards
+    on_read : called block by block with how many octets more of the file on disk were read for it
 
     Raises
     ------
@@ -355,6 +356,10 @@ def decode_packets(captures: Sequence[CaptureFile]) -> PacketTable:
     """
     builder = _Builder()
     for number, capture in enumerate(captures):
+        before = 0
         for block in capture.blocks():
             builder.add(block, number)
+            if on_read is not None:
+                on_read(capture.octets_read - before)
+                before = capture.octets_read
     return builder.table([capture.path for capture in captures])

@@ -31,6 +31,7 @@ class CaptureFile:
         self.damage: tuple[Damage, ...] = ()
         self.interfaces: tuple[Interface, ...] = ()
         self.comments: tuple[Comment, ...] = ()
+        self.octets_read = 0  # by `blocks` so far, of the file as it lies on disk
 
     def blocks(self) -> Iterator[FrameBlock]:
         """The frames in file order, by the block; `damage`, `interfaces` and `comments` are set when it ends.
@@ -46,7 +47,9 @@ class CaptureFile:
         with Source(self.path) as source:
             if source.need(MAGIC_OCTETS):
                 reader = self._reader(source)
-                yield from reader.blocks()
+                for block in reader.blocks():
+                    self.octets_read = source.octets_read
+                    yield block
                 self.damage = tuple(reader.damage)
                 self.interfaces = tuple(reader.interfaces)
                 self.comments = tuple(reader.comments)

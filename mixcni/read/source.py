@@ -67,6 +67,11 @@ class Source:
         return self._start + at
 
     @property
+    def octets_read(self) -> int:
+        """Octets read so far of the file as it lies on disk: packed, where it is; 0 where that is not known."""
+        return self._raw.tell() if not self._raw.closed and self._raw.seekable() else 0
+
+    @property
     def octets_behind(self) -> int:
         """Octets of the file behind the buffer; 0 where its size does not tell."""
         if isinstance(self._stream, Unpacker):
