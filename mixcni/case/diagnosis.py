@@ -8,13 +8,11 @@ import numpy as np
 
 from mixcni.align import align_points, infer_order
 from mixcni.case.folder import Case, open_case
-from mixcni.case.loading import Progress, load_points
+from mixcni.case.loading import LoadedPoint, Progress, load_points
 from mixcni.cluster import read_dumps
-from mixcni.decode import PacketTable
 from mixcni.exchanges import pair_exchanges
 from mixcni.explain import Facts, Finding, explain_losses
 from mixcni.localise import Localisation, localise_losses
-from mixcni.read import CaptureFile
 from mixcni.report import InputFile, Report
 from mixcni.schema import Sight
 from mixcni.topology import CapturePoint
@@ -44,9 +42,9 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
     inputs: list[InputFile] = []
     assumptions = list(case.notes)
     points, tracked = case.points, []
-    for captures, flows in load_points([point.captures for point in points], progress):
-        inputs.extend(_capture_input(case, capture, flows.packets, number) for number, capture in enumerate(captures))
-        tracked.append(flows)
+    for loaded in load_points([point.captures for point in points], progress):
+        inputs.extend(_capture_inputs(case, loaded))
+        tracked.append(loaded.flows)
     if not case.path_given and len(points) > 1:
         order, reasons = infer_order([point.name for point in points], tracked)
         points, tracked = tuple(points[i] for i in order), [tracked[i] for i in order]
@@ -70,11 +68,13 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
     )
 
 
-def _capture_input(case: Case, capture: CaptureFile, packets: PacketTable, number: int) -> InputFile:
-    damage = tuple(
-        {"offset": d.offset, "what": d.what, "wanted": d.wanted, "had": d.had, "skipped": d.skipped} for d in capture.damage
-    )
-    return InputFile(case.relative(capture.path), capture.sha256(), int((packets["file"] == number).sum()), damage)
+def _capture_inputs(case: Case, loaded: LoadedPoint) -> Iterator[InputFile]:
+    counts = np.bincount(loaded.flows.packets["file"], minlength=len(loaded.captures)).tolist()
+    for capture, checksum, count in zip(loaded.captures, loaded.sha256, counts, strict=True):
+        damage = tuple(
+            {"offset": d.offset, "what": d.what, "wanted": d.wanted, "had": d.had, "skipped": d.skipped} for d in capture.damage
+        )
+        yield InputFile(case.relative(capture.path), checksum, count, damage)
 
 
 def _sha256(path: Path) -> str:

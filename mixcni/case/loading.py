@@ -17,9 +17,10 @@ Progress = Callable[[int, int], None]
 
 
 class LoadedPoint(NamedTuple):
-    """One capture point: its files, whose damage is known now, and what was tracked of their packets."""
+    """One capture point: its files, whose damage is known now, their checksums, and what was tracked of their packets."""
 
     captures: list[CaptureFile]
+    sha256: list[str]
     flows: FlowTable
 
 
@@ -39,7 +40,8 @@ def load_points(files: Sequence[Sequence[Path]], progress: Progress | None = Non
 
     def load(point: Sequence[Path]) -> LoadedPoint:
         captures = [CaptureFile(path) for path in point]
-        return LoadedPoint(captures, track_flows(decode_packets(captures, on_read=meter.add)))
+        flows = track_flows(decode_packets(captures, on_read=meter.add))
+        return LoadedPoint(captures, [capture.sha256() for capture in captures], flows)
 
     threads = min(len(files), os.cpu_count() or 1) if total >= LARGE else 1
     if threads <= 1:
