@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mixcni.decode.fragments import own_fragments
 from mixcni.decode.kernel import ADDRESSES_A_FRAME, STACKS_A_FRAME, decode_frames
 from mixcni.decode.stacks import StackTable
-from mixcni.kernels.hashing import enter_codes
+from mixcni.kernels.hashing import empty_slots, enter_codes
 from mixcni.kernels.jit import run
 from mixcni.read import CaptureFile, FrameBlock
 from mixcni.schema import NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS, Schema
@@ -219,13 +219,13 @@ class _HashBuilder:
         self._allocate(self.first_slots)
 
     def _allocate(self, slots: int) -> None:
-        self.arrays = HashArrays(np.full(slots, -1, dtype=np.int32), np.zeros(4 * (slots // 2), dtype=np.uint32))
+        self.arrays = HashArrays(empty_slots(slots), np.zeros(4 * (slots // 2), dtype=np.uint32))
 
     def grow_if_full(self) -> None:
         if self.count < self.arrays.slots.size // 2 - self._room:
             return
         old = self.arrays.keys
-        self._allocate(4 * self.arrays.slots.size)
+        self._allocate(4 * (self.arrays.slots.size - 1))
         self.arrays.keys[: old.size] = old
         run(enter_codes, self.count, self.arrays.slots, self.arrays.keys, self.count)
 

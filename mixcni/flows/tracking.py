@@ -24,7 +24,7 @@ from mixcni.flows.kernel.numbers import (
     WATCH,
 )
 from mixcni.flows.tables import FlowTable, SegmentTable
-from mixcni.kernels.hashing import enter_codes
+from mixcni.kernels.hashing import empty_slots, enter_codes
 from mixcni.kernels.jit import run
 from mixcni.schema import FLOWS, SEGMENTS
 
@@ -211,7 +211,7 @@ def _enlarged(state: TrackingState, counts: NDArray[np.int64], flow_room: int) -
     state = state._replace(**{name: _doubled(getattr(state, name)) for name in names})
     if counts[C_KEYS] < state.slots.size // 2 - 1:
         return state
-    slots, keys, newest, watched = _key_table(4 * state.slots.size)
+    slots, keys, newest, watched = _key_table(4 * (state.slots.size - 1))
     for new, old in ((keys, state.keys), (newest, state.newest), (watched, state.watched)):
         new[: old.size] = old
     run(enter_codes, int(counts[C_KEYS]), slots, keys, int(counts[C_KEYS]))
@@ -226,7 +226,7 @@ def _doubled(array: NDArray[Any]) -> NDArray[Any]:
 
 def _key_table(size: int) -> tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.int32], NDArray[np.int32]]:
     return (
-        np.full(size, -1, dtype=np.int32),
+        empty_slots(size),
         np.zeros(4 * (size // 2), dtype=np.uint32),
         np.zeros(size // 2, dtype=np.int32),
         np.zeros(size // 2, dtype=np.int32),

@@ -14,6 +14,7 @@ from mixcni.decode.kernel import ADDRESSES_A_FRAME, STACKS_A_FRAME, decode_frame
 from mixcni.decode.packets import BookArrays, Counts, PacketArrays, SideArrays
 from mixcni.decode.stacks import StackTable
 from mixcni.errors import CaptureError
+from mixcni.kernels.hashing import empty_slots
 from mixcni.kernels.jit import run
 from mixcni.read import CaptureFile
 from mixcni.read.frames import FrameArrays
@@ -54,7 +55,7 @@ SEEDS = FRAMES + list({(r.link_type, r.octets[:400]) for r in SAMPLED[::7]})
 def book(room):
     """A hash table with just the room that the caller promises for one frame."""
     slots = 1 << (2 * room + 2).bit_length()
-    return np.full(slots, -1, dtype=np.int32), np.zeros(4 * (slots // 2), dtype=np.uint32)
+    return empty_slots(slots), np.zeros(4 * (slots // 2), dtype=np.uint32)
 
 
 def decode(record, form):

@@ -143,9 +143,9 @@ def test_the_bounded_form_reaches_into_named_tuples():
 PROGRAM = """
 import sys
 import numpy as np
-from mixcni.kernels.hashing import enter_codes
+from mixcni.kernels.hashing import empty_slots, enter_codes
 from mixcni.kernels.jit import compiled, is_compiled, run
-arguments = np.full(8, -1, dtype=np.int32), np.arange(16, dtype=np.uint32), 4
+arguments = empty_slots(8), np.arange(16, dtype=np.uint32), 4
 run(enter_codes, {work}, *arguments)
 print("numba" in sys.modules)
 if "numba" in sys.modules:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixcni.kernels.byteorder import be16, be32, le16, le32, u8, u16, u32
-from mixcni.kernels.hashing import enter_codes, find_code4, mix
+from mixcni.kernels.hashing import empty_slots, enter_codes, find_code4, mix
 from mixcni.kernels.jit import kernel, run
 from mixcni.kernels.seqspace import seq_delta
 from mixcni.read.kernel import LAST_OFFSET, scaled, ticks_to_ns
@@ -98,7 +98,7 @@ def test_mixing_stays_within_32_bits_and_is_the_same_in_every_form(form, state, 
 @STEADY
 @given(keys=st.lists(st.tuples(WORD, WORD, WORD, WORD), max_size=32, unique=True), absent=st.tuples(WORD, WORD, WORD, WORD))
 def test_a_table_at_most_half_full_finds_every_key_and_no_other(form, keys, absent):
-    slots = np.full(64, -1, dtype=np.int32)
+    slots = empty_slots(64)
     words = np.array(keys, dtype=np.uint32).reshape(-1)
     with in_form(form):
         run(enter_codes, 1, slots, words, len(keys))
@@ -110,7 +110,7 @@ def test_a_table_at_most_half_full_finds_every_key_and_no_other(form, keys, abse
 
 
 def test_a_probe_goes_on_from_the_last_slot_to_the_first(form):
-    empty, nothing = np.full(8, -1, dtype=np.int32), np.zeros(0, dtype=np.uint32)
+    empty, nothing = empty_slots(8), np.zeros(0, dtype=np.uint32)
     with in_form(form):
         last = [word for word in range(100) if run(find_code4, 1, empty, nothing, word, 0, 0, 0)[0] == 7][:3]
         words = np.array([(word, 0, 0, 0) for word in last], dtype=np.uint32).reshape(-1)
@@ -142,3 +142,18 @@ def test_a_part_of_a_second_is_scaled_exactly(form, per_second, share):
     rest = min(int(per_second * share), per_second - 1)
     with in_form(form):
         assert run(scaled, 1, rest, per_second) == rest * 10**9 // per_second
+
+
+def test_codes_do_not_depend_on_the_seed_and_slots_do(form):
+    keys = [(number, 7, 0, number % 3) for number in range(100)]
+    words = np.array(keys, dtype=np.uint32).reshape(-1)
+    places = []
+    for seed in (0, 1, 2**31 - 1):
+        slots = empty_slots(256)
+        slots[256] = seed
+        with in_form(form):
+            run(enter_codes, 1, slots, words, len(keys))
+            found = [run(find_code4, 1, slots, words, *key) for key in keys]
+        assert [code for _, code in found] == list(range(100))
+        places.append([slot for slot, _ in found])
+    assert places[0] != places[1] != places[2]
