@@ -9,79 +9,18 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-KIND_OF_WORDS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
-    {
-        ("bpf", "ct", "list"): "ct",
-        ("bpf", "policy", "get"): "policy_map",
-        ("bpf", "policy", "list"): "policy_map",
-        ("bpf", "ipcache", "list"): "ipcache",
-        ("bpf", "ipcache", "get"): "ipcache",
-        ("bpf", "ipcache", "match"): "ipcache",
-        ("bpf", "endpoint", "list"): "bpf_endpoints",
-        ("bpf", "lb", "list"): "lb",
-        ("bpf", "nat", "list"): "nat",
-        ("bpf", "metrics", "list"): "metrics",
-        ("bpf", "tunnel", "list"): "tunnel",
-        ("endpoint", "list"): "endpoints",
-        ("endpoint", "get"): "endpoint_get",
-        ("identity", "list"): "identities",
-        ("identity", "get"): "identities",
-        ("node", "list"): "nodes",
-        ("service", "list"): "services",
-        ("ip", "list"): "ip_list",
-        ("policy", "get"): "policy_rules",
-        ("map", "get"): "map",
-        ("map", "list"): "map_list",
-        ("cilium-health", "status"): "health",
-        ("health", "status"): "health",
-        ("hubble", "observe"): "hubble",
-        ("hubble", "status"): "hubble_status",
-        ("cilium", "status"): "status",
-        ("cilium-dbg", "status"): "status",
-        ("cilium", "monitor"): "monitor",
-        ("cilium-dbg", "monitor"): "monitor",
-        ("conntrack",): "conntrack",
-        ("kubectl", "get"): "kubernetes",
-    }
+from mixcni.cluster.kinds import KINDS
+
+_MAP_NAME: Final = "cilium_"
+_KIND_OF_WORDS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
+    {tuple(words.split()): kind.name for kind in KINDS for words in kind.commands if not words.startswith(_MAP_NAME)}
 )
 """Longer runs of words win; `bpf policy get` is a map, `policy get` the rules that were imported."""
-
 _FILE_WORDS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
-    {
-        **KIND_OF_WORDS,
-        ("ct", "list"): "ct",
-        ("ipcache", "list"): "ipcache",
-        ("endpoints", "list"): "endpoints",
-        ("lb", "list"): "lb",
-        ("nat", "list"): "nat",
-        ("metrics", "list"): "metrics",
-    }
+    {**_KIND_OF_WORDS, **{tuple(words.split()): kind.name for kind in KINDS for words in kind.files}}
 )
-
-_KIND_OF_MAP = (
-    ("cilium_ipcache", "ipcache"),
-    ("cilium_lxc", "bpf_endpoints"),
-    ("cilium_policy", "policy_map"),
-    ("cilium_ct", "ct"),
-    ("cilium_snat", "nat"),
-    ("cilium_lb", "lb"),
-    ("cilium_metrics", "metrics"),
-    ("cilium_tunnel", "tunnel"),
-)
-_KIND_OF_ERROR = (
-    *_KIND_OF_MAP,
-    ("unknown type", "ct"),
-    ("no maps found", "policy_map"),
-    ("health.sock", "health"),
-    ("/v1/identity", "identities"),
-    ("/v1/cluster/nodes", "nodes"),
-    ("/v1/endpoint", "endpoints"),
-    ("/v1/service", "services"),
-    ("/v1/healthz", "status"),
-    ("/v1/ip", "ip_list"),
-    ("/v1/policy", "policy_rules"),
-    ("No entries found", "ipcache"),
-)
+_KIND_OF_MAP = tuple((words, kind.name) for kind in KINDS for words in kind.commands if words.startswith(_MAP_NAME))
+_KIND_OF_ERROR = (*_KIND_OF_MAP, *((text, kind.name) for kind in KINDS for text in kind.errors))
 
 _PROGRAMS = frozenset({"cilium", "cilium-dbg", "cilium-health", "cilium-agent", "hubble", "conntrack", "kubectl", "oc"})
 _FILTERS = frozenset({"grep", "egrep", "fgrep", "rg", "head", "tail", "awk", "sed", "cut", "uniq"})
@@ -98,6 +37,8 @@ class Hints(NamedTuple):
     partial: str | None = None
     """Why the output is not all that the command knows."""
     node: str | None = None
+    map_name: str | None = None
+    """The map that `map get` was asked for."""
 
 
 def hints_of_command(command: str, host: str | None = None) -> Hints:
@@ -109,16 +50,17 @@ def hints_of_command(command: str, host: str | None = None) -> Hints:
     words = _words_of_program(stages[0].split()[:_MAX_WORDS])
     filters = [tool for stage in stages[1:] if (tool := stage.strip().split(" ", 1)[0]) in _FILTERS]
     plain = [word for word in words if not word.startswith("-")]
-    kind, after = _kind_of(plain, KIND_OF_WORDS)
-    if kind == "map":
-        kind = next((known for name, known in _KIND_OF_MAP if any(word.startswith(name) for word in after)), "map")
+    kind, after = _kind_of(plain, _KIND_OF_WORDS)
+    map_name = next((word for word in after if word.startswith(_MAP_NAME)), None) if kind == "map" else None
+    if map_name is not None:
+        kind = next((known for name, known in _KIND_OF_MAP if map_name.startswith(name)), kind)
     numbers = [int(word) for word in after if word.isascii() and word.isdigit() and len(word) <= 5]
     partial = f"it was read through `{filters[0]}`" if filters else None
-    if kind == "ipcache" and "list" not in plain and "map" not in plain:
+    if kind == "ipcache" and "list" not in plain and map_name is None:
         partial = "it is the answer for one address"
     if kind == "identities" and "get" in plain:
         partial = "it is the answer for one identity"
-    return Hints(kind, numbers[0] if kind == "policy_map" and numbers else None, partial, host)
+    return Hints(kind, numbers[0] if kind == "policy_map" and numbers else None, partial, host, map_name)
 
 
 def hints_of_file_name(name: str) -> Hints:

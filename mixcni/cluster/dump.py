@@ -36,9 +36,11 @@ class Section:
     endpoint_id: int | None = None
     node: str | None = None
     partial: str | None = None
+    map_name: str | None = None
+    """The map that `map get` was asked for, if its command says so."""
     errors: tuple[tuple[int, str], ...] = ()
     """Number and text of lines in which the command said that it failed."""
-    note: str = ""
+    is_json: bool = False
 
     def numbered(self) -> Iterator[tuple[int, str]]:
         """Number and text of each line that is not empty."""

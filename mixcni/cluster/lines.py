@@ -60,6 +60,10 @@ _SHORT_PROMPT = re.compile(r"(?:\([^()]{0,80}\)\s*)?\$(?:\s+(.*))?$")
 _EMPTY_PROMPT = re.compile(r"(?:[\w.-]{1,40}[:~\s]\S{0,80}\s?)?[#$%]\s*$")
 
 
+YAML_RULE: Final = "---"
+"""What stands between two documents of YAML, and what people draw between dumps: a rule of three is kept."""
+
+
 class Command(NamedTuple):
     """A command that someone typed above a dump, or a heading that names one."""
 
@@ -107,7 +111,7 @@ def clean_text(octets: bytes) -> DumpText:
             elisions.append(index)
         elif _FENCE.match(line):
             fences.append(index)
-        elif not _NOISE.match(line) and not line.lstrip().startswith("#"):
+        elif line.rstrip() == YAML_RULE or (not _NOISE.match(line) and not line.lstrip().startswith("#")):
             note = line.find(" # <")  # an author's remark behind a value
             if note >= 0:
                 lines[index] = line[:note].rstrip()

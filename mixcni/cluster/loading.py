@@ -1,38 +1,23 @@
 """Files -> ClusterState: the one place where the steps that read dumps are run in order."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
-from mixcni.cluster.cilium.ct import read_ct
-from mixcni.cluster.cilium.endpoints import read_endpoints
-from mixcni.cluster.cilium.health import read_health
-from mixcni.cluster.cilium.identities import read_identities
-from mixcni.cluster.cilium.ipcache import read_ipcache
-from mixcni.cluster.cilium.nodes import read_nodes
-from mixcni.cluster.cilium.policymap import policy_map_owner, read_policy_map
+from mixcni.cluster.cilium.policymap import policy_map_owner
 from mixcni.cluster.dump import NOT_READ_YET, UNRECOGNISED, Dump, Parsed, ReadDump, Section, Unparsed
+from mixcni.cluster.jsontext import JsonReader, Record, not_read
+from mixcni.cluster.kinds import KIND_OF_NAME
 from mixcni.cluster.lines import MAX_DUMP_OCTETS, clean_text
 from mixcni.cluster.recognise import split_sections
+from mixcni.cluster.signs import json_kind
 from mixcni.cluster.state import ClusterState
 from mixcni.errors import DumpError
 
 _NO_SUCH_MAP: Final = "no such file or directory. Skipping."
 MAX_UNPARSED: Final = 1000  # lines kept a dump; a file of another kind has no more to say
-
-_READERS: Final[Mapping[str, Callable[[Section], Parsed]]] = MappingProxyType(
-    {
-        "ct": read_ct,
-        "endpoints": read_endpoints,
-        "policy_map": read_policy_map,
-        "health": read_health,
-        "ipcache": read_ipcache,
-        "identities": read_identities,
-        "nodes": read_nodes,
-    }
-)
 
 
 def read_dumps(paths: str | Path | Iterable[str | Path], *, root: str | Path | None = None) -> ClusterState:
@@ -62,7 +47,7 @@ def read_octets(octets: bytes, file: str) -> list[ReadDump]:
     text = clean_text(octets)
     if text.binary:
         return [ReadDump(Dump(file, 1, 1, UNRECOGNISED, None, None, None, 0, note="no text"), ())]
-    dumps = [_read_section(section) for section in split_sections(text, file)]
+    dumps = [dump for section in split_sections(text, file) for dump in _read_section(section)]
     if text.cut and dumps:
         last = dumps[-1]
         why = f"only the first {MAX_DUMP_OCTETS} octets of the file were read"
@@ -73,16 +58,93 @@ def read_octets(octets: bytes, file: str) -> list[ReadDump]:
     return dumps
 
 
-def _read_section(section: Section) -> ReadDump:
-    reader = None if section.note else _READERS.get(section.kind)
-    if reader is None:
-        unknown = section.kind == UNRECOGNISED
-        unparsed = [Unparsed(number, text, "no dump that mixcni knows") for number, text in section.numbered()] if unknown else []
-        parsed = Parsed((), unparsed, partial=None if unknown else NOT_READ_YET, note=section.note)
-    else:
-        parsed = reader(section)
+def _read_section(section: Section) -> Iterator[ReadDump]:
+    """The dump in a section; JSON values of several kinds in a row are several."""
+    if section.is_json:
+        yield from _read_json(section)
+        return
+    kind = KIND_OF_NAME.get(section.kind)
+    yield _dump_of(section, kind.read(section) if kind and kind.read else _not_read(section))
+
+
+def _not_read(section: Section) -> Parsed:
+    if section.kind != UNRECOGNISED:
+        return Parsed((), partial=NOT_READ_YET)
+    return Parsed((), [Unparsed(number, text, "no dump that mixcni knows") for number, text in section.numbered()])
+
+
+def _read_json(section: Section) -> Iterator[ReadDump]:
+    reader = JsonReader(section)
+    kinds = _JsonKinds(section.kind)
+    found: list[tuple[Section, Parsed]] = []
+    for name, records in groupby(reader, kinds.of):
+        kind = KIND_OF_NAME.get(name)
+        lines = _Lines(records)
+        if kind is not None and kind.read_json is not None:
+            parsed = kind.read_json(section, lines)
+        else:
+            parsed = _json_not_read(section, name, lines)
+        first = section.first_line if not found else lines.first
+        own = replace(section, kind=name, first_line=first, lines=section.lines[first - section.first_line :])
+        if found:
+            before, its = found[-1]
+            found[-1] = replace(before, lines=before.lines[: first - before.first_line]), its
+        found.append((own, parsed))
+    if not found:
+        found.append((section, Parsed(())))
+    for own, parsed in found:
+        last = own.first_line + len(own.lines)
+        odd = [line for line in reader.unparsed if own.first_line <= line.line < last]
+        partial = f"the JSON from line {odd[0].line} on does not decode" if odd else None
+        unparsed = sorted([*parsed.unparsed, *odd])
+        yield _dump_of(own, replace(parsed, unparsed=unparsed, partial=parsed.partial or partial))
+
+
+class _Lines:
+    """Records as they come, and the line on which the first one stands."""
+
+    def __init__(self, records: Iterator[Record]) -> None:
+        self._records = records
+        self.first = 0
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self._records:
+            self.first = self.first or record.line
+            yield record
+
+
+class _JsonKinds:
+    """The kind of each JSON value, looked for once for all that have the same keys."""
+
+    def __init__(self, hint: str) -> None:
+        self._hint = hint
+        self._last = hint
+        self._known: dict[tuple[str, ...], str] = {}
+
+    def of(self, record: Record) -> str:
+        """The kind of a value; of text between values the one before, of a value that shows none what the command says."""
+        value = record.value
+        if isinstance(value, dict):
+            keys = tuple(value)
+            if keys not in self._known:
+                self._known[keys] = json_kind(record.text, record.start, record.end) or self._hint
+            self._last = self._known[keys]
+        return self._last
+
+
+def _json_not_read(section: Section, kind: str, records: Iterable[Record]) -> Parsed:
+    if kind == UNRECOGNISED:
+        why = "JSON of no dump that mixcni knows"
+        return Parsed((), [line for record in records for line in not_read(section, record, why)], note="JSON")
+    for _ in records:
+        pass
+    return Parsed((), partial=NOT_READ_YET, note="JSON")
+
+
+def _dump_of(section: Section, parsed: Parsed) -> ReadDump:
     entries = tuple(parsed.entries)
-    partial = (section.partial or parsed.partial) if reader else (parsed.partial or section.partial)
+    is_read = parsed.partial != NOT_READ_YET and section.kind != UNRECOGNISED
+    partial = (section.partial or parsed.partial) if is_read else (parsed.partial or section.partial)
     unavailable: str | None = None
     notes = [parsed.note] if parsed.note else []
     if section.errors:

@@ -13,10 +13,15 @@ from typing import Final
 from mixcni.cluster.addresses import AddressBook
 from mixcni.cluster.commands import Hints, hints_of_command, hints_of_file_name, kind_of_error
 from mixcni.cluster.dump import UNRECOGNISED, Section
-from mixcni.cluster.lines import Command, DumpText
-from mixcni.cluster.signs import CT_ROW, ERROR, first_line_kind, header_kind, is_preamble, json_kind, row_kind
+from mixcni.cluster.jsontext import Nesting
+from mixcni.cluster.kinds import KINDS
+from mixcni.cluster.lines import YAML_RULE, Command, DumpText
+from mixcni.cluster.signs import CT_ROW, ERROR, begins_json, first_line_kind, header_kind, is_preamble, row_kind
 
-_NOT_FOR_ERRORS: Final = frozenset({"monitor", "hubble", "envoy", "conntrack"})  # their lines quote errors
+JSON: Final = "json"
+"""The kind of a section until its values are read."""
+_NOT_FOR_ERRORS: Final = frozenset(kind.name for kind in KINDS if kind.quotes_errors)
+_REVISION: Final = "Revision:"  # the line behind the JSON of `policy get`
 _BEGIN_MAP: Final = ("Endpoint ID:", "/")  # the first line above each map that `policy get --all` prints
 _FAILED_COMMAND = re.compile(r"Error while running '([^']*)'")
 
@@ -32,8 +37,10 @@ class _Open:
     has_rows: bool = False
     """A line beyond titles and preamble was seen: another title row begins another section."""
     errors: list[tuple[int, str]] = field(default_factory=list)
-    is_structured: bool = False
-    """JSON or YAML: it holds anything, and ends at a prompt or a fence."""
+    is_yaml: bool = False
+    """It holds anything, and ends at a prompt or a fence."""
+    nesting: Nesting | None = None
+    """Of JSON: it holds anything to the end of its last value."""
 
 
 class _Splitter:
@@ -62,12 +69,27 @@ class _Splitter:
                 self._take_command(index, command)
         elif current is not None and current.kind == "ct" and CT_ROW.match(line):
             current.last, current.has_rows = index, True
-        elif current is not None and current.is_structured:
+        elif current is not None and (current.is_yaml or self._is_json_of(current, line)):
             current.last = index
+        elif line.rstrip() == YAML_RULE:
+            return
         elif (current is None or current.kind not in _NOT_FOR_ERRORS) and ERROR.match(stripped := line.strip()):
             self._take_error(index, stripped)
         else:
             self._take_row(index, line)
+
+    def _is_json_of(self, current: _Open, line: str) -> bool:
+        """Whether a line goes on with the values of an open section of JSON."""
+        nesting = current.nesting
+        if nesting is None:
+            return False
+        if nesting.is_whole:
+            if not (nesting.is_object and begins_json(line) and line.startswith("{")):
+                return line.startswith(_REVISION)
+        elif line[0].isalpha() and header_kind(line):
+            return False  # the JSON above was cut
+        nesting.take(line)
+        return True
 
     def finish(self) -> list[Section]:
         """All sections, in the order of the file."""
@@ -106,17 +128,24 @@ class _Splitter:
         current = self.current
         titles = header_kind(line)
         kind = titles or row_kind(line)
-        is_structured = False
-        if kind is None and (current is None or current.kind == UNRECOGNISED):
+        is_yaml = False
+        if kind is None and begins_json(line):
+            kind = JSON
+        elif kind is None and (current is None or current.kind in (UNRECOGNISED, JSON)):
             kind = first_line_kind(line)
-            is_structured = kind in ("json", "kubernetes")
+            is_yaml = kind == "kubernetes"
             if kind is None and current is None:
                 kind = self.pending.kind or UNRECOGNISED
+            elif kind is None and current is not None and current.kind == JSON:
+                kind = UNRECOGNISED
         preamble = is_preamble(line)
         if current is None or (kind is not None and not self._belongs(current, kind, line, titles is not None, preamble)):
             self._close()
             current = self._open(kind or UNRECOGNISED, index)
-            current.is_structured = is_structured
+            current.is_yaml = is_yaml
+            if kind == JSON:
+                current.nesting = Nesting()
+                current.nesting.take(line)
         current.last = index
         current.has_rows = current.has_rows or not (titles or preamble)
 
@@ -124,7 +153,7 @@ class _Splitter:
         """Whether a line of `kind` goes on with the open section."""
         if current.kind == "map" and kind in ("ipcache", "bpf_endpoints") and not has_titles:
             current.kind = kind  # `map get` has the same titles for every map
-        if current.kind != kind:
+        if current.kind != kind or kind == JSON:
             return False
         if line.lstrip().startswith(_BEGIN_MAP):
             return False
@@ -133,7 +162,8 @@ class _Splitter:
 
     def _open(self, kind: str, index: int) -> _Open:
         hints = self.pending
-        if hints.kind not in (None, kind, "map") and not (hints.kind == "status" and kind == "health"):
+        is_its = kind == JSON or hints.kind in (None, kind, "map") or (hints.kind, kind) == ("status", "health")
+        if not is_its and not (kind == "map" and hints.map_name):
             hints = Hints(node=hints.node)  # the command above printed something else: its options say nothing here
         self.pending_at = None
         self.pending = self.pending._replace(endpoint_id=None)  # it was the first map's
@@ -149,7 +179,8 @@ class _Splitter:
         lines = list(self.text.lines[current.first : current.last + 1])
         for number, _ in current.errors:
             lines[number - 1 - current.first] = ""
-        kind = json_kind(lines) if current.kind == "json" else current.kind
+        is_json = current.kind == JSON
+        kind = (current.hints.kind or self.by_name.kind or UNRECOGNISED) if is_json else current.kind
         partial = current.hints.partial
         elisions = self.text.elisions  # between two dumps they may stand for lines of either
         at = bisect_left(elisions, closed_before)
@@ -161,18 +192,20 @@ class _Splitter:
         self.sections.append(
             Section(
                 self.file, kind, current.first + 1, lines, self.addresses, endpoint_id, current.hints.node, partial,
-                tuple(current.errors), note="JSON" if current.kind == "json" else "",
+                current.hints.map_name, tuple(current.errors), is_json,
             )
         )  # fmt: skip
 
     def _close_silent_command(self) -> None:
         """A command at a prompt that printed nothing is a dump as well: of nothing, or of what a filter let through."""
         at, self.pending_at = self.pending_at, None
-        kind, endpoint_id, partial, node = self.pending
+        kind, endpoint_id, partial, node, map_name = self.pending
         if at is None or kind is None:
             return
         errors = () if partial else ((at + 1, "the command printed nothing"),)
-        self.sections.append(Section(self.file, kind, at + 1, ("",), self.addresses, endpoint_id, node, partial, errors))
+        self.sections.append(
+            Section(self.file, kind, at + 1, ("",), self.addresses, endpoint_id, node, partial, map_name, errors)
+        )
 
 
 def split_sections(text: DumpText, file: str) -> list[Section]:

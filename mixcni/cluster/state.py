@@ -6,10 +6,10 @@ complete dump is there in which it would have to stand.
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mixcni.cluster.addresses import Address, as_address
 from mixcni.cluster.cilium.ct import CtEntry
@@ -21,6 +21,7 @@ from mixcni.cluster.cilium.nodes import CiliumNode
 from mixcni.cluster.cilium.policymap import PolicyEntry
 from mixcni.cluster.dump import UNRECOGNISED, Dump, ReadDump
 from mixcni.cluster.frames import to_frame
+from mixcni.cluster.kinds import TABLES
 from mixcni.cluster.lookup import ConnectionIndex
 from mixcni.cluster.policy import PolicyVerdict, decide, protocol_name
 from mixcni.cluster.policychoice import PolicyMap, choose_policy_map
@@ -31,19 +32,8 @@ from mixcni.errors import ParameterError
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLES: Final[Mapping[str, type]] = MappingProxyType(
-    {
-        "ct": CtEntry,
-        "endpoints": Endpoint,
-        "policy_map": PolicyEntry,
-        "health": HealthNode,
-        "health_summaries": HealthSummary,
-        "ipcache": IpcacheEntry,
-        "identities": Identity,
-        "nodes": CiliumNode,
-        "dumps": Dump,
-    }
-)
+Entry = TypeVar("Entry")
+_TABLE_OF_TYPE: Final = {entry_type: name for name, entry_type in TABLES.items()}
 MAX_SHOWN: Final = 12  # dumps in a repr; a sysdump has dozens
 
 
@@ -52,26 +42,64 @@ class ClusterState:
     """All that was read of a cluster's dumps, a tuple a kind, each in the order of reading."""
 
     dumps: tuple[Dump, ...] = ()
-    ct: tuple[CtEntry, ...] = ()
-    endpoints: tuple[Endpoint, ...] = ()
-    policy_map: tuple[PolicyEntry, ...] = ()
-    health: tuple[HealthNode, ...] = ()
-    health_summaries: tuple[HealthSummary, ...] = ()
-    ipcache: tuple[IpcacheEntry, ...] = ()
-    identities: tuple[Identity, ...] = ()
-    nodes: tuple[CiliumNode, ...] = ()
+    entries: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """By the name of their table; a table without entries may be left out."""
 
     @classmethod
     def of(cls, found: Iterable[ReadDump]) -> "ClusterState":
         """The state that these dumps make up, their order kept."""
         dumps: list[Dump] = []
-        entries: dict[type, list[Any]] = {entry_type: [] for entry_type in TABLES.values()}
+        entries: dict[type, list[Any]] = {}
         for read in found:
             dumps.append(read.dump)
             for some in (read.entries, read.extras):
                 if some:
-                    entries[type(some[0])].extend(some)
-        return cls(tuple(dumps), **{name: tuple(entries[kind]) for name, kind in TABLES.items() if name != "dumps"})
+                    entries.setdefault(type(some[0]), []).extend(some)
+        return cls(tuple(dumps), MappingProxyType({name: tuple(entries.get(kind, ())) for name, kind in TABLES.items()}))
+
+    def of_type(self, entry_type: type[Entry]) -> tuple[Entry, ...]:
+        """The entries that a dataclass describes, in the order of reading."""
+        return self.entries.get(_TABLE_OF_TYPE[entry_type], ())
+
+    @property
+    def ct(self) -> tuple[CtEntry, ...]:
+        """Connection tracking entries."""
+        return self.of_type(CtEntry)
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Endpoints of the nodes."""
+        return self.of_type(Endpoint)
+
+    @property
+    def policy_map(self) -> tuple[PolicyEntry, ...]:
+        """Rows of policy maps."""
+        return self.of_type(PolicyEntry)
+
+    @property
+    def health(self) -> tuple[HealthNode, ...]:
+        """Nodes that were probed."""
+        return self.of_type(HealthNode)
+
+    @property
+    def health_summaries(self) -> tuple[HealthSummary, ...]:
+        """How many of them were reachable, and when."""
+        return self.of_type(HealthSummary)
+
+    @property
+    def ipcache(self) -> tuple[IpcacheEntry, ...]:
+        """Prefixes and their identities."""
+        return self.of_type(IpcacheEntry)
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """Identities and their labels."""
+        return self.of_type(Identity)
+
+    @property
+    def nodes(self) -> tuple[CiliumNode, ...]:
+        """Nodes that run Cilium."""
+        return self.of_type(CiliumNode)
 
     def __repr__(self) -> str:
         if not self.dumps:
@@ -95,7 +123,7 @@ class ClusterState:
     @property
     def tables(self) -> Mapping[str, tuple[Any, ...]]:
         """The entries by the name of their table, `dumps` among them."""
-        return MappingProxyType({name: getattr(self, name) for name in TABLES})
+        return MappingProxyType({**{name: self.entries.get(name, ()) for name in TABLES}, "dumps": self.dumps})
 
     def to_frame(self, kind: str) -> "pd.DataFrame":
         """One table as a DataFrame, a row an entry; without entries it is empty and has the same columns.
@@ -104,10 +132,11 @@ class ClusterState:
         ------
         ParameterError : there is no table of that name
         """
-        if kind not in TABLES:
-            near = difflib.get_close_matches(kind, TABLES) or list(TABLES)
+        tables = self.tables
+        if kind not in tables:
+            near = difflib.get_close_matches(kind, tables) or list(tables)
             raise ParameterError(f"kind: no table {kind!r}, wanted {' or '.join(near)}")
-        return to_frame(getattr(self, kind), TABLES[kind])
+        return to_frame(tables[kind], TABLES.get(kind, Dump))
 
     @cached_property
     def version(self) -> VersionRange | None:

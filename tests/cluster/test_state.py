@@ -10,7 +10,7 @@ import pytest
 
 from mixcni.cluster import ClusterState, read_dumps
 from mixcni.cluster.dump import NOT_READ_YET
-from mixcni.cluster.state import TABLES
+from mixcni.cluster.kinds import TABLES
 from mixcni.errors import DumpError, ParameterError
 from tests.cluster.dumps import CT_TAIL, ENDPOINT_TITLES, IPCACHE_TITLES, POLICY_TITLES, RECORDED, SAMPLES, only, sample, state_of
 

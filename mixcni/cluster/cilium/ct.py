@@ -17,6 +17,7 @@ from typing import Final
 
 from mixcni.cluster.addresses import Address, AddressBook
 from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import VersionRange, releases
 
 FLAG_NAMES: Final[Mapping[int, str]] = MappingProxyType({
@@ -360,3 +361,15 @@ def _version(keys: set[str]) -> VersionRange | None:
     if "RxFlagsSeen" in keys:
         return releases(6, 7) if is_whole else releases(4, 15)
     return releases(3, 3) if is_whole else releases(3, 15)
+
+
+KIND: Final = Kind(
+    name="ct",
+    entry=CtEntry,
+    read=read_ct,
+    rows=r"(?:TCP|UDP|ICMP|ICMPv6|SCTP|IGMP|VRRP|ANY|\d{1,3})\ +(?:IN|OUT|SVC)\ +\S*[\d\].:x]",
+    json=r'"RxFlagsSeen"|"TxFlagsSeen"|"SourceSecurityID"|"Lifetime"',
+    commands=("bpf ct list", "cilium_ct"),
+    files=("ct list",),
+    errors=("unknown type",),
+)

@@ -14,6 +14,7 @@ from typing import Final
 from mixcni.cluster.addresses import Address, AddressBook
 from mixcni.cluster.cilium.identities import is_label
 from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import releases
 
 ENFORCED: Final = "Enabled"
@@ -165,3 +166,16 @@ def _take_words(
             odd = odd or token
     if odd:
         unparsed.append(Unparsed(number, text, f"{odd!r} is no label, address or status"))
+
+
+KIND: Final = Kind(
+    name="endpoints",
+    entry=Endpoint,
+    read=read_endpoints,
+    titles=r"ENDPOINT\ (?:POLICY\ |IDENTITY\ |.*LABELS)",
+    rows=r"\d+\ +(?:Enabled|Disabled|Unknown)\b",
+    json=r'"external-identifiers"|"policy-enabled"',
+    commands=("endpoint list", "endpoint get"),
+    files=("endpoints list",),
+    errors=("/v1/endpoint",),
+)

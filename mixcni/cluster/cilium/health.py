@@ -11,6 +11,7 @@ from typing import Final
 
 from mixcni.cluster.addresses import Address
 from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import VersionRange, releases
 
 
@@ -270,3 +271,17 @@ def _duration_ns(text: str) -> int | None:
     return sum(
         int(whole) * _UNIT_NS[unit] + int((part or "0").ljust(12, "0")) * _UNIT_NS[unit] // 10**12 for whole, part, unit in parts
     )
+
+
+KIND: Final = Kind(
+    name="health",
+    entry=HealthNode,
+    read=read_health,
+    extras=(("health_summaries", HealthSummary),),
+    titles=r"NAME\ IP\ (?:NODE|REACHABLE)\b",
+    rows=r"Cluster\ health:|Probe\ time:|(?:Host|Endpoint)\ connectivity\ to\ ",
+    json=r'"health-endpoint"\s*:\s*\{|"primary-address"\s*:\s*\{\s*"(?:http|icmp)"|"probeInterval"',
+    commands=("cilium-health status", "health status"),
+    errors=("health.sock",),
+    preamble=("Cluster health:", "Probe time:"),
+)

@@ -12,6 +12,7 @@ from typing import Final
 
 from mixcni.cluster.addresses import parse_address
 from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.kind import Kind
 
 ANY: Final = 0  # as a peer in a policy map: everybody; elsewhere: not known
 HOST: Final = 1
@@ -127,3 +128,15 @@ def _is_titles(tokens: Sequence[str]) -> bool:
 
 def _is_number(token: str) -> bool:
     return token.isascii() and token.isdigit() and len(token) <= 10
+
+
+KIND: Final = Kind(
+    name="identities",
+    entry=Identity,
+    read=read_identities,
+    titles=r"(?:ID|IDENTITY)\ LABELS\b",
+    first_row=r"\d+\ +[a-z][\w.-]*:\S+(?:\ +\d+)?$",
+    json=r'"labelsSHA256"|"identity"\s*:\s*\{\s*"id"',
+    commands=("identity list", "identity get"),
+    errors=("/v1/identity",),
+)

@@ -11,6 +11,7 @@ from typing import Final
 
 from mixcni.cluster.addresses import Address, AddressBook, Prefix, parse_prefix
 from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import VersionRange, releases
 
 
@@ -136,3 +137,19 @@ def _version(forms: set[str]) -> VersionRange | None:
     if "place and key" in forms:
         return releases(5, 11)
     return releases(0, 4) if "place" in forms else None
+
+
+KIND: Final = Kind(
+    name="ipcache",
+    entry=IpcacheEntry,
+    read=read_ipcache,
+    titles=r"IP\ PREFIX/ADDRESS\b",
+    rows=r"""
+        [0-9A-Fa-f.:]+/\d+(?:@\d+)?\ +(?:identity=|\d+(?:\ +\d+\ +[\w.:]+|\ +sync|$))
+        |\S+\ maps\ to\ identity\b
+    """,
+    json=r'^\{\s*"[0-9A-Fa-f.:]+/\d+(?:@\d+)?"\s*:\s*\[\s*"(?:identity=|\d)',
+    commands=("bpf ipcache list", "bpf ipcache get", "bpf ipcache match", "cilium_ipcache"),
+    files=("ipcache list",),
+    errors=("No entries found",),
+)

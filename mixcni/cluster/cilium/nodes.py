@@ -10,6 +10,7 @@ from typing import Final
 
 from mixcni.cluster.addresses import Address, AddressBook, Prefix, parse_prefix
 from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import releases
 
 _ABSENT = frozenset({"<nil>", "-", "N/A"})
@@ -88,3 +89,14 @@ def _node(tokens: Sequence[str], file: str, number: int, book: AddressBook) -> C
 def _is_masked(cell: str) -> bool:
     """Whether someone hid digits of an address: `10.x.x.x`."""
     return "." in cell and set(cell) <= set("0123456789xX*./") and not set(cell).isdisjoint("xX*")
+
+
+KIND: Final = Kind(
+    name="nodes",
+    entry=CiliumNode,
+    read=read_nodes,
+    titles=r"NAME\ (?:IPV4\ ADDRESS|IPV6\ ADDRESS|ENDPOINT\ CIDR)",
+    json=r'"alloc-range"|"primary-address"\s*:\s*\{\s*"ipv[46]"|"health-endpoint-address"',
+    commands=("node list",),
+    errors=("/v1/cluster/nodes",),
+)

@@ -12,6 +12,7 @@ from typing import Final
 
 from mixcni.cluster.cilium.identities import ANY, is_label, reserved_identity
 from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import VersionRange, releases
 
 PROTOCOL_BITS: Final = 8
@@ -276,3 +277,20 @@ def _version(columns: tuple[str, ...] | None, rows: Sequence[_Row]) -> VersionRa
             return releases(18, 18)
         return releases(14, 17 if any(row.cells["peer"] == "reserved:unknown" for row in rows) else 18)
     return releases(9, 13) if "policy" in columns else releases(0, 8)
+
+
+KIND: Final = Kind(
+    name="policy_map",
+    entry=PolicyEntry,
+    read=read_policy_map,
+    titles=r"(?:POLICY\ )?(?:TRAFFIC\ )?DIRECTION\ .*PORT/PROTO",
+    rows=r"""
+        (?:(?:Allow|Deny)\ +)?(?:Ingress|Egress)\ +\S+\ +
+            (?:ANY|[A-Z]\w*|\d+(?:-\d+)?/\w+)\ +(?:NONE|\d+|-)(?:\ |$)
+        |Endpoint\ ID:\ +\d+|Path:\ +/sys/fs/bpf/|/\S*cilium_policy_\w+:?$|Policy\ stats\ empty
+    """,
+    json=r'"TrafficDirection"|"ProxyPort"',
+    commands=("bpf policy get", "bpf policy list", "cilium_policy"),
+    errors=("no maps found",),
+    preamble=("Endpoint ID:", "Path:"),
+)
