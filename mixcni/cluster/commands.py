@@ -25,6 +25,8 @@ _KIND_OF_ERROR = (*_KIND_OF_MAP, *((text, kind.name) for kind in KINDS for text 
 _PROGRAMS = frozenset({"cilium", "cilium-dbg", "cilium-health", "cilium-agent", "hubble", "conntrack", "kubectl", "oc"})
 _FILTERS = frozenset({"grep", "egrep", "fgrep", "rg", "head", "tail", "awk", "sed", "cut", "uniq"})
 _ENDPOINT_ID_IN_NAME = re.compile(r"policy[-_]get[-_](\d{1,5})(?!\d)")
+_EXEC = re.compile(r"\bexec\b")
+_AGENT = re.compile(r"(?:pods?/)?cilium-[a-z0-9]{5}")  # a daemon set's pod
 _WORD = re.compile(r"[a-z0-9]+(?:-dbg)?", re.ASCII)
 _MAX_WORDS = 200  # of one command line; no real one is longer
 
@@ -37,6 +39,7 @@ class Hints(NamedTuple):
     partial: str | None = None
     """Why the output is not all that the command knows."""
     node: str | None = None
+    """The host of the prompt; of a command that was run in a pod on another host, that pod."""
     map_name: str | None = None
     """The map that `map get` was asked for."""
 
@@ -55,12 +58,19 @@ def hints_of_command(command: str, host: str | None = None) -> Hints:
     if map_name is not None:
         kind = next((known for name, known in _KIND_OF_MAP if map_name.startswith(name)), kind)
     numbers = [int(word) for word in after if word.isascii() and word.isdigit() and len(word) <= 5]
+    node = _agent_of(stages[0].split()[:_MAX_WORDS]) if _EXEC.search(stages[0][:_MAX_WORDS]) else host
     partial = f"it was read through `{filters[0]}`" if filters else None
     if kind == "ipcache" and "list" not in plain and map_name is None:
         partial = "it is the answer for one address"
     if kind == "identities" and "get" in plain:
         partial = "it is the answer for one identity"
-    return Hints(kind, numbers[0] if kind == "policy_map" and numbers else None, partial, host, map_name)
+    return Hints(kind, numbers[0] if kind == "policy_map" and numbers else None, partial, node, map_name)
+
+
+def _agent_of(words: Sequence[str]) -> str | None:
+    """The agent's pod, or the node's container, in which a command was run from somewhere else."""
+    before = words[: words.index("--")] if "--" in words else words
+    return next((word.split("/")[-1] for word in before if _AGENT.fullmatch(word)), None)
 
 
 def hints_of_file_name(name: str) -> Hints:

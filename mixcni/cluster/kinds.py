@@ -7,57 +7,29 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from mixcni.cluster.cilium import ct, endpoints, health, identities, ipcache, nodes, policymap
+from mixcni.cluster.cilium import (
+    ct,
+    endpoints,
+    fqdn,
+    health,
+    identities,
+    ipcache,
+    iplist,
+    lb,
+    localendpoints,
+    maps,
+    metrics,
+    nat,
+    nodes,
+    policymap,
+    rules,
+    services,
+    status,
+    tunnel,
+)
 from mixcni.cluster.kind import Kind
 
 # Kinds that are recognised by their signs, and not read.
-_BPF_ENDPOINTS = Kind(
-    name="bpf_endpoints",
-    titles=r"IP\ ADDRESS\ LOCAL\ ENDPOINT",
-    rows=r"[0-9A-Fa-f.:]+\ +(?:\(localhost\)(?:\ +sync\b|\s*$)|id=\d+\ )",
-    commands=("bpf endpoint list", "cilium_lxc"),
-)
-_NAT = Kind(
-    name="nat",
-    rows=r"\w+\ +(?:IN|OUT)\ +\S+\ ->\ \S+\ +XLATE_",
-    commands=("bpf nat list", "cilium_snat"),
-    files=("nat list",),
-)
-_LB = Kind(
-    name="lb",
-    titles=r"SERVICE\ ADDRESS\b|ID\ BACKEND\ ADDRESS\b",
-    commands=("bpf lb list", "cilium_lb"),
-    files=("lb list",),
-)
-_SERVICES = Kind(name="services", titles=r"ID\ FRONTEND\b", commands=("service list",), errors=("/v1/service",))
-_METRICS = Kind(
-    name="metrics",
-    titles=r"REASON\ DIRECTION\ PACKETS",
-    commands=("bpf metrics list", "cilium_metrics"),
-    files=("metrics list",),
-)
-_IP_LIST = Kind(name="ip_list", titles=r"IP\ IDENTITY\b", commands=("ip list",), errors=("/v1/ip",))
-_TUNNEL = Kind(name="tunnel", titles=r"TUNNEL\ ", commands=("bpf tunnel list", "cilium_tunnel"))
-_MAP = Kind(name="map", titles=r"KEY\ VALUE(?:\ |$)", commands=("map get",))
-_MAP_LIST = Kind(name="map_list", commands=("map list",))
-_STATUS = Kind(
-    name="status",
-    rows=r"""
-        (?:KVStore|Kubernetes|Kubernetes\ APIs|ContainerRuntime|KubeProxyReplacement(?:\ Details)?|Host\ firewall
-        |Cilium|CNI\ Chaining|CNI\ Config\ file|SRv6|NodeMonitor|Cilium\ health\ daemon|IPAM|IPv[46]\ address\ pool
-        |IPv[46]\ BIG\ TCP|ClusterMesh|Bandwidth\ ?Manager|Host\ Routing|Routing|Attach\ Mode|Device\ Mode|Masquerading
-        |Clock\ Source\ for\ BPF|Controller\ Status|Proxy\ Status|Global\ Identity\ Range|Encryption|Modules\ Health
-        |XDP\ Acceleration|BPF\ Maps|Allocated\ addresses):(?:\ |$)
-    """,
-    commands=("cilium status", "cilium-dbg status"),
-    errors=("/v1/healthz",),
-)
-_POLICY_RULES = Kind(
-    name="policy_rules",
-    json=r'"endpointSelector"|"nodeSelector"',
-    commands=("policy get",),
-    errors=("/v1/policy",),
-)
 _MONITOR = Kind(
     name="monitor",
     rows=r"""
@@ -100,25 +72,26 @@ _KUBERNETES = Kind(
 
 KINDS: Final[tuple[Kind, ...]] = (
     _KUBERNETES,
-    _NAT,
+    nat.KIND,
     ct.KIND,
     policymap.KIND,
+    services.KIND,
+    status.KIND,
     endpoints.KIND,
-    _BPF_ENDPOINTS,
+    localendpoints.KIND,
     ipcache.KIND,
     health.KIND,
     nodes.KIND,
+    iplist.KIND,
+    rules.KIND,
     identities.KIND,
-    _LB,
-    _SERVICES,
-    _METRICS,
-    _IP_LIST,
-    _TUNNEL,
-    _MAP,
-    _MAP_LIST,
-    _STATUS,
+    lb.KIND,
+    metrics.KIND,
+    tunnel.KIND,
+    fqdn.KIND,
+    maps.KIND,
+    maps.LIST_KIND,
     _HUBBLE_STATUS,
-    _POLICY_RULES,
     _MONITOR,
     _HUBBLE,
     _PWRU,

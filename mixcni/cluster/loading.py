@@ -8,9 +8,10 @@ from typing import Final
 
 from mixcni.cluster.cilium.policymap import policy_map_owner
 from mixcni.cluster.dump import NOT_READ_YET, UNRECOGNISED, Dump, Parsed, ReadDump, Section, Unparsed
-from mixcni.cluster.jsontext import JsonReader, Record, not_read
+from mixcni.cluster.jsontext import JsonReader, Record, a_number, look_up, not_read
 from mixcni.cluster.kinds import KIND_OF_NAME
 from mixcni.cluster.lines import MAX_DUMP_OCTETS, clean_text
+from mixcni.cluster.ofnode import with_nodes
 from mixcni.cluster.recognise import split_sections
 from mixcni.cluster.signs import json_kind
 from mixcni.cluster.state import ClusterState
@@ -35,11 +36,16 @@ def read_dumps(paths: str | Path | Iterable[str | Path], *, root: str | Path | N
     ------
     DumpError : a file cannot be opened
     """
+    return ClusterState.of(find_dumps(paths, root=root))
+
+
+def find_dumps(paths: str | Path | Iterable[str | Path], *, root: str | Path | None = None) -> list[ReadDump]:
+    """The dumps that `read_dumps` makes a state of, in the order of reading, each with its own entries."""
     found: list[ReadDump] = []
     for path in [paths] if isinstance(paths, str | Path) else paths:
         for file in _files(Path(path)):
             found.extend(read_octets(_octets(file), _name(file, root)))
-    return ClusterState.of(found)
+    return with_nodes(found)
 
 
 def read_octets(octets: bytes, file: str) -> list[ReadDump]:
@@ -77,7 +83,7 @@ def _read_json(section: Section) -> Iterator[ReadDump]:
     reader = JsonReader(section)
     kinds = _JsonKinds(section.kind)
     found: list[tuple[Section, Parsed]] = []
-    for name, records in groupby(reader, kinds.of):
+    for (name, endpoint_id), records in groupby(reader, kinds.of):
         kind = KIND_OF_NAME.get(name)
         lines = _Lines(records)
         if kind is not None and kind.read_json is not None:
@@ -85,7 +91,9 @@ def _read_json(section: Section) -> Iterator[ReadDump]:
         else:
             parsed = _json_not_read(section, name, lines)
         first = section.first_line if not found else lines.first
-        own = replace(section, kind=name, first_line=first, lines=section.lines[first - section.first_line :])
+        lines_left = section.lines[first - section.first_line :]
+        own_id = section.endpoint_id if endpoint_id is None else endpoint_id
+        own = replace(section, kind=name, first_line=first, lines=lines_left, endpoint_id=own_id)
         if found:
             before, its = found[-1]
             found[-1] = replace(before, lines=before.lines[: first - before.first_line]), its
@@ -117,19 +125,21 @@ class _JsonKinds:
     """The kind of each JSON value, looked for once for all that have the same keys."""
 
     def __init__(self, hint: str) -> None:
-        self._hint = hint
         self._last = hint
         self._known: dict[tuple[str, ...], str] = {}
 
-    def of(self, record: Record) -> str:
-        """The kind of a value; of text between values the one before, of a value that shows none what the command says."""
+    def of(self, record: Record) -> tuple[str, int | None]:
+        """The kind of a value, and the endpoint whose map it is, if it says so.
+
+        Text between values is of the kind before; of a value that shows no kind the command's is taken.
+        """
         value = record.value
         if isinstance(value, dict):
             keys = tuple(value)
             if keys not in self._known:
-                self._known[keys] = json_kind(record.text, record.start, record.end) or self._hint
+                self._known[keys] = json_kind(record.text, record.start, record.end) or self._last
             self._last = self._known[keys]
-        return self._last
+        return self._last, a_number(look_up(value, "EndpointID"))
 
 
 def _json_not_read(section: Section, kind: str, records: Iterable[Record]) -> Parsed:

@@ -1,5 +1,6 @@
 """Indices over what dumps hold: addresses to prefixes, and connections by their ends."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_network
@@ -7,6 +8,7 @@ from ipaddress import ip_network
 from mixcni.cluster.addresses import Address, Prefix
 from mixcni.cluster.cilium.ct import CtEntry
 from mixcni.cluster.cilium.ipcache import IpcacheEntry
+from mixcni.cluster.dump import Dump
 
 
 class PrefixIndex:
@@ -27,6 +29,25 @@ class PrefixIndex:
             if entries:
                 return entries
         return ()
+
+
+class DumpIndex:
+    """Dumps by the lines that they hold."""
+
+    def __init__(self, dumps: Iterable[Dump]) -> None:
+        self._of_file: dict[str, list[Dump]] = defaultdict(list)
+        for dump in dumps:
+            self._of_file[dump.file].append(dump)
+        self._starts = {}
+        for file, held in self._of_file.items():
+            held.sort(key=lambda dump: dump.line)
+            self._starts[file] = [dump.line for dump in held]
+
+    def of(self, file: str, line: int) -> Dump | None:
+        """The dump that holds a line, the innermost one where one stands inside another."""
+        held = self._of_file.get(file, [])
+        at = bisect_right(self._starts.get(file, []), line)
+        return next((dump for dump in reversed(held[:at]) if dump.holds(file, line)), None)
 
 
 class ConnectionIndex:

@@ -24,14 +24,22 @@ class PolicyMap:
 
 
 def choose_policy_map(
-    endpoint_id: int, dumps: Sequence[Dump], entries: Sequence[PolicyEntry], endpoints: Sequence[Endpoint]
+    endpoint_id: int,
+    dumps: Sequence[Dump],
+    entries: Sequence[PolicyEntry],
+    endpoints: Sequence[Endpoint],
+    node: str | None = None,
 ) -> PolicyMap | None:
-    """The endpoint's policy map; None if no dump can be its.
+    """The endpoint's policy map; None if no dump can be its, or if several nodes have an endpoint of that id and none is named.
 
     Of several dumps of one map those with numbers are taken before those with labels, and the later before the earlier.
     """
     maps = [dump for dump in dumps if dump.kind == "policy_map" and dump.unavailable is None]
+    if node is not None:
+        maps = [dump for dump in maps if dump.node in (node, None)]
     own = [dump for dump in maps if dump.endpoint_id == endpoint_id]
+    if len({dump.node for dump in own} - {None}) > 1:
+        return None
     if own:
         return _best(own, entries, None)
     nameless = [dump for dump in maps if dump.endpoint_id is None]

@@ -7,7 +7,7 @@ nothing lays claim to is a section too, of kind `unrecognised`: it is shown, nev
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mixcni.cluster.addresses import AddressBook
@@ -96,7 +96,25 @@ class _Splitter:
         self.index += 1
         self._close()
         self._close_silent_command()
-        return self.sections
+        return self._with_status_whole(self.sections)
+
+    def _with_status_whole(self, sections: list[Section]) -> list[Section]:
+        """The sections, the two halves of a status around its table of nodes made one."""
+        boundaries = sorted((*self.text.commands, *self.text.fences))
+        whole: list[Section] = []
+        for section in sections:
+            if section.kind == "status" and [before.kind for before in whole[-2:]] == ["status", "health"]:
+                first = whole[-2]
+                last_line = section.first_line + len(section.lines)
+                at = bisect_left(boundaries, first.first_line - 1)
+                if at == len(boundaries) or boundaries[at] >= last_line:
+                    gap = section.first_line - first.first_line - len(first.lines)
+                    whole[-2] = replace(
+                        first, lines=[*first.lines, *[""] * gap, *section.lines], errors=(*first.errors, *section.errors)
+                    )
+                    continue
+            whole.append(section)
+        return whole
 
     def _take_command(self, index: int, command: Command) -> None:
         hints = hints_of_command(command.text, command.host)
@@ -166,7 +184,8 @@ class _Splitter:
         if not is_its and not (kind == "map" and hints.map_name):
             hints = Hints(node=hints.node)  # the command above printed something else: its options say nothing here
         self.pending_at = None
-        self.pending = self.pending._replace(endpoint_id=None)  # it was the first map's
+        # What the command says of one map it says of the first, and of JSON of the first value alone.
+        self.pending = Hints(node=self.pending.node) if kind == JSON else self.pending._replace(endpoint_id=None)
         self.current = opened = _Open(kind, index, index, hints)
         return opened
 

@@ -17,12 +17,17 @@ from mixcni.cluster.cilium.endpoints import NOT_ENFORCED, Endpoint
 from mixcni.cluster.cilium.health import HealthNode, HealthSummary
 from mixcni.cluster.cilium.identities import RESERVED_NAMES, Identity
 from mixcni.cluster.cilium.ipcache import IpcacheEntry
+from mixcni.cluster.cilium.metrics import Metric
+from mixcni.cluster.cilium.nat import NatEntry
 from mixcni.cluster.cilium.nodes import CiliumNode
 from mixcni.cluster.cilium.policymap import PolicyEntry
+from mixcni.cluster.cilium.services import Service
 from mixcni.cluster.dump import UNRECOGNISED, Dump, ReadDump
 from mixcni.cluster.frames import to_frame
 from mixcni.cluster.kinds import TABLES
-from mixcni.cluster.lookup import ConnectionIndex
+from mixcni.cluster.lookup import ConnectionIndex, DumpIndex
+from mixcni.cluster.ofnode import NODE_LOCAL
+from mixcni.cluster.owners import Owner, OwnerIndex
 from mixcni.cluster.policy import PolicyVerdict, decide, protocol_name
 from mixcni.cluster.policychoice import PolicyMap, choose_policy_map
 from mixcni.cluster.resolve import IdentityAnswer, IdentityResolver
@@ -101,6 +106,46 @@ class ClusterState:
         """Nodes that run Cilium."""
         return self.of_type(CiliumNode)
 
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """Services and their backends."""
+        return self.of_type(Service)
+
+    @property
+    def nat(self) -> tuple[NatEntry, ...]:
+        """Translated connections."""
+        return self.of_type(NatEntry)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Packets forwarded and dropped, by reason."""
+        return self.of_type(Metric)
+
+    @cached_property
+    def dumped_nodes(self) -> tuple[str, ...]:
+        """The nodes, as far as they are known, that dumps of a node's own state were taken on."""
+        return tuple(dict.fromkeys(dump.node for dump in self.dumps if dump.node and dump.kind in NODE_LOCAL))
+
+    def on_node(self, node: str) -> "ClusterState":
+        """The state as one node has it: its own dumps, and those that are of no one node or of one that is not known.
+
+        Raises
+        ------
+        ParameterError : no dump is known to be of that node
+        """
+        if node not in self.dumped_nodes:
+            near = difflib.get_close_matches(node, self.dumped_nodes) or list(self.dumped_nodes)
+            raise ParameterError(f"node: no dump of {node!r}, wanted {' or '.join(near) or 'dumps that name their node'}")
+        dumps = tuple(dump for dump in self.dumps if dump.kind not in NODE_LOCAL or dump.node in (node, None))
+        kept = DumpIndex(dumps)
+        entries = {name: tuple(entry for entry in some if kept.of(entry.file, entry.line)) for name, some in self.entries.items()}
+        return ClusterState(dumps, MappingProxyType(entries))
+
+    def node_of(self, entry: Any) -> str | None:
+        """The node whose dump an entry stands in; None if nothing tells."""
+        dump = self._dump_index.of(entry.file, entry.line)
+        return None if dump is None else dump.node
+
     def __repr__(self) -> str:
         if not self.dumps:
             return "ClusterState: no dumps"
@@ -167,6 +212,29 @@ class ClusterState:
         name = RESERVED_NAMES.get(identity)
         return None if name is None else (f"reserved:{name}",)
 
+    def owners_of(self, address: str | Address) -> tuple[Owner, ...]:
+        """What the dumps say that an address is: pod, node, service, backend."""
+        return self._owners.of(as_address(address))
+
+    def services_at(self, address: str | Address, port: int | None = None) -> tuple[Service, ...]:
+        """The services whose frontend is `address`, and `port` if one is given."""
+        wanted = as_address(address)
+        return tuple(item for item in self.services if item.frontend == wanted and port in (None, item.frontend_port))
+
+    def nat_of(self, address: str | Address, port: int | None = None) -> tuple[NatEntry, ...]:
+        """The translations in which `address`, with `port` if one is given, is an end or what an end becomes."""
+        wanted = as_address(address)
+
+        def has(entry: NatEntry) -> bool:
+            ends = (
+                (entry.source, entry.source_port),
+                (entry.destination, entry.destination_port),
+                (entry.xlate_address, entry.xlate_port),
+            )
+            return any(own == wanted and port in (None, its) for own, its in ends)
+
+        return tuple(filter(has, self.nat))
+
     def conntrack_of(
         self,
         source: str | Address,
@@ -211,21 +279,32 @@ class ClusterState:
                     return False
         return None
 
-    def policy_entries(self, endpoint_id: int) -> tuple[PolicyEntry, ...] | None:
-        """The rows of an endpoint's policy map; None if no dump of it is there."""
-        found = self._policy_map_of(endpoint_id)
+    def policy_entries(self, endpoint_id: int, node: str | None = None) -> tuple[PolicyEntry, ...] | None:
+        """The rows of an endpoint's policy map; None if no dump of it is there.
+
+        Ids are a node's own: of several nodes that have such an endpoint one must be named, else the answer is None.
+        """
+        found = self._policy_map_of(endpoint_id, node)
         return None if found is None else found.entries
 
-    def policy_map_is_assumed(self, endpoint_id: int) -> str | None:
+    def policy_map_is_assumed(self, endpoint_id: int, node: str | None = None) -> str | None:
         """The assumption by which a policy map is this endpoint's, in words; None if a dump says so or none is there."""
-        found = self._policy_map_of(endpoint_id)
+        found = self._policy_map_of(endpoint_id, node)
         return None if found is None else found.assumed
 
     def policy_verdict(
-        self, endpoint_id: int, direction: str, identity: int | None, port: int | None, protocol: str | int
+        self,
+        endpoint_id: int,
+        direction: str,
+        identity: int | None,
+        port: int | None,
+        protocol: str | int,
+        node: str | None = None,
     ) -> PolicyVerdict:
         """What the endpoint's policy map does with a new connection; not decided if no dump of the map is there."""
-        found = self._policy_map_of(endpoint_id)
+        found = self._policy_map_of(endpoint_id, node)
+        if found is None and self._policy_map_nodes(endpoint_id) > 1 and node is None:
+            return PolicyVerdict(None, None, f"several nodes have an endpoint {endpoint_id}, and none of them is named")
         if found is None:
             return PolicyVerdict(None, None, f"no dump of the policy map of endpoint {endpoint_id} is there")
         labels = None if identity is None else self._labels.get(identity)
@@ -235,7 +314,7 @@ class ClusterState:
             return verdict
         if verdict.entry is None and found.dump.partial:
             return PolicyVerdict(None, None, f"no row denies it, but rows of the policy map are missing: {found.dump.partial}")
-        policy = self._policy_of(endpoint_id, direction.lower())
+        policy = self._policy_of(endpoint_id, direction.lower(), node or found.dump.node)
         if policy in NOT_ENFORCED:
             allowed = None if policy == "Disabled" else True
             return PolicyVerdict(
@@ -267,14 +346,27 @@ class ClusterState:
         listed = {address for node in self.nodes for address in node.addresses}
         return frozenset(listed.union(*(node.addresses for node in self.health)))
 
-    def _policy_of(self, endpoint_id: int, direction: str) -> str | None:
+    def _policy_of(self, endpoint_id: int, direction: str, node: str | None) -> str | None:
         """Whether an endpoint enforces policy in a direction, in the endpoint list's word; None if none tells, or two differ."""
-        same = (endpoint for endpoint in self.endpoints if endpoint.id == endpoint_id)
+        same = [endpoint for endpoint in self.endpoints if endpoint.id == endpoint_id]
+        if node is not None and len(self.dumped_nodes) > 1:
+            same = [endpoint for endpoint in same if self.node_of(endpoint) in (node, None)]
         words = {endpoint.ingress_policy if direction == "ingress" else endpoint.egress_policy for endpoint in same}
         return words.pop() if len(words) == 1 else None
 
-    def _policy_map_of(self, endpoint_id: int) -> PolicyMap | None:
-        return choose_policy_map(endpoint_id, self.dumps, self.policy_map, self.endpoints)
+    def _policy_map_of(self, endpoint_id: int, node: str | None) -> PolicyMap | None:
+        return choose_policy_map(endpoint_id, self.dumps, self.policy_map, self.endpoints, node)
+
+    def _policy_map_nodes(self, endpoint_id: int) -> int:
+        return len({dump.node for dump in self.dumps if dump.kind == "policy_map" and dump.endpoint_id == endpoint_id} - {None})
+
+    @cached_property
+    def _dump_index(self) -> DumpIndex:
+        return DumpIndex(self.dumps)
+
+    @cached_property
+    def _owners(self) -> OwnerIndex:
+        return OwnerIndex({entry_type: self.entries.get(name, ()) for name, entry_type in TABLES.items()})
 
 
 def _count(dump: Dump) -> str:

@@ -11,78 +11,17 @@ nothing, since the agent may be told to look at SYN, FIN and RST alone.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from mixcni.cluster.addresses import Address, AddressBook
+from mixcni.cluster.addresses import AddressBook
+from mixcni.cluster.cilium.ctentry import FLAG_NAMES, CtEntry, as_connection
+from mixcni.cluster.cilium.ctjson import read_ct_json
 from mixcni.cluster.dump import Parsed, Section, Unparsed
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import VersionRange, releases
 
-FLAG_NAMES: Final[Mapping[int, str]] = MappingProxyType({
-    0x1: "RxClosing", 0x2: "TxClosing", 0x4: "Nat64", 0x8: "LBLoopback", 0x10: "SeenNonSyn", 0x20: "NodePort",
-    0x40: "ProxyRedirect", 0x80: "DSR", 0x100: "FromL7LB", 0x400: "FromTunnel",
-})  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class CtEntry:
-    """One conntrack entry, in the direction of the connection: source opened it, destination was asked.
-
-    Service entries tell of a client and a virtual address before translation. Up to 1.14 they print as
-    `OUT VIP:port -> client:port service`, the reverse of every other line; here every one is client -> VIP with
-    direction SVC, as 1.15 prints it. A field that the line does not print is None, never 0.
-    """
-
-    protocol: str
-    direction: str
-    """IN: the receiving endpoint's entry. OUT: the local opener's. SVC: the load balancer's."""
-    source: Address | None
-    """None where it is masked or, in the form with one address, not printed; `extra` has the text."""
-    source_port: int | None
-    """For ICMP the echo identifier if a request was seen, 0 if the entry was made by a reply."""
-    destination: Address | None
-    destination_port: int | None
-    related: bool = False
-    """An ICMP error that belongs to a connection."""
-    service: bool = False
-    expires: int | None = None
-    """On the node's own clock since boot: seconds, or units of 256 jiffies."""
-    remaining: int | None = None
-    """Until `expires`, in seconds when dumped; below 0: not collected yet (`ct list -d`)."""
-    packets: int | None = None
-    bytes: int | None = None
-    rx_packets: int | None = None
-    rx_bytes: int | None = None
-    rx_flags_seen: int | None = None
-    """TCP flags seen towards the endpoint, ORed (RFC 9293 section 3.1: FIN 1, SYN 2, RST 4, PSH 8, ACK 16)."""
-    last_rx_report: int | None = None
-    """On the clock of `expires`; 0: none was ever seen."""
-    tx_packets: int | None = None
-    tx_bytes: int | None = None
-    tx_flags_seen: int | None = None
-    last_tx_report: int | None = None
-    flags: int | None = None
-    """Bits of FLAG_NAMES."""
-    rev_nat: int | None = None
-    source_security_id: int | None = None
-    """IN: the source's identity when the entry was made. OUT: the local endpoint's own."""
-    if_index: int | None = None
-    backend_id: int | None = None
-    nat_port: int | None = None
-    truncated: bool = False
-    """The line was cut; what it would have printed further on is None."""
-    extra: tuple[tuple[str, str], ...] = ()
-    """Keys that mixcni does not know, and addresses that are no addresses, as printed."""
-    file: str = ""
-    line: int = 0
-
-    @property
-    def flag_names(self) -> tuple[str, ...]:
-        """The names of the bits set in `flags`."""
-        return tuple(name for bit, name in FLAG_NAMES.items() if (self.flags or 0) & bit)
-
+__all__ = ["FLAG_NAMES", "KIND", "CtEntry", "read_ct"]
 
 # The two forms that most dumps have: Rx and Tx counters (1.6 to 1.15), and one pair of counters (1.16 on).
 _INT = r"(\d{1,18})"  # what fits into int64; longer ones are no counter of any kernel
@@ -203,7 +142,7 @@ def _two_counters(match: re.Match[str], file: str, number: int, book: AddressBoo
         int(g[15]), int(g[16], 16), int(g[17]), int(g[18], 16), int(g[19]), int(g[20]),
         None if g[21] is None else int(g[21]), None, None, False, (), file, number,
     )  # fmt: skip
-    return _as_connection(entry, g[2], g[4]) if _is_special(entry) else entry
+    return as_connection(entry, g[2], g[4]) if _is_special(entry) else entry
 
 
 def _one_counter(match: re.Match[str], file: str, number: int, book: AddressBook) -> CtEntry:
@@ -214,38 +153,11 @@ def _one_counter(match: re.Match[str], file: str, number: int, book: AddressBook
         int(g[14], 16), int(g[15]), int(g[16], 16), int(g[17]), int(g[18]), None if g[19] is None else int(g[19]),
         None if g[20] is None else int(g[20]), None if g[21] is None else int(g[21]), False, (), file, number,
     )  # fmt: skip
-    return _as_connection(entry, g[2], g[4]) if _is_special(entry) else entry
+    return as_connection(entry, g[2], g[4]) if _is_special(entry) else entry
 
 
 def _is_special(entry: CtEntry) -> bool:
     return entry.service or entry.direction == "SVC" or entry.source is None or entry.destination is None
-
-
-def _as_connection(entry: CtEntry, source: str, destination: str) -> CtEntry:
-    """`entry` as this module promises it: service entries from client to VIP, texts that are no addresses kept."""
-    extra = entry.extra
-    if entry.source is None and source:
-        extra = (*extra, ("source", source))
-    if entry.destination is None and destination:
-        extra = (*extra, ("destination", destination))
-    entry = replace(entry, extra=extra)
-    if not (entry.service or entry.direction == "SVC"):
-        return entry
-    if entry.direction != "SVC":
-        swapped = {"source": "destination", "destination": "source"}
-        entry = replace(
-            entry,
-            direction="SVC",
-            source=entry.destination,
-            source_port=entry.destination_port,
-            destination=entry.source,
-            destination_port=entry.source_port,
-            extra=tuple((swapped.get(key, key), text) for key, text in extra),
-        )
-    if entry.rx_packets == 0 and entry.rx_bytes:
-        # 1.11 to 1.15 keep the backend's id where the octets are counted.
-        entry = replace(entry, backend_id=entry.rx_bytes, rx_bytes=None)
-    return replace(entry, service=True)
 
 
 def _unwrapped(text: str, lines: Sequence[str], at: int) -> tuple[str, int]:
@@ -313,7 +225,7 @@ def _read_tokens(text: str, file: str, number: int, book: AddressBook, keys: set
         tokens[0], tokens[1], book[source], source_port, book[destination], destination_port, "related" in tokens,
         "service" in tokens, truncated=truncated, extra=tuple(extra), file=file, line=number, **values,
     )  # fmt: skip
-    return _as_connection(entry, source, destination) if _is_special(entry) else entry
+    return as_connection(entry, source, destination) if _is_special(entry) else entry
 
 
 def _connection(tokens: Sequence[str]) -> tuple[str, int | None, str, int | None, list[tuple[str, str]], int] | None:
@@ -367,6 +279,7 @@ KIND: Final = Kind(
     name="ct",
     entry=CtEntry,
     read=read_ct,
+    read_json=read_ct_json,
     rows=r"(?:TCP|UDP|ICMP|ICMPv6|SCTP|IGMP|VRRP|ANY|\d{1,3})\ +(?:IN|OUT|SVC)\ +\S*[\d\].:x]",
     json=r'"RxFlagsSeen"|"TxFlagsSeen"|"SourceSecurityID"|"Lifetime"',
     commands=("bpf ct list", "cilium_ct"),

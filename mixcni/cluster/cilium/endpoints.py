@@ -6,7 +6,7 @@ label stands on its row, every further label on a row of its own.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 from mixcni.cluster.addresses import Address, AddressBook
 from mixcni.cluster.cilium.identities import is_label
 from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.jsontext import Record, a_list, a_number, a_text, look_up, read_records, texts
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import releases
 
@@ -44,6 +45,8 @@ class Endpoint:
     ipv4: IPv4Address | None
     ipv6: IPv6Address | None
     status: str | None
+    pod: str | None = None
+    """Namespace and name, in JSON alone."""
     file: str = ""
     line: int = 0
 
@@ -96,6 +99,7 @@ class _Row:
             self.ipv4,
             self.ipv6,
             self.status,
+            None,
             file,
             self.line,
         )
@@ -168,13 +172,49 @@ def _take_words(
         unparsed.append(Unparsed(number, text, f"{odd!r} is no label, address or status"))
 
 
+_ENFORCING: Final = {
+    "none": ("Disabled", "Disabled"), "ingress": ("Enabled", "Disabled"), "egress": ("Disabled", "Enabled"),
+    "both": ("Enabled", "Enabled"), "audit-ingress": ("Disabled (Audit)", "Disabled"),
+    "audit-egress": ("Disabled", "Disabled (Audit)"), "audit-both": ("Disabled (Audit)", "Disabled (Audit)"),
+}  # fmt: skip
+
+
+def read_endpoints_json(section: Section, records: Iterable[Record]) -> Parsed:
+    """The endpoints of `endpoint list -o json` and `endpoint get`."""
+
+    def entry_of(record: Record) -> list[Endpoint] | str:
+        number = a_number(look_up(record.value, "id"))
+        status = look_up(record.value, "status")
+        if number is None or not isinstance(status, dict):
+            return "no endpoint with an id and a status"
+        enforcing = a_text(look_up(status, "policy", "realized", "policy-enabled"))
+        ingress, egress = _ENFORCING.get(enforcing or "", (None, None))
+        found = [section.addresses[a_text(text) or ""] for pair in a_list(look_up(status, "networking", "addressing"))
+                 for text in (look_up(pair, "ipv4"), look_up(pair, "ipv6"))]  # fmt: skip
+        ids = look_up(status, "external-identifiers")
+        namespace, pod = a_text(look_up(ids, "k8s-namespace")), a_text(look_up(ids, "k8s-pod-name"))
+        return [
+            Endpoint(
+                number, ingress, egress, a_number(look_up(status, "identity", "id")),
+                texts(look_up(status, "identity", "labels")),
+                next((address for address in found if isinstance(address, IPv4Address)), None),
+                next((address for address in found if isinstance(address, IPv6Address)), None),
+                a_text(look_up(status, "state")),
+                f"{namespace}/{pod}" if namespace and pod else a_text(look_up(ids, "pod-name")), section.file, record.line,
+            )
+        ]  # fmt: skip
+
+    return read_records(section, records, entry_of)
+
+
 KIND: Final = Kind(
     name="endpoints",
     entry=Endpoint,
     read=read_endpoints,
+    read_json=read_endpoints_json,
     titles=r"ENDPOINT\ (?:POLICY\ |IDENTITY\ |.*LABELS)",
     rows=r"\d+\ +(?:Enabled|Disabled|Unknown)\b",
-    json=r'"external-identifiers"|"policy-enabled"',
+    json=r'^\{\s*"id"\s*:\s*\d+\s*,\s*"s(?:pec|tatus)"\s*:\s*\{|"external-identifiers"|"policy-enabled"',
     commands=("endpoint list", "endpoint get"),
     files=("endpoints list",),
     errors=("/v1/endpoint",),

@@ -5,12 +5,14 @@ Three layouts: probes in nested blocks (`cilium-health status`), a table of node
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from mixcni.cluster.addresses import Address
+from mixcni.cluster.addresses import Address, AddressBook
 from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.jsontext import Record, a_list, a_mapping, a_number, a_text, look_up, not_read
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import VersionRange, releases
 
@@ -273,10 +275,62 @@ def _duration_ns(text: str) -> int | None:
     )
 
 
+def read_health_json(section: Section, records: Iterable[Record]) -> Parsed:
+    """The nodes of `cilium-health status -o json`, and its time as an extra."""
+    nodes: list[HealthNode] = []
+    summaries: list[HealthSummary] = []
+    unparsed: list[Unparsed] = []
+    local: str | None = None
+    for record in records:
+        found = [a_mapping(item) for item in a_list(look_up(record.value, "nodes"))]
+        if not found:
+            unparsed.extend(not_read(section, record, "no health with nodes"))
+            continue
+        local = local or a_text(look_up(record.value, "local", "name"))
+        lines = record.lines_of([a_text(item.get("name")) or "" for item in found])
+        nodes += (_json_node(item, local, section, line) for line, item in zip(lines, found, strict=True))
+        probed_at, interval = (a_text(look_up(record.value, name)) for name in ("timestamp", "probeInterval"))
+        summaries.append(
+            HealthSummary(
+                sum(node.node_reachable is True and node.endpoints_reachable is not False for node in nodes), len(nodes),
+                _time_ns(probed_at or ""), _duration_ns(interval or ""), section.file, record.line,
+            )
+        )  # fmt: skip
+    return Parsed(nodes, unparsed, releases(18) if any(item.probe_interval_ns for item in summaries) else None, node=local,
+                  extras=summaries)  # fmt: skip
+
+
+def _json_node(item: Any, local: str | None, section: Section, line: int) -> HealthNode:
+    name = a_text(item.get("name")) or ""
+    health = item.get("health-endpoint") or {"primary-address": item.get("endpoint")}
+    host = list(_json_probes("host", item.get("host"), section.addresses, line))
+    endpoint = list(_json_probes("endpoint", health, section.addresses, line))
+    own, its = ([probe.address for probe in probes if probe.address is not None] for probes in (host, endpoint))
+    return HealthNode(
+        name, name == local, own[0] if own else None, its[0] if its else None,
+        all(probe.reachable for probe in host) if host else None,
+        all(probe.reachable for probe in endpoint) if endpoint else None,
+        tuple(dict.fromkeys(own)), (*host, *endpoint), section.file, line,
+    )  # fmt: skip
+
+
+def _json_probes(target: str, value: Any, book: AddressBook, line: int) -> Iterator[Probe]:
+    """The probes of a node's primary and further addresses; an empty status is an answer, a latency counts nanoseconds."""
+    for item in (look_up(value, "primary-address"), *a_list(look_up(value, "secondary-addresses"))):
+        address = book[a_text(look_up(item, "ip")) or ""]
+        for protocol in ("icmp", "http"):
+            probe = look_up(item, protocol)
+            if isinstance(probe, dict):
+                error, latency = a_text(probe.get("status")), a_number(probe.get("latency"))
+                says = error or ("OK" if latency is None else f"OK, RTT={latency}ns")
+                yield Probe(target, address, protocol, error is None, None if error else latency, says, line)
+
+
 KIND: Final = Kind(
     name="health",
     entry=HealthNode,
     read=read_health,
+    read_json=read_health_json,
     extras=(("health_summaries", HealthSummary),),
     titles=r"NAME\ IP\ (?:NODE|REACHABLE)\b",
     rows=r"Cluster\ health:|Probe\ time:|(?:Host|Endpoint)\ connectivity\ to\ ",

@@ -5,13 +5,14 @@ or, for CIDRs and names outside it, per node: the same number on two nodes then 
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from mixcni.cluster.addresses import parse_address
 from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.jsontext import Record, a_mapping, a_number, read_records, texts
 from mixcni.cluster.kind import Kind
 
 ANY: Final = 0  # as a peer in a policy map: everybody; elsewhere: not known
@@ -130,10 +131,25 @@ def _is_number(token: str) -> bool:
     return token.isascii() and token.isdigit() and len(token) <= 10
 
 
+def read_identities_json(section: Section, records: Iterable[Record]) -> Parsed:
+    """The identities of `identity list -o json`, with `--endpoints` or without."""
+
+    def entry_of(record: Record) -> list[Identity] | str:
+        value = a_mapping(record.value)
+        identity = a_mapping(value.get("identity")) or value
+        number = a_number(identity.get("id"))
+        if number is None:
+            return "no identity with an id"
+        return [Identity(number, texts(identity.get("labels")), a_number(value.get("refCount")), section.file, record.line)]
+
+    return read_records(section, records, entry_of)
+
+
 KIND: Final = Kind(
     name="identities",
     entry=Identity,
     read=read_identities,
+    read_json=read_identities_json,
     titles=r"(?:ID|IDENTITY)\ LABELS\b",
     first_row=r"\d+\ +[a-z][\w.-]*:\S+(?:\ +\d+)?$",
     json=r'"labelsSHA256"|"identity"\s*:\s*\{\s*"id"',

@@ -5,12 +5,14 @@ none at all) makes it world: that is what happens to pods on nodes that Cilium d
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mixcni.cluster.addresses import Address, AddressBook, Prefix, parse_prefix
+from mixcni.cluster.cilium.listings import read_listing
 from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.jsontext import Record
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import VersionRange, releases
 
@@ -139,10 +141,16 @@ def _version(forms: set[str]) -> VersionRange | None:
     return releases(0, 4) if "place" in forms else None
 
 
+def read_ipcache_json(section: Section, records: Iterable[Record]) -> Parsed:
+    """The prefixes of `bpf ipcache list -o json`."""
+    return read_listing(section, records, read_ipcache)
+
+
 KIND: Final = Kind(
     name="ipcache",
     entry=IpcacheEntry,
     read=read_ipcache,
+    read_json=read_ipcache_json,
     titles=r"IP\ PREFIX/ADDRESS\b",
     rows=r"""
         [0-9A-Fa-f.:]+/\d+(?:@\d+)?\ +(?:identity=|\d+(?:\ +\d+\ +[\w.:]+|\ +sync|$))

@@ -3,13 +3,14 @@
 A Kubernetes node that is not here is not managed by Cilium, whatever it runs instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from mixcni.cluster.addresses import Address, AddressBook, Prefix, parse_prefix
 from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.jsontext import Record, a_text, look_up, read_records
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import releases
 
@@ -91,10 +92,32 @@ def _is_masked(cell: str) -> bool:
     return "." in cell and set(cell) <= set("0123456789xX*./") and not set(cell).isdisjoint("xX*")
 
 
+def read_nodes_json(section: Section, records: Iterable[Record]) -> Parsed:
+    """The nodes of `node list -o json`."""
+
+    def entry_of(record: Record) -> list[CiliumNode] | str:
+        name = a_text(look_up(record.value, "name"))
+        primary = look_up(record.value, "primary-address")
+        if name is None or primary is None:
+            return "no node with a name and a primary-address"
+        ipv4, ipv6 = (section.addresses[a_text(look_up(primary, family, "ip")) or ""] for family in ("ipv4", "ipv6"))
+        ranges = (parse_prefix(a_text(look_up(primary, family, "alloc-range")) or "") for family in ("ipv4", "ipv6"))
+        return [
+            CiliumNode(
+                name, ipv4 if isinstance(ipv4, IPv4Address) else None, ipv6 if isinstance(ipv6, IPv6Address) else None,
+                tuple(prefix for prefix in ranges if prefix is not None), a_text(look_up(record.value, "source")),
+                section.file, record.line,
+            )
+        ]  # fmt: skip
+
+    return read_records(section, records, entry_of)
+
+
 KIND: Final = Kind(
     name="nodes",
     entry=CiliumNode,
     read=read_nodes,
+    read_json=read_nodes_json,
     titles=r"NAME\ (?:IPV4\ ADDRESS|IPV6\ ADDRESS|ENDPOINT\ CIDR)",
     json=r'"alloc-range"|"primary-address"\s*:\s*\{\s*"ipv[46]"|"health-endpoint-address"',
     commands=("node list",),

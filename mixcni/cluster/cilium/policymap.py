@@ -5,13 +5,15 @@ label stands on the row and every further one on a row of its own; with `-n` the
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from mixcni.cluster.cilium.identities import ANY, is_label, reserved_identity
+from mixcni.cluster.cilium.tuples import protocol_of, swapped
 from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.jsontext import Record, a_list, a_mapping, a_number, a_text, look_up, read_records
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import VersionRange, releases
 
@@ -279,17 +281,62 @@ def _version(columns: tuple[str, ...] | None, rows: Sequence[_Row]) -> VersionRa
     return releases(9, 13) if "policy" in columns else releases(0, 8)
 
 
+KEY_BITS: Final = 40  # of a key's prefix, before protocol and port: the identity, and the direction with its padding
+NO_COUNTER: Final = (1 << 64) - 1
+_DENY: Final = 1  # the bit of Flags
+
+
+def read_policy_map_json(section: Section, records: Iterable[Record]) -> Parsed:
+    """The rows of `bpf policy get -o json`, or of the maps that `--all` lists; ports are in network byte order."""
+
+    def entries_of(record: Record) -> list[PolicyEntry] | str:
+        value = a_mapping(record.value)
+        own = a_number(value.get("EndpointID"))
+        rows = a_list(value.get("Content")) if "Content" in value else [value]
+        entries = [_json_entry(row, section.endpoint_id if own is None else own, section.file, record.line) for row in rows]
+        if None in entries:
+            return "a row without Identity and TrafficDirection in its Key"
+        return [entry for entry in entries if entry is not None]
+
+    parsed = read_records(section, records, entries_of)
+    has_prefix = any(entry.prefix_length is not None for entry in parsed.entries)
+    return Parsed(parsed.entries, parsed.unparsed, releases(14) if has_prefix else None)
+
+
+def _json_entry(row: Any, endpoint_id: int | None, file: str, line: int) -> PolicyEntry | None:
+    identity, direction = a_number(look_up(row, "Key", "Identity")), a_number(look_up(row, "Key", "TrafficDirection"))
+    if identity is None or direction not in (0, 1):
+        return None
+    value, key = a_mapping(row), a_mapping(look_up(row, "Key"))
+    port = swapped((a_number(key.get("DestPortNetwork", key.get("DestPort"))) or 0) & 0xFFFF)
+    proxy = swapped((a_number(value.get("ProxyPortNetworkOrder", value.get("ProxyPort"))) or 0) & 0xFFFF)
+    bits = a_number(key.get("Prefixlen"))
+    prefix = bits - KEY_BITS if bits is not None and 0 <= bits - KEY_BITS <= PROTOCOL_BITS + PORT_BITS else None
+    protocol = protocol_of(a_number(key.get("Nexthdr")) or 0)
+    has_port = prefix > PROTOCOL_BITS if prefix is not None else port > 0
+    width = 1 << (PROTOCOL_BITS + PORT_BITS - prefix) if prefix is not None and has_port else 1
+    packets, octets = (
+        None if (count := a_number(value.get(name))) in (None, NO_COUNTER) else count for name in ("Packets", "Bytes")
+    )
+    return PolicyEntry(
+        endpoint_id, bool((a_number(value.get("Flags")) or 0) & _DENY), direction == 0, identity, (),
+        port if has_port else None, port + width - 1 if has_port else None, None if protocol == "ANY" else protocol,
+        proxy or None, a_text(value.get("AuthType")), octets, packets, prefix, a_number(value.get("Cookie")), (), file, line,
+    )  # fmt: skip
+
+
 KIND: Final = Kind(
     name="policy_map",
     entry=PolicyEntry,
     read=read_policy_map,
+    read_json=read_policy_map_json,
     titles=r"(?:POLICY\ )?(?:TRAFFIC\ )?DIRECTION\ .*PORT/PROTO",
     rows=r"""
         (?:(?:Allow|Deny)\ +)?(?:Ingress|Egress)\ +\S+\ +
             (?:ANY|[A-Z]\w*|\d+(?:-\d+)?/\w+)\ +(?:NONE|\d+|-)(?:\ |$)
         |Endpoint\ ID:\ +\d+|Path:\ +/sys/fs/bpf/|/\S*cilium_policy_\w+:?$|Policy\ stats\ empty
     """,
-    json=r'"TrafficDirection"|"ProxyPort"',
+    json=r'"TrafficDirection"|"ProxyPort|^\{\s*"EndpointID"\s*:\s*"\d*"\s*,\s*"Path"',
     commands=("bpf policy get", "bpf policy list", "cilium_policy"),
     errors=("no maps found",),
     preamble=("Endpoint ID:", "Path:"),

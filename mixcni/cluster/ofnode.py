@@ -1,0 +1,86 @@
+"""Which node each dump was taken on: endpoint ids, conntrack and counters are a node's own, and must not be mixed.
+
+A dump may say so itself (a prompt, `(localhost)` in health, the status), or a dump of the same output may. A bugtool
+folder holds one agent's dumps, a name of a known node in a path is that node's, and folders that hold files of the same
+names are one node each. What none of these tells stays unknown.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Final
+
+from mixcni.cluster.cilium.health import HealthNode
+from mixcni.cluster.cilium.nodes import CiliumNode
+from mixcni.cluster.dump import Dump, ReadDump
+
+NODE_LOCAL: Final = frozenset({
+    "ct", "nat", "endpoints", "policy_map", "bpf_endpoints", "lb", "metrics", "tunnel", "map", "map_list", "status",
+    "fqdn_cache", "monitor", "conntrack", "health",
+})  # fmt: skip
+"""Kinds of dump whose entries are about the node that they were taken on."""
+
+_BUGTOOL = re.compile(r"cilium-bugtool-(.+?)(?:-\d{8}-\d{6})?(?:\.tar(?:\.gz)?)?")
+_STAMP = re.compile(r"\d{8}-\d{6}.*")
+
+
+def with_nodes(found: Sequence[ReadDump]) -> list[ReadDump]:
+    """The dumps, each with the node that it was taken on as far as anything tells."""
+    of_file = _agreed((read.dump.file, read.dump.node) for read in found)
+    of_folder = _agreed((place, read.dump.node) for read in found if (place := _bugtool(read.dump.file)))
+    names = _known_names(found)
+    twins = _twin_folders([read.dump for read in found])
+
+    def node_of(dump: Dump) -> str | None:
+        place = _bugtool(dump.file)
+        if place is not None:
+            return of_folder.get(place) or place.rsplit("/", 1)[-1]
+        parts = PurePosixPath(dump.file).parts
+        folder = parts[-2] if len(parts) > 1 and "/".join(parts[:-1]) in twins else None
+        return of_file.get(dump.file) or _named_in(dump.file, names) or folder
+
+    return [
+        read if read.dump.node or read.dump.kind not in NODE_LOCAL else read._replace(dump=replace(read.dump, node=node))
+        for read in found
+        for node in [node_of(read.dump)]
+    ]
+
+
+def _agreed(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str]:
+    """The node of each place whose dumps name one and only one."""
+    named: dict[str, set[str]] = defaultdict(set)
+    for place, node in pairs:
+        if node is not None:
+            named[place].add(node)
+    return {place: next(iter(nodes)) for place, nodes in named.items() if len(nodes) == 1}
+
+
+def _bugtool(file: str) -> str | None:
+    """The agent's folder or archive in a path, by the pod's name where it has one."""
+    parts = PurePosixPath(file.replace("!", "/").replace(":", "/")).parts
+    for at, part in enumerate(parts):
+        if (match := _BUGTOOL.fullmatch(part)) and not part.endswith(".md"):
+            pod = match[1]
+            return "/".join((*parts[:at], part if _STAMP.fullmatch(pod) else pod))
+    return None
+
+
+def _known_names(found: Sequence[ReadDump]) -> list[str]:
+    """Names of nodes that node lists and health give, longest first; of `cluster/node` the node."""
+    entries = (entry for read in found for entry in read.entries if isinstance(entry, CiliumNode | HealthNode))
+    return sorted({entry.name.rsplit("/", 1)[-1] for entry in entries if entry.name}, key=lambda name: (-len(name), name))
+
+
+def _named_in(file: str, names: Iterable[str]) -> str | None:
+    """The known node whose name stands in a path, with neither letter nor digit around it."""
+    return next((name for name in names if re.search(rf"(?<![A-Za-z0-9]){re.escape(name)}(?!\.?[A-Za-z0-9])", file)), None)
+
+
+def _twin_folders(dumps: Iterable[Dump]) -> frozenset[str]:
+    """The folders that hold files of the same names with dumps of one node each."""
+    files = {dump.file for dump in dumps if dump.kind in NODE_LOCAL}
+    paths = [PurePosixPath(file) for file in files]
+    counts = Counter(path.name for path in paths)
+    return frozenset(str(path.parent) for path in paths if counts[path.name] > 1)

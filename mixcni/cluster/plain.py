@@ -1,0 +1,38 @@
+"""Entries as plain values: what JSON and CSV have of them."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+Plain = str | int | bool | None | list["Plain"] | dict[str, "Plain"]
+
+
+def plain_entry(kind: str, entry: Any) -> dict[str, Plain]:
+    """Where an entry stands and what it is, then its fields by name."""
+    own = {item.name: _plain(item.name, getattr(entry, item.name)) for item in fields(entry) if item.name not in ("file", "line")}
+    return {"file": entry.file, "line": entry.line, "kind": kind, **own}
+
+
+def _plain(name: str, value: Any) -> Plain:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if name == "extra" and isinstance(value, tuple):
+        return {str(pair[0]): pair[1] for pair in value if isinstance(pair, tuple)} or [str(item) for item in value]
+    if isinstance(value, tuple | list | frozenset):
+        return [_plain("", item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain("", item) for key, item in value.items()}
+    if is_dataclass(value):
+        return {item.name: _plain(item.name, getattr(value, item.name)) for item in fields(value)}
+    return str(value)
+
+
+def flat(value: Plain) -> str | int | None:
+    """A plain value in one cell: lists joined by commas, objects as `key=value`, truth as true and false."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ", ".join(str(flat(item)) for item in value)
+    if isinstance(value, dict):
+        return " ".join(f"{key}={flat(item)}" for key, item in value.items())
+    return value
