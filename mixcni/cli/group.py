@@ -10,7 +10,14 @@ from mixcni.errors import MixcniError
 
 DONE, FAILED, USAGE, LOST = 0, 1, 2, 3
 
-COMMANDS: Final = ("diagnose", "points", "flows", "demo", "compile")
+COMMANDS: Final = (
+    "diagnose",
+    "points",
+    "flows",
+    "cluster",
+    "demo",
+    "compile",
+)
 """In the order of `--help`; each is a function in the module of its name."""
 
 

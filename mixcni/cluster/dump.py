@@ -83,6 +83,18 @@ class Dump:
     partial: str | None = None
     """Rows are missing, for this reason: an absent entry proves nothing."""
     note: str = ""
+    unparsed_beyond: tuple[int, ...] = ()
+    """The numbers of further lines that did not parse, whose texts are not kept."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether mixcni has a reader for dumps of this kind and form."""
+        return self.partial != NOT_READ_YET
+
+    @property
+    def unparsed_lines(self) -> tuple[int, ...]:
+        """The numbers of all lines that did not parse."""
+        return (*(odd.line for odd in self.unparsed), *self.unparsed_beyond)
 
     @property
     def is_complete(self) -> bool:

@@ -174,6 +174,7 @@ def _dump_of(section: Section, parsed: Parsed) -> ReadDump:
         section.file, section.first_line, section.first_line + len(section.lines) - 1, section.kind, parsed.version,
         section.node or parsed.node, policy_map_owner(section) if section.kind == "policy_map" else section.endpoint_id,
         len(entries), unparsed_lines[:MAX_UNPARSED], unavailable, partial, "; ".join(notes),
+        tuple(odd.line for odd in unparsed_lines[MAX_UNPARSED:]),
     )  # fmt: skip
     return ReadDump(dump, entries, tuple(parsed.extras))
 

@@ -17,7 +17,7 @@ def _plain(name: str, value: Any) -> Plain:
     if value is None or isinstance(value, bool | int | str):
         return value
     if name == "extra" and isinstance(value, tuple):
-        return {str(pair[0]): pair[1] for pair in value if isinstance(pair, tuple)} or [str(item) for item in value]
+        return dict(value)
     if isinstance(value, tuple | list | frozenset):
         return [_plain("", item) for item in value]
     if isinstance(value, Mapping):

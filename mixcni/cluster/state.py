@@ -6,7 +6,7 @@ complete dump is there in which it would have to stand.
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -177,11 +177,24 @@ class ClusterState:
         ------
         ParameterError : there is no table of that name
         """
+        return to_frame(self.table(kind), TABLES.get(kind, Dump))
+
+    def table(self, kind: str) -> tuple[Any, ...]:
+        """The entries of one table.
+
+        Raises
+        ------
+        ParameterError : there is no table of that name
+        """
         tables = self.tables
         if kind not in tables:
             near = difflib.get_close_matches(kind, tables) or list(tables)
             raise ParameterError(f"kind: no table {kind!r}, wanted {' or '.join(near)}")
-        return to_frame(tables[kind], TABLES.get(kind, Dump))
+        return tables[kind]
+
+    def columns(self, kind: str) -> tuple[str, ...]:
+        """The names of a table's fields, without those that say where an entry stands."""
+        return tuple(item.name for item in fields(TABLES.get(kind, Dump)) if item.name not in ("file", "line"))
 
     @cached_property
     def version(self) -> VersionRange | None:

@@ -20,12 +20,12 @@ class TunnelEntry:
     prefix_address: Address
     """Its first address; the length is not in the map."""
     tunnel_endpoint: Address
-    extra: tuple[str, ...] = ()
-    """What else is printed, such as an encryption key."""
+    encrypt_key: int | None = None
     file: str = ""
     line: int = 0
 
 
+_KEY = re.compile(r"\d{1,3}", re.ASCII)
 _PORT = re.compile(r":\d{1,5}", re.ASCII)
 
 
@@ -42,8 +42,12 @@ def read_tunnels(section: Section) -> Parsed:
         if prefix is None or node is None:
             unparsed.append(Unparsed(number, text, "wanted the address of a prefix and of a node"))
         else:
-            entries.append(TunnelEntry(prefix, node, tuple(values[1:]), section.file, number))
+            entries.append(TunnelEntry(prefix, node, _key(values[1:]), section.file, number))
     return Parsed(entries, unparsed, releases(0, 15) if entries else None)
+
+
+def _key(values: list[str]) -> int | None:
+    return int(values[0]) if values and _KEY.fullmatch(values[0]) else None
 
 
 def _address(text: str, book: AddressBook) -> Address | None:
