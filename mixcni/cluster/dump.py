@@ -22,6 +22,11 @@ class Unparsed(NamedTuple):
         return f"line {self.line}: {self.why}"
 
 
+def lost_rows(unparsed: Sequence[Unparsed]) -> str | None:
+    """Why a table of which some lines did not parse proves nothing by the absence of a row; None if all did."""
+    return f"line {min(unparsed).line} could not be read" if unparsed else None
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """Consecutive lines of one file that one command printed, with what stood around them."""

@@ -20,6 +20,7 @@ BEGINS: Final = re.compile(r'[\[{]\s*(?:$|["{\[\]}])')
 
 _DECODER: Final = json.JSONDecoder()
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]')
+_BRACKET = re.compile(r"[\[\]{}]")
 _BETWEEN = re.compile(r"[\s,]*")
 _NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 _REMARK = re.compile(r"[A-Za-z][A-Za-z ]{0,40}: *\S[^\n]{0,200}")
@@ -66,6 +67,8 @@ class Nesting:
             self.is_object = is_object
             if is_object and line.rstrip().endswith("}"):
                 return
+        if not _BRACKET.search(line):
+            return
         for match in _TOKEN.finditer(line):
             token = match[0]
             if token in ("[", "{"):

@@ -26,6 +26,9 @@ _ODD_BLANK = re.compile("[\r\x85\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205
 # One conntrack line in a million is looked at no further than this: nothing below can begin so.
 _PLAIN = ("TCP ", "UDP ", "ICMP")
 
+_JSON_PART = re.compile(r'\s*(?:["}\]]|\{["}\s]|\{$|\d+,?$)')
+"""The same of JSON: a member, an end, an object, a number."""
+
 _NOISE = re.compile(
     r"""\s*(?:
     Default(?:ed|ing)\ container\b
@@ -102,7 +105,7 @@ def clean_text(octets: bytes) -> DumpText:
     fences: list[int] = []
     elisions: list[int] = []
     for index, line in enumerate(lines):
-        if not line or line.startswith(_PLAIN):
+        if not line or line.startswith(_PLAIN) or _JSON_PART.match(line):
             continue
         command = _command_in(line)
         if command is not None:

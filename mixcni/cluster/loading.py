@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from mixcni.cluster.cilium.policymap import policy_map_owner
-from mixcni.cluster.dump import NOT_READ_YET, UNRECOGNISED, Dump, Parsed, ReadDump, Section, Unparsed
+from mixcni.cluster.dump import NOT_READ_YET, UNRECOGNISED, Dump, Parsed, ReadDump, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import JsonReader, Record, a_number, look_up, not_read
 from mixcni.cluster.kinds import KIND_OF_NAME
 from mixcni.cluster.lines import MAX_DUMP_OCTETS, clean_text
 from mixcni.cluster.ofnode import with_nodes
 from mixcni.cluster.recognise import split_sections
-from mixcni.cluster.signs import json_kind
+from mixcni.cluster.signs import json_kind, row_kind
 from mixcni.cluster.state import ClusterState
 from mixcni.errors import DumpError
 
@@ -105,7 +105,7 @@ def _read_json(section: Section) -> Iterator[ReadDump]:
         odd = [line for line in reader.unparsed if own.first_line <= line.line < last]
         partial = f"the JSON from line {odd[0].line} on does not decode" if odd else None
         unparsed = sorted([*parsed.unparsed, *odd])
-        yield _dump_of(own, replace(parsed, unparsed=unparsed, partial=parsed.partial or partial))
+        yield _dump_of(own, replace(parsed, unparsed=unparsed, partial=parsed.partial or partial or lost_rows(unparsed)))
 
 
 class _Lines:
@@ -139,6 +139,8 @@ class _JsonKinds:
             if keys not in self._known:
                 self._known[keys] = json_kind(record.text, record.start, record.end) or self._last
             self._last = self._known[keys]
+        elif isinstance(value, str) and self._last == UNRECOGNISED:
+            self._last = row_kind(value) or UNRECOGNISED  # what stands behind an empty array may tell
         return self._last, a_number(look_up(value, "EndpointID"))
 
 

@@ -8,8 +8,11 @@ from mixcni.cluster.loading import read_octets
 
 SAMPLES = Path(__file__).parent / "samples"
 RECORDED = Path(__file__).parents[2] / "captures"
-READ = ("ct", "endpoints", "policy_map", "health", "ipcache", "identities", "nodes")
-"""The kinds of dump that have a reader."""
+READ = (
+    "ct", "endpoints", "policy_map", "health", "ipcache", "identities", "nodes", "nat", "bpf_endpoints", "services", "lb",
+    "metrics", "tunnel", "fqdn_cache", "ip_list", "map", "map_list", "status", "policy_rules",
+)  # fmt: skip
+"""The kinds of state that Cilium's commands print."""
 
 CT_TAIL = (
     "expires=277365 RxPackets=5 RxBytes=452 RxFlagsSeen=0x1b LastRxReport=277355 TxPackets=4 TxBytes=400 "

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from mixcni.cluster.cilium.lb import LbEntry
+from mixcni.cluster.cilium.localendpoints import BpfEndpoint
+from mixcni.cluster.cilium.rules import PolicyRule
+from mixcni.cluster.cilium.status import StatusItem, pod_cidrs
 from tests.cluster.dumps import READ, RECORDED, SAMPLES, only, sample, state_of
 
 
@@ -45,6 +49,20 @@ from tests.cluster.dumps import READ, RECORDED, SAMPLES, only, sample, state_of
         ("health-status-ciliumio-2018-timeout.txt", "health", [2], ["1.0-1.17"]),
         ("health-status-docs-1.6-troubleshooting.txt", "health", [2], ["1.0-1.17"]),
         ("health-status-arthurchiao-2020-health-probe.txt", "health", [3], ["1.0-1.17"]),
+        ("bpf-endpoint-list-arthurchiao-2019-cheatsheet.txt", "bpf_endpoints", [3], ["1.0-1.13"]),
+        ("bpf-endpoint-list-pubidx-48092086106-1.15.txt", "bpf_endpoints", [3], ["1.14+"]),
+        ("map-get-lxc-ssup2.txt", "bpf_endpoints", [4], ["1.0-1.13"]),
+        ("lb-list-arthurchiao-2019-cheatsheet.txt", "lb", [5], [None]),
+        ("lb-list-pubidx-48092086106-1.15.txt", "lb", [14], ["1.12-1.15"]),
+        ("service-list-arthurchiao-2019-cheatsheet.txt", "services", [4], ["1.0-1.7"]),
+        ("service-list-arthurchiao-2022-nat46.txt", "services", [1], ["1.11+"]),
+        ("service-list-ssup2.txt", "services", [7], ["1.0-1.7"]),
+        ("service-list-pubidx-48092086106-1.15.txt", "services", [6], ["1.11+"]),
+        ("nat-list-arthurchiao-2020-health-probe.txt", "nat", [2], ["1.0-1.13"]),
+        ("nat-list-pubidx-35289026988-nat64.txt", "nat", [2], ["1.16+"]),
+        ("metrics-list-arthurchiao-2019-cheatsheet.txt", "metrics", [4], ["1.0-1.15"]),
+        ("policy-get-daithang59-1.18.txt", "policy_rules", [2], [None]),
+        ("cilium-bpf-lb-list.md", "lb", [0], [None]),
     ],
 )
 def test_a_sample_has_its_entries_and_no_unparsed_line(
@@ -211,8 +229,10 @@ def test_an_unknown_key_of_a_preview_build_is_kept() -> None:
 
 def test_two_greped_tables_in_one_paste_are_two_dumps() -> None:
     state = sample("bpf-endpoint-and-ipcache-list-pubidx-69598493232-grep.txt")
-    assert [(dump.kind, dump.entries) for dump in state.dumps] == [("bpf_endpoints", 0), ("ipcache", 3)]
+    assert [(dump.kind, dump.entries) for dump in state.dumps] == [("bpf_endpoints", 1), ("ipcache", 3)]
     assert {entry.flags for entry in state.ipcache} == {("hastunnel",), ()}
+    (local,) = state.of_type(BpfEndpoint)
+    assert (local.id, local.sec_id, local.parent_ifindex, local.rt_info) == (1478, 22446, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -304,28 +324,136 @@ def test_the_health_part_of_status_is_partial_where_it_shows_unhealthy_nodes_alo
 
 
 @pytest.mark.parametrize(
-    ("prefix", "kind"),
-    [
-        ("monitor-", "monitor"),
-        ("hubble-", "hubble"),
-        ("nat-list-", "nat"),
-        ("lb-list-", "lb"),
-        ("service-list-", "services"),
-        ("metrics-list-", "metrics"),
-        ("policy-get-", "policy_rules"),
-        ("bpf-endpoint-list-", "bpf_endpoints"),
-        ("map-get-lxc-", "bpf_endpoints"),
-    ],
+    ("prefix", "kind"), [("monitor-", "monitor"), ("hubble-observe-", "hubble"), ("hubble-status-", "hubble_status")]
 )
-def test_a_dump_without_a_reader_is_recognised_and_taken_for_nothing_else(prefix: str, kind: str) -> None:
+def test_events_are_recognised_and_taken_for_nothing_else(prefix: str, kind: str) -> None:
     paths = sorted(SAMPLES.glob(f"{prefix}*"))
     assert paths
     for path in paths:
         state = sample(path.name)
         assert {dump.kind for dump in state.dumps} == {kind}
-        assert all(dump.partial == "recognised, not read yet" and not dump.unparsed for dump in state.dumps)
+        assert not any(dump.unparsed for dump in state.dumps)
         assert all(not state.tables[name] for name in READ)
-        assert not state.has_complete(kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "services", "backends"),
+    [("lb-list-arthurchiao-2019-cheatsheet.txt", 2, 3), ("lb-list-pubidx-48092086106-1.15.txt", 6, 8)],
+)
+def test_rows_of_the_load_balancer_know_their_service_wherever_its_own_row_stands(
+    name: str, services: int, backends: int
+) -> None:
+    rows = sample(name).of_type(LbEntry)
+    frontends = {(row.frontend, row.frontend_port) for row in rows}
+    assert len(frontends) == services == sum(row.is_service for row in rows)
+    assert sum(row.backend is not None for row in rows) == backends
+    assert {(row.frontend, row.frontend_port) for row in rows if row.is_service} == frontends
+    assert not any(row.frontend is None for row in rows)
+
+
+def test_flags_and_ids_of_the_load_balancer_are_read() -> None:
+    rows = sample("lb-list-pubidx-48092086106-1.15.txt").of_type(LbEntry)
+    (last,) = [row for row in rows if row.is_service and row.frontend_port == 443 and row.rev_nat == 2]
+    assert last.flags == ("ClusterIP", "InternalLocal", "non-routable")
+    assert [(str(r.backend), r.backend_port, r.slot) for r in rows if r.rev_nat == 3 and not r.is_service] == [
+        ("10.244.0.238", 53, 1), ("10.244.0.180", 53, 2),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "backends"),
+    [
+        ("service-list-arthurchiao-2019-cheatsheet.txt", [1, 1, 2, 1]),
+        ("service-list-arthurchiao-2022-nat46.txt", [3]),
+        ("service-list-ssup2.txt", [2, 2, 1, 2, 2, 2, 2]),
+        ("service-list-pubidx-48092086106-1.15.txt", [1, 1, 2, 2, 1, 1]),
+    ],
+)
+def test_services_have_their_backends(name: str, backends: list[int]) -> None:
+    services = sample(name).services
+    assert [len(service.backends) for service in services] == backends
+    assert [service.id for service in services] == list(range(1, len(backends) + 1))
+    assert all(backend.address is not None for service in services for backend in service.backends)
+
+
+def test_a_service_may_have_backends_of_the_other_family() -> None:
+    (service,) = sample("service-list-arthurchiao-2022-nat46.txt").services
+    assert (str(service.frontend), service.frontend_port, service.type) == ("1.2.3.4", 80, "ExternalIPs")
+    assert [str(backend) for backend in service.backends] == [
+        "[f00d::1]:60 (active)", "[f00d::2]:70 (active)", "[f00d::3]:80 (active)",
+    ]  # fmt: skip
+
+
+def test_translations_have_both_ends_and_what_the_wire_shows() -> None:
+    entry, other = sample("nat-list-arthurchiao-2020-health-probe.txt").nat
+    assert (entry.protocol, entry.direction, str(entry.source), entry.source_port) == ("ICMP", "OUT", "10.5.2.101", 65204)
+    assert (entry.xlate, str(entry.xlate_address), entry.xlate_port, entry.created_sec, entry.host_local) == (
+        "SRC", "10.5.2.101", 65204, 1987884, 1,
+    )  # fmt: skip
+    assert (other.direction, other.xlate) == ("IN", "DST")
+    into, out = sample("nat-list-pubidx-35289026988-nat64.txt").nat
+    assert (str(into.source), str(into.destination), str(into.xlate_address)) == (
+        "64:ff9b::8c52:7104", "192.168.64.2", "2001:db8:dead:beef::2",
+    )  # fmt: skip
+    assert (out.created, out.created_sec, out.needs_ct) == ("155sec ago", 155, 0)
+
+
+def test_metrics_have_reasons_of_several_words_and_directions_in_capitals() -> None:
+    metrics = sample("metrics-list-arthurchiao-2019-cheatsheet.txt").metrics
+    assert [(m.reason, m.direction, m.packets, m.bytes, m.is_drop) for m in metrics] == [
+        ("Error retrieving tunnel key", "EGRESS", 231382, 18545353, True),
+        ("Invalid source ip", "UNKNOWN", 1508284, 120985464, True),
+        ("Success", "EGRESS", 226488, 69418245, False),
+        ("Success", "UNKNOWN", 207163, 20200009, False),
+    ]
+
+
+def test_local_endpoints_have_their_interface_and_the_node_its_own_addresses() -> None:
+    rows = sample("map-get-lxc-ssup2.txt").of_type(BpfEndpoint)
+    assert [(str(r.address), r.localhost, r.id, r.ifindex, r.state) for r in rows] == [
+        ("30.0.0.160", True, None, None, "sync"), ("192.167.1.138", True, None, None, "sync"),
+        ("192.167.1.235", False, 829, 8, "sync"), ("192.167.1.139", False, 53, 10, "sync"),
+    ]  # fmt: skip
+
+
+def test_rules_are_read_with_their_origin_and_the_revision_below() -> None:
+    state = sample("policy-get-daithang59-1.18.txt")
+    rules = state.of_type(PolicyRule)
+    assert [(rule.name, rule.derived_from, rule.line) for rule in rules] == [
+        ("benchmark/allow-fortio-to-echo", "CiliumNetworkPolicy", 2), ("benchmark/deny-all-to-echo", "CiliumNetworkPolicy", 58),
+    ]  # fmt: skip
+    assert [(len(rule.ingress or ()), len(rule.egress or ())) for rule in rules] == [(1, 0), (0, 2)]
+    assert [rule.enable_default_deny for rule in rules] == [
+        {"ingress": True, "egress": False},
+        {"ingress": False, "egress": True},
+    ]
+    assert only(state).note == "revision 11"
+
+
+@pytest.mark.parametrize(
+    ("name", "items", "facts"),
+    [
+        ("status-acend-1.12.txt", 19, {"Host Routing": "Legacy", "KubeProxyReplacement": "Disabled"}),
+        ("status-arthurchiao-2019-cheatsheet.txt", 11, {"IPv4 address pool": "4/65535 allocated"}),
+        ("status-docs-1.6-troubleshooting.txt", 9, {"Controller Status": "14/14 healthy"}),
+        ("status-daithang59-1.18.txt", 25, {
+            "Routing": "Network: Native Host: BPF", "Attach Mode": "TCX", "Device Mode": "veth",
+            "Modules Health": "Stopped(12) Degraded(0) OK(77)",
+        }),
+    ],
+)  # fmt: skip
+def test_the_status_is_one_dump_of_named_lines_around_its_table_of_nodes(name: str, items: int, facts: dict[str, str]) -> None:
+    state = sample(name)
+    (dump,) = [dump for dump in state.dumps if dump.kind == "status"]
+    values = {item.name: item.value for item in state.of_type(StatusItem)}
+    assert (dump.entries, dump.unparsed) == (items, ())
+    assert {key: values[key] for key in facts} == facts
+
+
+def test_the_status_names_release_and_pod_addresses() -> None:
+    state = sample("status-acend-1.12.txt")
+    assert [str(dump.version) for dump in state.dumps if dump.kind == "status"] == ["1.12"]
+    assert [str(prefix) for prefix in pod_cidrs(state.of_type(StatusItem))] == ["10.1.0.0/24"]
 
 
 @pytest.mark.parametrize(
@@ -340,6 +468,9 @@ def test_a_dump_without_a_reader_is_recognised_and_taken_for_nothing_else(prefix
         ("cilium-node-list--o-json.md", "nodes", 'Get "http'),
         ("cilium-bpf-endpoint-list.md", "bpf_endpoints", "> Error while running"),
         ("cilium-status---verbose.md", "status", 'Get "http'),
+        ("cilium-bpf-nat-list.md", "nat", "Unable to open /sys/fs/bpf/tc/globals/cilium_snat_v4_external"),
+        ("cilium-ip-list--n--o-json.md", "ip_list", "Error: Cannot get ipcache entries"),
+        ("cilium-service-list.md", "services", "Error: Cannot get services list"),
     ],
 )
 def test_a_command_that_failed_is_unavailable_and_no_empty_table(name: str, kind: str, says: str) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mixcni.cluster import ClusterState, read_dumps
+from mixcni.cluster import ClusterState, loading, read_dumps
 from mixcni.cluster.dump import NOT_READ_YET
+from mixcni.cluster.kind import Kind
 from mixcni.cluster.kinds import TABLES
 from mixcni.errors import DumpError, ParameterError
+from tests.cluster import crafted
 from tests.cluster.dumps import CT_TAIL, ENDPOINT_TITLES, IPCACHE_TITLES, POLICY_TITLES, RECORDED, SAMPLES, only, sample, state_of
 
 FOUNDING = RECORDED / "networkpolicy-drop" / "cilium"
@@ -214,7 +216,7 @@ def test_a_node_that_a_whole_list_of_its_family_lacks_does_not_run_cilium(text: 
         ('[{"Key":{"SourcePort":1},"Value":{"RxFlagsSeen":1,"Lifetime":2}}]', "ct", False),
         ("no maps found", "policy_map", False),
     ],
-    ids=["whole", "cut", "another kind", "JSON that is not read", "failed"],
+    ids=["whole", "cut", "another kind", "JSON of no entry", "failed"],
 )
 def test_a_dump_is_complete_if_it_was_read_and_nothing_of_it_is_missing(text: str, kind: str, whole: bool) -> None:
     assert state_of(text).has_complete(kind) is whole
@@ -314,7 +316,9 @@ def test_the_glance_at_the_founding_case_is_aligned() -> None:
 
 @pytest.mark.parametrize("kind", list(TABLES))
 def test_a_table_without_entries_has_the_columns_and_types_of_one_with_some(kind: str) -> None:
-    full, empty = read_dumps([FOUNDING, SAMPLES]).to_frame(kind), ClusterState().to_frame(kind)
+    crafted_dumps = [read for _, text, _ in crafted.TEXTS.values() for read in loading.read_octets(text.encode(), "crafted.txt")]
+    state = ClusterState.of([*loading.find_dumps([FOUNDING, SAMPLES]), *crafted_dumps])
+    full, empty = state.to_frame(kind), ClusterState().to_frame(kind)
     assert list(full.columns) == list(empty.columns) == [item.name for item in dataclasses.fields(TABLES[kind])]
     assert (full.dtypes == empty.dtypes).all()
     assert len(full) > 0 == len(empty)
@@ -377,8 +381,10 @@ def test_a_file_that_is_not_there_is_an_error_and_a_folder_is_read_whole(tmp_pat
     assert [dump.file for dump in read_dumps(tmp_path, root=tmp_path).dumps] == ["a.txt", "sub/b.txt"]
 
 
-def test_what_is_not_read_yet_is_counted_and_shown() -> None:
+def test_what_is_not_read_yet_is_counted_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "KIND_OF_NAME", {"nat": Kind(name="nat")})
     state = sample("nat-list-pubidx-35289026988-nat64.txt")
     assert only(state).partial == NOT_READ_YET
+    assert not only(state).is_read
     assert NOT_READ_YET in repr(state)
     assert state.endpoint_of(ip_address("10.0.0.1")) is None

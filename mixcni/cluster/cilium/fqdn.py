@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mixcni.cluster.addresses import Address
-from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.dump import Parsed, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import Record, a_mapping, a_number, a_text, read_records, texts
 from mixcni.cluster.kind import Kind
 
@@ -55,7 +55,7 @@ def read_fqdn_cache(section: Section) -> Parsed:
         entries.append(
             FqdnEntry(int(tokens[0]), source, tokens[at - 1], int(tokens[at]), time, addresses, None, section.file, number)
         )
-    return Parsed(entries, unparsed)
+    return Parsed(entries, unparsed, partial=lost_rows(unparsed))
 
 
 def read_fqdn_cache_json(section: Section, records: Iterable[Record]) -> Parsed:

@@ -7,7 +7,7 @@ from typing import Final
 
 from mixcni.cluster.addresses import Address, Prefix, parse_prefix
 from mixcni.cluster.cilium.identities import RESERVED, is_label, reserved_identity
-from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.dump import Parsed, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import Record, a_mapping, a_number, a_text, read_records
 from mixcni.cluster.kind import Kind
 
@@ -51,7 +51,7 @@ def read_ip_list(section: Section) -> Parsed:
             entries[-1] = replace(last, labels=labels, identity=reserved_identity(labels))
         else:
             unparsed.append(Unparsed(number, text, "wanted an address with its identity, or a further label"))
-    return Parsed(entries, unparsed)
+    return Parsed(entries, unparsed, partial=lost_rows(unparsed))
 
 
 def _entry(prefix: Prefix, cells: list[str], section: Section, number: int) -> IpListEntry:

@@ -12,7 +12,7 @@ from typing import Final
 
 from mixcni.cluster.addresses import Address, Prefix, parse_prefix
 from mixcni.cluster.cilium.listings import read_listing
-from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.dump import Parsed, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import Record
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.sockets import SOCKET, Socket, parse_socket
@@ -184,7 +184,7 @@ def read_lb(section: Section) -> Parsed:
         if " ".join(text.split()).upper().startswith(_TITLES):
             continue
         reader.take(number, text)
-    return Parsed(reader.entries, reader.unparsed, _version(reader.forms))
+    return Parsed(reader.entries, reader.unparsed, _version(reader.forms), partial=lost_rows(reader.unparsed))
 
 
 def _version(forms: set[str]) -> VersionRange | None:

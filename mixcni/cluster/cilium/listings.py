@@ -5,7 +5,7 @@ The rows of the JSON go through the reader of the table's rows, so that both for
 
 from collections.abc import Callable, Iterable
 
-from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.dump import Parsed, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import Record, not_read, texts
 from mixcni.cluster.version import VersionRange
 
@@ -26,4 +26,4 @@ def read_listing(section: Section, records: Iterable[Record], read: Callable[[Se
                 entries.extend(parsed.entries)
                 unparsed.extend(parsed.unparsed)
                 version = version or parsed.version
-    return Parsed(entries, unparsed, version)
+    return Parsed(entries, unparsed, version, partial=lost_rows(unparsed))

@@ -7,7 +7,7 @@ from typing import Final
 
 from mixcni.cluster.addresses import Address, AddressBook
 from mixcni.cluster.cilium.listings import read_listing
-from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.dump import Parsed, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import Record
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import VersionRange, releases
@@ -59,7 +59,7 @@ def read_bpf_endpoints(section: Section) -> Parsed:
             entries.append(entry)
         else:
             unparsed.append(Unparsed(number, text, entry))
-    return Parsed(entries, unparsed, _version(entries))
+    return Parsed(entries, unparsed, _version(entries), partial=lost_rows(unparsed))
 
 
 def _entry(tokens: list[str], file: str, number: int, book: AddressBook) -> BpfEndpoint | str:

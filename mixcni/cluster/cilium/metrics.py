@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.dump import Parsed, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import Record, a_mapping, a_number, a_text, read_records
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import releases
@@ -61,7 +61,7 @@ def read_metrics(section: Section) -> Parsed:
         else:
             entries.append(entry)
     version = None if has_source is None else releases(16) if has_source else releases(0, 15)
-    return Parsed(entries, unparsed, version)
+    return Parsed(entries, unparsed, version, partial=lost_rows(unparsed))
 
 
 def _entry(tokens: list[str], file: str, number: int) -> Metric | None:

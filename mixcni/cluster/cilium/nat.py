@@ -11,7 +11,7 @@ from typing import Final
 
 from mixcni.cluster.addresses import Address, AddressBook
 from mixcni.cluster.cilium.tuples import PortOrder, Tuple, swapped, tuple_of
-from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.dump import Parsed, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import Record, a_mapping, a_number, not_read
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.sockets import SOCKET, parse_socket
@@ -64,8 +64,7 @@ def read_nat(section: Section) -> Parsed:
             entries.append(entry)
         else:
             unparsed.append(Unparsed(number, text, entry))
-    partial = f"the entry in line {unparsed[0].line} could not be read" if unparsed and entries else None
-    return Parsed(entries, unparsed, _version(keys), partial=partial)
+    return Parsed(entries, unparsed, _version(keys), partial=lost_rows(unparsed))
 
 
 def _entry(text: str, file: str, number: int, book: AddressBook, keys: set[str]) -> NatEntry | str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mixcni.cluster.addresses import Address, AddressBook
-from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.dump import Parsed, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import Record, a_list, a_mapping, a_number, a_text, look_up, read_records
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.sockets import SOCKET, Socket, parse_socket
@@ -79,7 +79,7 @@ def read_services(section: Section) -> Parsed:
             entries.append(service)
         else:
             unparsed.append(Unparsed(number, text, "wanted a frontend, its type and a backend, or `n => address:port`"))
-    return Parsed(entries, unparsed, _version(entries, has_id))
+    return Parsed(entries, unparsed, _version(entries, has_id), partial=lost_rows(unparsed))
 
 
 def _service(text: str, number: int, section: Section) -> Service | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from mixcni.cluster.addresses import Address, AddressBook
 from mixcni.cluster.cilium.listings import read_listing
-from mixcni.cluster.dump import Parsed, Section, Unparsed
+from mixcni.cluster.dump import Parsed, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import Record
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.version import releases
@@ -43,7 +43,7 @@ def read_tunnels(section: Section) -> Parsed:
             unparsed.append(Unparsed(number, text, "wanted the address of a prefix and of a node"))
         else:
             entries.append(TunnelEntry(prefix, node, _key(values[1:]), section.file, number))
-    return Parsed(entries, unparsed, releases(0, 15) if entries else None)
+    return Parsed(entries, unparsed, releases(0, 15) if entries else None, partial=lost_rows(unparsed))
 
 
 def _key(values: list[str]) -> int | None:
