@@ -28,6 +28,7 @@ from mixcni.cluster.cilium import (
     tunnel,
 )
 from mixcni.cluster.kind import Kind
+from mixcni.cluster.kubernetes import reading as kubernetes
 
 # Kinds that are recognised by their signs, and not read.
 _MONITOR = Kind(
@@ -63,15 +64,9 @@ _CONNTRACK = Kind(
     commands=("conntrack",),
     quotes_errors=True,
 )
-_KUBERNETES = Kind(
-    name="kubernetes",
-    titles=r"(?:NAMESPACE\ )?NAME\ .*\bAGE\b",
-    json=r'"apiVersion"\s*:',
-    commands=("kubectl get",),
-)
 
 KINDS: Final[tuple[Kind, ...]] = (
-    _KUBERNETES,
+    kubernetes.KIND,
     nat.KIND,
     ct.KIND,
     policymap.KIND,

@@ -25,6 +25,7 @@ from mixcni.cluster.cilium.services import Service
 from mixcni.cluster.dump import UNRECOGNISED, Dump, ReadDump
 from mixcni.cluster.frames import to_frame
 from mixcni.cluster.kinds import TABLES
+from mixcni.cluster.kubernetes import Inventory, KubernetesObject
 from mixcni.cluster.lookup import ConnectionIndex, DumpIndex
 from mixcni.cluster.ofnode import NODE_LOCAL
 from mixcni.cluster.owners import Owner, OwnerIndex
@@ -145,6 +146,11 @@ class ClusterState:
         """The node whose dump an entry stands in; None if nothing tells."""
         dump = self._dump_index.of(entry.file, entry.line)
         return None if dump is None else dump.node
+
+    @cached_property
+    def kubernetes(self) -> Inventory:
+        """What the API server's objects say of addresses, nodes, services and policies."""
+        return Inventory(self.of_type(KubernetesObject))
 
     def __repr__(self) -> str:
         if not self.dumps:

@@ -1,0 +1,79 @@
+"""The policies of a cluster as one thing to ask: what becomes of this flow, and why."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mixcni.cluster.addresses import Address, Prefix
+from mixcni.cluster.kubernetes.inventory import Inventory
+from mixcni.cluster.kubernetes.objects import POLICY_KINDS, KubernetesObject
+from mixcni.cluster.policies.ciliumpolicy import cilium_policies_of
+from mixcni.cluster.policies.directory import Directory
+from mixcni.cluster.policies.networkpolicy import network_policy_of
+from mixcni.cluster.policies.party import Flow, Party
+from mixcni.cluster.policies.rules import EGRESS, INGRESS, Policy
+from mixcni.cluster.policies.verdict import MODES, DirectionVerdict, FlowVerdict, judge
+from mixcni.cluster.policy import protocol_name
+from mixcni.errors import ParameterError
+
+if TYPE_CHECKING:
+    from mixcni.cluster.state import ClusterState
+
+
+def read_policies(objects: Sequence[KubernetesObject], inventory: Inventory) -> tuple[Policy, ...]:
+    """The policies that objects state; other objects are left out."""
+    found: list[Policy] = []
+    for item in objects:
+        if item.kind == "NetworkPolicy":
+            found.append(network_policy_of(item))
+        elif item.kind in POLICY_KINDS:
+            found.extend(cilium_policies_of(item, inventory))
+    return tuple(found)
+
+
+class PolicyEngine:
+    """Judges flows by the policies that the API server has.
+
+    Parameters
+    ----------
+    policies : instead of those in the cluster's dumps
+    unmanaged : pod networks of nodes that Cilium does not manage, by node
+    mode : the agents' policyEnforcementMode
+
+    Raises
+    ------
+    ParameterError : `mode` is none of Cilium's
+    """
+
+    def __init__(
+        self,
+        cluster: "ClusterState",
+        *,
+        policies: Sequence[Policy] | None = None,
+        unmanaged: Mapping[str, Prefix] | None = None,
+        mode: str = "default",
+    ) -> None:
+        if mode not in MODES:
+            raise ParameterError(f"mode: wanted {', '.join(MODES)}, found {mode!r}")
+        inventory = cluster.kubernetes
+        self.policies = read_policies(inventory.policies, inventory) if policies is None else tuple(policies)
+        self.directory = Directory(cluster, unmanaged)
+        self.mode = mode
+
+    def flow(self, initiator: str | Address, responder: str | Address, protocol: str | int, port: int | None) -> Flow:
+        """The flow between two addresses."""
+        return Flow(self.directory.party(initiator), self.directory.party(responder), protocol_name(protocol), port)
+
+    def judge(self, flow: Flow) -> FlowVerdict:
+        """The verdict on a flow in both directions."""
+        egress = self.judge_direction(EGRESS, flow)
+        return FlowVerdict(flow, egress, self.judge_direction(INGRESS, flow))
+
+    def judge_direction(self, direction: str, flow: Flow) -> DirectionVerdict:
+        """The verdict on a flow in one direction."""
+        subject, other = self.ends(direction, flow)
+        return judge(self.policies, direction, subject, other, flow, self.mode)
+
+    def ends(self, direction: str, flow: Flow) -> tuple[Party, Party]:
+        """The end on which a direction is enforced, and the other one as that end's node sees it."""
+        pair = (flow.initiator, flow.responder) if direction == EGRESS else (flow.responder, flow.initiator)
+        return pair[0], self.directory.seen_from(pair[1], pair[0])
