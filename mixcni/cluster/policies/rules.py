@@ -61,7 +61,7 @@ class EndpointPeer:
 
 @dataclass(frozen=True)
 class CidrPeer:
-    """Addresses that are no endpoint and no node of Cilium's (Cilium, "IP/CIDR based"): an endpoint's own address never counts."""
+    """Addresses that are no endpoint and no node of Cilium's (Cilium, "IP/CIDR based"): endpoints have none that counts."""
 
     prefix: Prefix
     excepted: tuple[Prefix, ...]
