@@ -65,7 +65,7 @@ def test_a_report_is_written_where_output_says(tmp_path: Path) -> None:
         (("diagnose", CAPTURES / FOUNDING, "--cluster", CAPTURES), 2, "--cluster goes with --point"),
         (("diagnose", "--point", "A=nothing.pcap"), 1, "mixcni: nothing.pcap: wanted a file, found nothing"),
         (("diagnose", "--point", f"A={ROOT / 'README.md'}"), 1, "wanted a pcap or pcapng magic number, found 23 20 6d 69"),
-        (("diagnose", CAPTURES / FOUNDING, "-o", "report.docx"), 1, "a report is saved as .json or .txt"),
+        (("diagnose", CAPTURES / FOUNDING, "-o", "report.docx"), 1, "a report is saved as .html, .md, .json, .txt or .pcapng"),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr(arguments: tuple[str | Path, ...], code: int, says: str) -> None:

@@ -56,7 +56,7 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
     facts = Facts(localisation, cluster, case.pod_cidrs, case.relative)
     findings = explain_losses(facts)
     assumptions.extend(_assumptions(localisation, findings))
-    inputs.extend(InputFile(case.relative(path), _sha256(path), None) for path in case.dumps)
+    inputs.extend(InputFile(case.relative(path), _sha256(path), None, path=path) for path in case.dumps)
     return Report(
         title=case.title,
         localisation=localisation,
@@ -74,7 +74,7 @@ def _capture_inputs(case: Case, loaded: LoadedPoint) -> Iterator[InputFile]:
         damage = tuple(
             {"offset": d.offset, "what": d.what, "wanted": d.wanted, "had": d.had, "skipped": d.skipped} for d in capture.damage
         )
-        yield InputFile(case.relative(capture.path), checksum, count, damage)
+        yield InputFile(case.relative(capture.path), checksum, count, damage, capture.path)
 
 
 def _sha256(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,13 @@ SHOWN_FLAGS: Final = (TcpFlag.SYN, TcpFlag.FIN, TcpFlag.RST)
 
 @dataclass(slots=True)
 class Rung:
-    """One segment and its copies: `frames` by point position."""
+    """One segment and its copies.
+
+    time_ns : when the first point to see it did, on the common clock
+    packets : by position of the point, the packet's row there
+    times : by position, ns on the common clock
+    copy : 0 when it was sent first, 1 when it was sent again, ...
+    """
 
     time_ns: int
     direction: int
@@ -27,8 +33,84 @@ class Rung:
     end: int
     acknowledged: int
     flags: int
-    frames: dict[int, int]
+    packets: dict[int, int]
+    times: dict[int, int]
     copy: int
+
+    @property
+    def text(self) -> str:
+        """What the segment is: its flags, its octets, and whether it had been sent before."""
+        flags = [flag.name or "" for flag in SHOWN_FLAGS if self.flags & flag]
+        acknowledges = bool(self.flags & TcpFlag.ACK)
+        if "SYN" in flags and acknowledges:
+            flags[0] = "SYN-ACK"
+        first = max(self.start, 1)
+        last = self.end - ("FIN" in flags)
+        words = flags
+        if last > first:
+            words = [*flags, f"octets {first - 1}-{last - 2}"]
+        if not words:
+            words = [f"ACK {self.acknowledged - 1}"] if acknowledges else ["empty"]
+        return " ".join(words) + (" again" if self.copy else "")
+
+    @property
+    def arrow(self) -> str:
+        """The way it goes: from the initiator, or back to it."""
+        return "→" if self.direction == Direction.FORWARD else "←"
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """A conversation over all points.
+
+    title : who called whom
+    points : their names, in path order
+    marks : a row a rung, a mark a point: `#` and the frame number, or MISSING, ELSEWHERE, UNWATCHED
+    """
+
+    conversation: int
+    title: str
+    points: tuple[str, ...]
+    rungs: tuple[Rung, ...]
+    marks: tuple[tuple[str, ...], ...]
+
+    def shown(self, limit: int) -> tuple[list[int], int]:
+        """(rungs to show, how many are left out behind the first `limit` // 2 of them)."""
+        cut = max(len(self.rungs) - limit, 0)
+        rungs = list(range(len(self.rungs)))
+        return (rungs if not cut else [*rungs[: limit // 2], *rungs[-(limit - limit // 2) :]]), cut
+
+    def seconds(self, rung: int) -> float:
+        """Since the first segment of the conversation, on the common clock."""
+        return (self.rungs[rung].time_ns - self.rungs[0].time_ns) / 1e9
+
+    @property
+    def legend(self) -> str:
+        """What the marks mean that stand in it."""
+        meanings = {MISSING: "not in this capture", ELSEWHERE: "carried there in segments of another size"}
+        return "; ".join(f"{mark} {what}" for mark, what in meanings.items() if any(mark in row for row in self.marks))
+
+
+def ladder_of(localisation: Localisation, conversation: int) -> Ladder:
+    """The ladder of a row of the conversation table."""
+    rungs = rungs_of(localisation, conversation)
+    return Ladder(
+        conversation=conversation,
+        title=ends_of(localisation, conversation),
+        points=tuple(printable(point.name) for point in localisation.points),
+        rungs=tuple(rungs),
+        marks=tuple(map(tuple, _marks(localisation, conversation, rungs))) if rungs else (),
+    )
+
+
+def ends_of(localisation: Localisation, conversation: int) -> str:
+    """Who called whom: `10.244.3.7:41000 → 10.242.2.149:8080`."""
+    table = localisation.alignment.conversations
+    ends = []
+    for end in ("initiator", "responder"):
+        address, port = table.book.text(int(table[end][conversation])), int(table[f"{end}_port"][conversation])
+        ends.append(f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
+    return " → ".join(ends)
 
 
 def rungs_of(localisation: Localisation, conversation: int) -> list[Rung]:
@@ -52,7 +134,7 @@ def rungs_of(localisation: Localisation, conversation: int) -> list[Rung]:
         own = [
             Rung(
                 int(table["time_ns"][row]), direction, start, end, int(table["acknowledged"][row]), int(table["tcp_flags"][row]),
-                {first: _frame(localisation, first, int(table["packet"][row]))}, copy,
+                {first: int(table["packet"][row])}, {first: int(table["time_ns"][row])}, copy,
             )
             for copy, row in enumerate(by_point[first])
         ]  # fmt: skip
@@ -60,8 +142,9 @@ def rungs_of(localisation: Localisation, conversation: int) -> list[Rung]:
             if point == first:
                 continue
             for rung, row in zip(_nearest(own, [int(table["time_ns"][row]) for row in copies]), copies, strict=True):
-                rung.frames[point] = _frame(localisation, point, int(table["packet"][row]))
-                rung.time_ns = min(rung.time_ns, int(table["time_ns"][row]))
+                rung.packets[point] = int(table["packet"][row])
+                rung.times[point] = int(table["time_ns"][row])
+                rung.time_ns = min(rung.time_ns, rung.times[point])
         rungs.extend(own)
     return sorted(rungs, key=lambda rung: rung.time_ns)
 
@@ -81,57 +164,42 @@ def _frame(localisation: Localisation, point: int, packet: int) -> int:
     return int(localisation.alignment.points[point].packets["frame_number"][packet])
 
 
-def ladder_text(localisation: Localisation, conversation: int) -> str:
-    """The ladder of one conversation as text: frame numbers in a column a point, `·` where a copy is missing."""
-    table = localisation.alignment.conversations
-    names = [printable(point.name) for point in localisation.points]
-    rungs = rungs_of(localisation, conversation)
-    ends = [
-        f"{table.book.text(int(table[end][conversation]))}:{int(table[f'{end}_port'][conversation])}"
-        for end in ("initiator", "responder")
-    ]
-    head = f"{ends[0]} → {ends[1]}"
-    if not rungs:
-        return f"{head}\n  no TCP segments"
-    words = [_segment_text(rung) for rung in rungs]
-    cells = _cells(localisation, conversation, rungs)
-    shown = list(range(len(rungs)))
-    cut = len(rungs) - MAX_ROWS
-    if cut > 0:
-        shown = [*shown[: MAX_ROWS // 2], *shown[-MAX_ROWS // 2 :]]
-    width = max(len(words[i]) for i in shown)
-    columns = [max(len(name), *(len(cells[i][point]) for i in shown)) for point, name in enumerate(names)]
-    lines = [head, _row("seconds", "", "segment".ljust(width), names, columns)]
+def ladder_text(ladder: Ladder) -> str:
+    """A ladder as text: frame numbers in a column a point, `·` where a copy is missing."""
+    if not ladder.rungs:
+        return f"{ladder.title}\n  no TCP segments"
+    shown, cut = ladder.shown(MAX_ROWS)
+    words = {i: ladder.rungs[i].text for i in shown}
+    width = max(map(len, words.values()))
+    columns = [max(len(name), *(len(ladder.marks[i][point]) for i in shown)) for point, name in enumerate(ladder.points)]
+    lines = [ladder.title, _row("seconds", "", "segment".ljust(width), ladder.points, columns)]
     for place, i in enumerate(shown):
-        if cut > 0 and place == MAX_ROWS // 2:
+        if cut and place == MAX_ROWS // 2:
             lines.append(f"  … {cut:,} segments left out …")
-        seconds = f"{(rungs[i].time_ns - rungs[0].time_ns) / 1e9:.6f}"
-        arrow = "→" if rungs[i].direction == Direction.FORWARD else "←"
-        lines.append(_row(seconds, arrow, words[i].ljust(width), cells[i], columns))
-    legend = {MISSING: "not in this capture", ELSEWHERE: "carried there in segments of another size"}
-    used = [f"{mark} {what}" for mark, what in legend.items() if any(mark in row for row in cells)]
-    if used:
-        lines.append(f"  {'; '.join(used)}")
+        rung = ladder.rungs[i]
+        lines.append(_row(f"{ladder.seconds(i):.6f}", rung.arrow, words[i].ljust(width), ladder.marks[i], columns))
+    if ladder.legend:
+        lines.append(f"  {ladder.legend}")
     return "\n".join(lines)
 
 
-def _row(seconds: str, arrow: str, text: str, cells: list[str], widths: list[int]) -> str:
+def _row(seconds: str, arrow: str, text: str, cells: Sequence[str], widths: Sequence[int]) -> str:
     columns = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
     return f"  {seconds:>12}  {arrow or ' '}  {text}  {columns}".rstrip()
 
 
-def _cells(localisation: Localisation, conversation: int, rungs: list[Rung]) -> list[list[str]]:
+def _marks(localisation: Localisation, conversation: int, rungs: list[Rung]) -> list[list[str]]:
     """A mark for every rung at every point."""
     sight = localisation.sights.sight[conversation]
     columns = []
     for point in range(len(localisation.points)):
-        seen = [rung for rung in rungs if point in rung.frames]
+        seen = [rung for rung in rungs if point in rung.packets]
         same = {(rung.direction, rung.start, rung.end) for rung in seen}
         carried = [_merged((rung.start, rung.end) for rung in seen if rung.direction == direction) for direction in Direction]
         column = []
         for rung in rungs:
-            if point in rung.frames:
-                column.append(f"#{rung.frames[point]}")
+            if point in rung.packets:
+                column.append(f"#{_frame(localisation, point, rung.packets[point])}")
             elif sight[point] == Sight.UNOBSERVABLE:
                 column.append(UNWATCHED)
             elif (rung.direction, rung.start, rung.end) not in same and _within(rung, carried[rung.direction]):
@@ -157,19 +225,3 @@ def _within(rung: Rung, spans: list[tuple[int, int]]) -> bool:
     """Whether one of the disjoint spans holds all octets of a rung that has any."""
     at = bisect_right(spans, rung.start, key=lambda span: span[0]) - 1
     return rung.end > rung.start and at >= 0 and rung.end <= spans[at][1]
-
-
-def _segment_text(rung: Rung) -> str:
-    """What a segment is: its flags, its octets, and whether it had been sent before."""
-    flags = [flag.name or "" for flag in SHOWN_FLAGS if rung.flags & flag]
-    acknowledges = bool(rung.flags & TcpFlag.ACK)
-    if "SYN" in flags and acknowledges:
-        flags[0] = "SYN-ACK"
-    first = max(rung.start, 1)
-    last = rung.end - ("FIN" in flags)
-    words = flags
-    if last > first:
-        words = [*flags, f"octets {first - 1}-{last - 2}"]
-    if not words:
-        words = [f"ACK {rung.acknowledged - 1}"] if acknowledges else ["empty"]
-    return " ".join(words) + (" again" if rung.copy else "")

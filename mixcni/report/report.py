@@ -1,7 +1,7 @@
 """The result of a diagnosis: the verdict, tables for a notebook, and every other form of the same facts."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,31 +13,39 @@ from mixcni.errors import ParameterError
 from mixcni.explain import Finding
 from mixcni.localise import Localisation
 from mixcni.report.contract import report_object
-from mixcni.report.ladder import ladder_text
-from mixcni.report.notebook import report_html
+from mixcni.report.evidence import save_evidence
+from mixcni.report.html import postmortem_html, report_html
+from mixcni.report.ladder import ladder_of, ladder_text
+from mixcni.report.markdown import postmortem_markdown
 from mixcni.report.sources import FrameIndex
 from mixcni.report.summary import Summary, summarise
 from mixcni.report.tables import exchange_rows, hop_rows, point_rows
 from mixcni.report.text import print_report, report_text
+from mixcni.report.worst import worst_conversations
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
     from mixcni.cluster import ClusterState
+    from mixcni.report.figures import Drawing
 
-FORMATS: Final = (".json", ".txt")
 WIDEST: Final = 120  # columns; longer lines of prose are hard to follow
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file that the diagnosis read: what it was, and what could not be read of it; `packets` is None for a dump."""
+    """A file that the diagnosis read: what it was, and what could not be read of it.
+
+    file : as the report names it; path : where it was read
+    packets : None for a dump
+    """
 
     file: str
     sha256: str
     packets: int | None
     damage: tuple[Mapping[str, Any], ...] = ()
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,10 @@ class Report:
     def summary(self) -> Summary:
         """The facts that every form of the report shows."""
         return summarise(self)
+
+    def name_of(self, path: Path) -> str:
+        """A file as the report names it."""
+        return next((entry.file for entry in self.inputs if entry.path == path), path.as_posix())
 
     @cached_property
     def frames(self) -> FrameIndex:
@@ -162,10 +174,41 @@ class Report:
         ------
         ParameterError : there is no such conversation
         """
+        return ladder_text(ladder_of(self.localisation, self._known(conversation)))
+
+    def figure(self, name: str = "path", conversation: int | None = None) -> "Drawing":
+        """A figure: `path`, `losses`, `clocks`, or the `ladder` of a conversation.
+
+        Parameters
+        ----------
+        name : `path`: requests and responses on each hop, and where they die; `losses`: when which conversation lost what on
+            which hop; `clocks`: each point's clock against the first one's; `ladder`: one conversation over all points
+        conversation : row in `conversations`, of a ladder; None: the worst one
+
+        Raises
+        ------
+        ParameterError : there is no such figure or conversation
+
+        Examples
+        --------
+        >>> report = mixcni.diagnose("captures/networkpolicy-drop")
+        >>> report.figure("ladder", 3).title
+        'Conversation 3, 10.244.3.7:60820 → 10.242.2.149:8080, over all points'
+        """
+        from mixcni.report.figures import draw, draw_ladder
+
+        if name != "ladder":
+            return draw(self.localisation, name)
+        if conversation is None:
+            conversation = next(iter(worst_conversations(self.localisation, 1)), 0)
+        return draw_ladder(self.localisation, self._known(conversation))
+
+    def _known(self, conversation: int) -> int:
+        """The row of a conversation that is there."""
         count = len(self.localisation.alignment.conversations)
         if not 0 <= conversation < count:
             raise ParameterError(f"conversation must be in [0, {count}), got {conversation}")
-        return ladder_text(self.localisation, conversation)
+        return conversation
 
     def to_dict(self, *, every_exchange: bool = False) -> dict[str, Any]:
         """The report by the contract `mixcni.report/1`; exchanges that were answered only with `every_exchange`."""
@@ -188,17 +231,36 @@ class Report:
             target.file.write(f"{report_text(self.summary, target.width)}\n")
 
     def save(self, path: str | Path, *, every_exchange: bool = False) -> Path:
-        """Write the report to `path`, in the form that its suffix names: .json or .txt.
+        """Write the report to `path`, in the form that its suffix names.
+
+        .html is a postmortem in one file that needs no network; .md the same for a ticket; .json the contract mixcni.report/1,
+        with `every_exchange` the answered ones too; .txt what a terminal shows; .pcapng the frames that matter, from all points
+        on one clock, each with a comment that says what it shows.
 
         Raises
         ------
         ParameterError : another suffix
+        CaptureError : .pcapng, and a capture is no longer where it was
+
+        Examples
+        --------
+        >>> report = mixcni.diagnose("captures/networkpolicy-drop")
+        >>> report.save(Path(tempfile.mkdtemp()) / "postmortem.html").suffix
+        '.html'
         """
         target = Path(path)
-        if target.suffix not in FORMATS:
-            raise ParameterError(f"a report is saved as {' or '.join(FORMATS)}, got {target.name!r}")
-        text = self.to_json(every_exchange=every_exchange) if target.suffix == ".json" else str(self)
-        target.write_text(text + "\n", encoding="utf-8")
+        if target.suffix == ".pcapng":
+            save_evidence(self, target)
+            return target
+        texts: dict[str, Callable[[], str]] = {
+            ".html": lambda: postmortem_html(self),
+            ".md": lambda: postmortem_markdown(self),
+            ".json": lambda: self.to_json(every_exchange=every_exchange),
+            ".txt": lambda: str(self),
+        }
+        if target.suffix not in texts:
+            raise ParameterError(f"a report is saved as {', '.join(texts)} or .pcapng, got {target.name!r}")
+        target.write_text(f"{texts[target.suffix]().rstrip()}\n", encoding="utf-8")
         return target
 
     def __str__(self) -> str:

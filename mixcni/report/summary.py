@@ -11,14 +11,13 @@ from mixcni.cluster.dump import UNRECOGNISED
 from mixcni.explain import Evidence, Finding
 from mixcni.localise import Localisation, Verdict
 from mixcni.report.tables import point_rows
-from mixcni.report.words import VERDICTS, reason_text
+from mixcni.report.words import VERDICTS, cause_text, reason_text
 from mixcni.schema import Direction, ExchangeKind, Fate
 from mixcni.words import listed, plural
 
 if TYPE_CHECKING:
     from mixcni.report.report import Report
 
-CAUSES: Final = {"policy_denied_ingress": "denied by ingress policy"}
 SHOWN_FRAMES: Final = 8
 SHOWN_REASONS: Final = 4
 
@@ -52,6 +51,16 @@ class Summary:
     findings: tuple[Finding, ...]
     assumptions: tuple[str, ...]
     trouble: tuple[str, ...]
+
+    @property
+    def word(self) -> str:
+        """The verdict's word: the headline's beginning."""
+        return self.headline.partition(": ")[0]
+
+    @property
+    def sentence(self) -> str:
+        """The headline behind the verdict's word."""
+        return self.headline.partition(": ")[2]
 
     @property
     def glance(self) -> str:
@@ -129,7 +138,7 @@ def _headline(localisation: Localisation, findings: Sequence[Finding]) -> str:
         )
         way = "to the responder" if loss.direction == Direction.FORWARD else "back to the initiator"
         cause = next((finding for finding in findings if finding.loss == 0 and finding.is_named), None)
-        why = f": {CAUSES.get(cause.cause, cause.cause)}" if cause else ": no cause is named by the dumps"
+        why = f": {cause_text(cause.cause)}" if cause else ": no cause is named by the dumps"
         ends = ends_text(localisation, loss.fates)
         return f"{verdict}: {what} {ends} {verb} between {near} and {far} on the way {way}{why}"
     if localisation.verdict == Verdict.NO_LOSS:
@@ -139,14 +148,12 @@ def _headline(localisation: Localisation, findings: Sequence[Finding]) -> str:
         what = exchanges_text(localisation, answered)
         every = "every one of " if not rest else ""
         tail = f"; {rest:,} had no response for other reasons than the network between the points" if rest else ""
-        return f"{verdict}: {every}{what} in {plural(count, 'conversation')} was answered{tail}".replace(
-            "requests in", "requests in"
-        )
+        return f"{verdict}: {every}{what} in {plural(count, 'conversation')} was answered{tail}"
     undecided = np.flatnonzero(fates["fate"] == Fate.UNDECIDED)
     if not undecided.size:
         return f"{verdict}: the captures have no request to follow"
     named = next((finding for finding in findings if finding.is_named and finding.loss is None), None)
-    why = f"; by the dumps they are {CAUSES[named.cause]}" if named and named.cause in CAUSES else ""
+    why = f"; by the dumps they are {cause_text(named.cause)}" if named else ""
     what = exchanges_text(localisation, undecided)
     return f"{verdict}: {what} {ends_text(localisation, undecided)} cannot be followed to the end{why}"
 

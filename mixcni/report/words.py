@@ -5,6 +5,7 @@ from typing import Final
 from mixcni.localise import Localisation, Verdict
 from mixcni.schema import Direction, ExchangeKind, Fate, Reason
 
+CAUSES: Final = {"policy_denied_ingress": "denied by ingress policy"}
 VERDICTS: Final = {Verdict.LOSS: "loss", Verdict.NO_LOSS: "no loss", Verdict.UNDECIDED: "undecided"}
 
 
@@ -58,3 +59,20 @@ def reason_text(localisation: Localisation, row: int) -> str:
         Reason.BY_ICMP: f"refused by an ICMP error from the way, last seen at {last}",
     }
     return texts[reason]
+
+
+def cause_text(cause: str) -> str:
+    """A finding's cause as the headline has it: `denied by ingress policy`."""
+    return CAUSES.get(cause, cause.replace("_", " "))
+
+
+def outcome_text(localisation: Localisation, row: int) -> str:
+    """What became of the exchange in row `row` of the fate table, with the place: `request lost between B and C`."""
+    fates = localisation.fates
+    fate, reason = Fate(int(fates["fate"][row])), reason_text(localisation, row)
+    near, far = (point_at(localisation, int(fates[name][row])) for name in ("near", "far"))
+    if near is not None and far is not None:
+        return f"{direction_text(int(fates['direction'][row]))} {fate_text(fate)} between {near} and {far}"
+    if fate == Fate.SILENT:
+        return "silent: it arrived at the last point, and nothing came back"
+    return f"{fate_text(fate)}: {reason}" if reason else fate_text(fate)

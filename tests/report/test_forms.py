@@ -15,7 +15,7 @@ import mixcni
 from mixcni.errors import ParameterError
 from mixcni.explain import Evidence, Finding, Remedy
 from mixcni.report import Report
-from mixcni.report.notebook import report_html
+from mixcni.report.html import report_html
 from mixcni.report.text import print_report, report_text
 from tests.cases import CAPTURES, FOUNDING, NAMES, copy_of, replaced
 
@@ -112,7 +112,7 @@ def test_a_report_is_saved_in_the_form_that_its_suffix_names(tmp_path: Path) -> 
     report = report_on(FOUNDING)
     assert json.loads(report.save(tmp_path / "r.json").read_text()) == report.to_dict()
     assert report.save(tmp_path / "r.txt").read_text() == f"{report}\n"
-    with pytest.raises(ParameterError, match=r"a report is saved as \.json or \.txt, got 'r\.docx'"):
+    with pytest.raises(ParameterError, match=r"saved as \.html, \.md, \.json, \.txt or \.pcapng, got 'r\.docx'"):
         report.save(tmp_path / "r.docx")
 
 

@@ -1,0 +1,128 @@
+"""The path: the points in order, how many requests and responses came over each hop, and where they die."""
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from mixcni.localise import Localisation
+from mixcni.report.figures.drawing import BLUE, FAINT, GREEN, INK, ORANGE, VERMILLION, Drawing, new_figure, shortened, write
+from mixcni.report.tables import point_rows
+from mixcni.schema import Direction, Fate
+from mixcni.words import plural
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MAX_POINTS: Final = 16
+BOX: Final = 0.27  # half a box's width, in units of a hop
+LANES: Final = {Direction.FORWARD: 0.26, Direction.REVERSE: -0.26}
+COLOURS: Final = {Direction.FORWARD: BLUE, Direction.REVERSE: GREEN}
+
+
+def draw_path(localisation: Localisation) -> Drawing:
+    """Requests above, responses below, each hop with what came over it; a cross where something was lost or refused."""
+    count = min(len(localisation.points), MAX_POINTS)
+    figure, (axes,) = new_figure(max(2.0 * count, 4.0), 2.5)
+    axes.set_axis_off()
+    axes.set_xlim(-0.5, count - 0.5)
+    axes.set_ylim(-1.25, 1.25)
+    for position, row in enumerate(point_rows(localisation)[:count]):
+        _draw_point(axes, position, row)
+    for near in range(count - 1):
+        for direction in Direction:
+            _draw_hop(axes, localisation, near, direction)
+    _draw_ends(axes, localisation, count)
+    if count < len(localisation.points):
+        write(axes, count - 0.55, -0.95, f"and {len(localisation.points) - count} more points", ha="right")
+    names = ", ".join(point.name for point in localisation.points)
+    return Drawing("path", f"Requests and responses on the hops between {names}", figure)
+
+
+def _draw_point(axes: "Axes", position: int, row: dict[str, object]) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    box = FancyBboxPatch(
+        (position - BOX + 0.04, -0.46), 2 * BOX - 0.08, 0.92, boxstyle="round,pad=0.04", fill=False, edgecolor=INK, linewidth=1.2
+    )
+    axes.add_patch(box)
+    where = [str(part) for part in (row["node"], row["kind"]) if part]
+    write(
+        axes,
+        position,
+        0.12 if where else 0,
+        shortened(str(row["point"]), 12),
+        ha="center",
+        va="center",
+        weight="bold",
+        fontsize=12,
+    )
+    for line, text in enumerate(where):
+        write(axes, position, -0.14 - 0.19 * line, shortened(text, 15), ha="center", va="center", fontsize=7)
+    for direction, noun, y in ((Direction.FORWARD, "request", 0.68), (Direction.REVERSE, "response", -0.68)):
+        number = int(str(row[f"{noun}s"]))
+        colour = COLOURS[direction] if number else INK
+        write(axes, position, y, plural(number, noun), ha="center", va="center", color=colour, alpha=1 if number else 0.7)
+
+
+def _draw_hop(axes: "Axes", localisation: Localisation, near: int, direction: Direction) -> None:
+    """An arrow for what came over, dashed where nothing did, and a cross with a count for what did not."""
+    fates = localisation.fates
+    seen = fates.request_seen if direction == Direction.FORWARD else fates.response_seen
+    has = fates["request_end"] > fates["request_start"]
+    if direction == Direction.REVERSE:
+        has = fates["response_end"] > fates["response_start"]
+    has &= localisation.crossing[fates["conversation"]]
+    over = int((has & seen[:, near] & seen[:, near + 1]).sum())
+    lost = sum(int(loss.fates.size) for loss in localisation.losses if (loss.near, loss.direction) == (near, direction))
+    begin, end = near + BOX + 0.04, near + 1 - BOX - 0.04
+    if direction == Direction.REVERSE:
+        begin, end = end, begin
+    y, colour = LANES[direction], COLOURS[direction]
+    stop = end if over or not lost else (begin + end) / 2
+    if over or lost:
+        axes.annotate(
+            "", (stop, y), (begin, y), annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "->" if stop == end else "-", "color": colour, "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0,
+            },
+        )  # fmt: skip
+    else:
+        axes.plot([begin, end], [y, y], color=INK, alpha=FAINT / 2, linewidth=1, linestyle=(0, (2, 3)))
+    outward = 0.1 if direction == Direction.FORWARD else -0.1
+    align = "bottom" if direction == Direction.FORWARD else "top"
+    if over:
+        write(
+            axes,
+            begin + (end - begin) * (0.3 if lost else 0.5),
+            y + outward / 2,
+            f"{over:,}",
+            ha="center",
+            va=align,
+            color=colour,
+        )
+    if lost:
+        middle = (begin + end) / 2
+        axes.plot([middle], [y], marker="x", color=VERMILLION, markersize=10, markeredgewidth=2.6, linestyle="none")
+        refused = all(
+            bool((fates["fate"][loss.fates] == Fate.REFUSED).all())
+            for loss in localisation.losses
+            if (loss.near, loss.direction) == (near, direction)
+        )
+        word = f"{lost:,} {'refused' if refused else 'lost'}"
+        write(axes, middle, y + 1.6 * outward, word, ha="center", va=align, color=VERMILLION, weight="bold", fontsize=9)
+
+
+def _draw_ends(axes: "Axes", localisation: Localisation, count: int) -> None:
+    """Beyond the point where they were last seen: what was not followed to an end, and what the far end left unanswered."""
+    fates = localisation.fates
+    rows = (fates["near"] < 0) & (fates["direction"] < 0)
+    for fate, word, colour, y in (
+        (Fate.UNDECIDED, "undecided", ORANGE, 1.0),
+        (Fate.SILENT, "silent", ORANGE, -1.0),
+        (Fate.REFUSED, "refused", VERMILLION, -1.0),
+    ):
+        last = np.clip(fates["last_seen"][rows & (fates["fate"] == fate)], -1, count - 1)
+        for position in np.unique(last[last >= 0]).tolist():
+            number = int((last == position).sum())
+            write(axes, position + 0.1, y, f"? {number:,} {word}", ha="left", va="center", color=INK, weight="bold")
+            axes.plot([position + 0.04], [y], marker="o", color=colour, markersize=5, linestyle="none")
