@@ -15,6 +15,7 @@ COMMANDS: Final = (
     "points",
     "flows",
     "cluster",
+    "extract",
     "demo",
     "compile",
 )

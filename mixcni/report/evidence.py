@@ -7,7 +7,7 @@ on the wire; its comment names the file and the number that it had there.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,32 +25,20 @@ if TYPE_CHECKING:
     from mixcni.report.report import Report
 
 MAX_CONVERSATIONS: Final = 200  # that were not answered; the section's comment says how many were left out
+MAX_FRAMES: Final = 50_000  # of them
 MAX_ANSWERED: Final = 10  # shown where every one was answered
 
 Chosen = dict[int, dict[int, list[str]]]
 """What each chosen packet shows: by position of the point, by row of its packet table."""
 
 
-class Mask(Protocol):
-    """How frames and texts are rewritten before they leave the house; see mixcni.anonymise."""
-
-    def frame(self, octets: bytes, link_type: int, original_length: int) -> bytes:
-        """The frame with its addresses replaced and its payload removed, as long as it was."""
-
-    def text(self, text: str) -> str:
-        """The text with its addresses and names replaced."""
-
-
-def save_evidence(
-    report: "Report", path: Path, conversations: Sequence[int] | None = None, mask: Mask | None = None
-) -> tuple[int, int]:
+def save_evidence(report: "Report", path: Path, conversations: Sequence[int] | None = None) -> tuple[int, int]:
     """Write the evidence for a report's verdict as pcapng; (frames, conversations) written.
 
     Parameters
     ----------
     conversations : rows of `report.conversations`, all of whose frames are written; None: those that were not answered, the worst
         first, and the frames that findings rest on
-    mask : what is to be hidden; None: nothing
 
     Raises
     ------
@@ -70,22 +58,26 @@ def save_evidence(
     if conversations is None:
         _choose_findings(report, chosen)
     frames = [(position, frame) for position, rows in sorted(chosen.items()) for frame in _frames_at(report, position, rows)]
-    interfaces, number_of = _interfaces(report, frames, mask)
+    interfaces, number_of = _interfaces(report, frames)
     common = {
         position: localisation.alignment.clocks[position].common_ns(localisation.alignment.points[position].packets["time_ns"])
         for position in chosen
     }
     order = sorted(range(len(frames)), key=lambda i: (common[frames[i][0]][frames[i][1].row], frames[i][0], i))
-    packets = (_packet(report, *frames[i], int(common[frames[i][0]][frames[i][1].row]), number_of, chosen, mask) for i in order)
+    packets = (_packet(report, *frames[i], int(common[frames[i][0]][frames[i][1].row]), number_of, chosen) for i in order)
     comment = f"{report.headline}. {_scope(report, wanted, conversations is None)}"
     with path.open("wb") as stream:
-        written = write_pcapng(stream, interfaces, packets, program="mixcni", comment=mask.text(comment) if mask else comment)
+        written = write_pcapng(stream, interfaces, packets, program="mixcni", comment=comment)
     return written, len(wanted)
 
 
 def _of_the_verdict(localisation: Localisation) -> list[int]:
+    """The worst conversations, as long as their frames are not too many; where none is in trouble, some that are not."""
     found = worst_conversations(localisation, MAX_CONVERSATIONS)
-    return found or np.flatnonzero(localisation.crossing)[:MAX_ANSWERED].tolist()
+    found = found or np.flatnonzero(localisation.crossing)[:MAX_ANSWERED].tolist()
+    segments = np.bincount(localisation.alignment.transmissions["conversation"], minlength=max(found, default=0) + 1)
+    fit = int(np.searchsorted(np.cumsum(segments[found]), MAX_FRAMES, side="right"))
+    return found[: max(fit, 1)]
 
 
 def _scope(report: "Report", wanted: Sequence[int], of_the_verdict: bool) -> str:
@@ -188,7 +180,7 @@ def _frames_at(report: "Report", position: int, rows: Iterable[int]) -> Iterable
 
 
 def _interfaces(
-    report: "Report", frames: Sequence[tuple[int, CapturedFrame]], mask: Mask | None
+    report: "Report", frames: Sequence[tuple[int, CapturedFrame]]
 ) -> tuple[list[InterfaceBlock], dict[tuple[int, int], int]]:
     """The interfaces in path order, every point among them, and their numbers by position and link type."""
     used: dict[int, list[int]] = defaultdict(list)
@@ -202,7 +194,7 @@ def _interfaces(
         for link_type in used[position] or [1]:
             number_of[position, link_type] = len(interfaces)
             name = point.name if len(used[position]) < 2 else f"{point.name} ({link_type})"
-            interfaces.append(InterfaceBlock(name, mask.text(where) if mask else where, link_type))
+            interfaces.append(InterfaceBlock(name, where, link_type))
     return interfaces, number_of
 
 
@@ -213,13 +205,9 @@ def _packet(
     time_ns: int,
     number_of: dict[tuple[int, int], int],
     chosen: Chosen,
-    mask: Mask | None,
 ) -> PacketBlock:
     packets = report.localisation.alignment.points[position].packets
     place = f"{packets.files[int(packets['file'][frame.row])].name}, frame {int(packets['frame_number'][frame.row])}"
     untimed = "; its file has no time for it" if time_ns < 0 else ""
     comment = f"{' | '.join(dict.fromkeys(chosen[position][frame.row]))} ({place}{untimed})"
-    octets = frame.octets
-    if mask is not None:
-        comment, octets = mask.text(comment), mask.frame(octets, frame.link_type, frame.original_length)
-    return PacketBlock(number_of[position, frame.link_type], time_ns, frame.original_length, octets, comment)
+    return PacketBlock(number_of[position, frame.link_type], time_ns, frame.original_length, frame.octets, comment)

@@ -1,17 +1,19 @@
 """pcapng files, written: one section, named interfaces in nanoseconds, enhanced packet blocks with comments.
 
-IETF draft-ietf-opsawg-pcapng: section 4.1 (section header), 4.2 (interface), 4.3 (enhanced packet), 3.5 (options).
+IETF draft-ietf-opsawg-pcapng: sections 3.5 (options), 4.1 (section header), 4.2 (interface), 4.3 (enhanced packet) and
+4.6 (statistics).
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO, Final, NamedTuple
 
 from mixcni.words import printable
 
-SECTION_HEADER, INTERFACE, ENHANCED_PACKET = 0x0A0D0D0A, 1, 6
+SECTION_HEADER, INTERFACE, STATISTICS, ENHANCED_PACKET = 0x0A0D0D0A, 1, 5, 6
 BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
 OPT_END, OPT_COMMENT, SHB_USERAPPL, IF_NAME, IF_DESCRIPTION, IF_TSRESOL = 0, 1, 4, 2, 3, 9
+ISB_IFDROP: Final = 5
 NANOSECONDS: Final = b"\x09"
 UNKNOWN_LENGTH: Final = 0xFFFF_FFFF_FFFF_FFFF
 MAX_TEXT: Final = 2_000  # octets of a comment or a name; an option holds 65 535
@@ -59,7 +61,13 @@ def _block(kind: int, body: bytes, options: Iterable[Option]) -> bytes:
 
 
 def write_pcapng(
-    stream: BinaryIO, interfaces: Iterable[InterfaceBlock], packets: Iterable[PacketBlock], *, program: str, comment: str
+    stream: BinaryIO,
+    interfaces: Iterable[InterfaceBlock],
+    packets: Iterable[PacketBlock],
+    *,
+    program: str,
+    comment: str,
+    drops: Sequence[int | None] = (),
 ) -> int:
     """Write one section, its interfaces and its packets; the number of packets.
 
@@ -67,6 +75,7 @@ def write_pcapng(
     ----------
     program : what wrote it, shb_userappl
     comment : on the whole section, opt_comment
+    drops : packets that each interface's capture lost, isb_ifdrop; None where that is not known
     """
     section = struct.pack("<IHHQ", BYTE_ORDER_MAGIC, 1, 0, UNKNOWN_LENGTH)
     stream.write(_block(SECTION_HEADER, section, [text_option(OPT_COMMENT, comment), text_option(SHB_USERAPPL, program)]))
@@ -83,4 +92,7 @@ def write_pcapng(
         head = struct.pack("<IIIII", packet.interface, time >> 32, time & 0xFFFF_FFFF, len(packet.octets), packet.original_length)
         stream.write(_block(ENHANCED_PACKET, head + packet.octets, [text_option(OPT_COMMENT, packet.comment)]))
         count += 1
+    for number, dropped in enumerate(drops):
+        if dropped is not None:
+            stream.write(_block(STATISTICS, struct.pack("<III", number, 0, 0), [Option(ISB_IFDROP, struct.pack("<Q", dropped))]))
     return count
