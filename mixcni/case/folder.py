@@ -10,6 +10,7 @@ from typing import Final
 from mixcni.case.manifest import NAME, Manifest, PointEntry, Scenario, read_manifest
 from mixcni.case.rotation import in_time_order, missing_files
 from mixcni.errors import CaseError
+from mixcni.glance import Glance
 from mixcni.read import is_capture
 from mixcni.topology import CapturePoint, Network
 
@@ -29,6 +30,11 @@ class Case:
     dumps : files with cluster state
     pod_cidrs : pod networks of nodes that Cilium does not manage, by node
     notes : what was found missing or odd while opening, a sentence each
+
+    Examples
+    --------
+    >>> mixcni.open_case("captures/policy-removed").path_given
+    True
     """
 
     folder: Path
@@ -40,11 +46,19 @@ class Case:
     scenario: Scenario | None = None
     notes: tuple[str, ...] = ()
 
-    def __repr__(self) -> str:
+    @property
+    def glance(self) -> Glance:
+        """What `repr` and a notebook show."""
         names = " → ".join(point.name for point in self.points)
         files = sum(len(point.captures) for point in self.points)
         head = f"Case: {self.title or self.folder.name}; points {names}; {files} captures, {len(self.dumps)} dumps"
-        return "\n".join([head, *(f"  {note}" for note in self.notes)])
+        return Glance(head, notes=self.notes)
+
+    def __repr__(self) -> str:
+        return self.glance.text()
+
+    def _repr_html_(self) -> str:
+        return self.glance.html()
 
     def relative(self, path: Path) -> str:
         """`path` as reports show it."""

@@ -34,6 +34,7 @@ from mixcni.cluster.policychoice import PolicyMap, choose_policy_map
 from mixcni.cluster.resolve import IdentityAnswer, IdentityResolver
 from mixcni.cluster.version import VersionRange
 from mixcni.errors import ParameterError
+from mixcni.glance import Glance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,14 @@ MAX_SHOWN: Final = 12  # dumps in a repr; a sysdump has dozens
 
 @dataclass(frozen=True, repr=False)
 class ClusterState:
-    """All that was read of a cluster's dumps, a tuple a kind, each in the order of reading."""
+    """All that was read of a cluster's dumps, a tuple a kind, each in the order of reading.
+
+    Examples
+    --------
+    >>> cluster = mixcni.diagnose("captures/networkpolicy-drop").cluster
+    >>> cluster.endpoint_of("10.242.2.149").id
+    1437
+    """
 
     dumps: tuple[Dump, ...] = ()
     entries: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -152,24 +160,27 @@ class ClusterState:
         """What the API server's objects say of addresses, nodes, services and policies."""
         return Inventory(self.of_type(KubernetesObject))
 
-    def __repr__(self) -> str:
+    @property
+    def glance(self) -> Glance:
+        """What `repr` and a notebook show: the trouble first, what failed, what did not parse, what is missing."""
         if not self.dumps:
-            return "ClusterState: no dumps"
+            return Glance("ClusterState: no dumps")
         version = f", Cilium {self.version} by their form" if self.version else ""
         if not version and any(dump.version for dump in self.dumps):
             version = ", their forms of no one Cilium release"
-        lines = [f"ClusterState: {len(self.dumps)} {'dump' if len(self.dumps) == 1 else 'dumps'}{version}"]
-        # The trouble first: what failed, what did not parse, what is missing.
         order = sorted(self.dumps, key=lambda d: (d.unavailable is None, not d.unparsed, d.partial is None))
-        rows = [(dump.kind, _count(dump), f"{dump.file}:{dump.line}", _remark(dump)) for dump in order[:MAX_SHOWN]]
-        widths = [max(len(row[at]) for row in rows) for at in range(3)]
-        lines.extend(
-            f"  {kind:<{widths[0]}}  {count:>{widths[1]}}  {place:<{widths[2]}}  {remark}".rstrip()
-            for kind, count, place, remark in rows
+        return Glance(
+            f"ClusterState: {len(self.dumps)} {'dump' if len(self.dumps) == 1 else 'dumps'}{version}",
+            [(dump.kind, _count(dump), f"{dump.file}:{dump.line}", _remark(dump)) for dump in order[:MAX_SHOWN]],
+            right=(1,),
+            notes=[f"... and {len(order) - MAX_SHOWN} more"] if len(order) > MAX_SHOWN else [],
         )
-        if len(order) > MAX_SHOWN:
-            lines.append(f"  ... and {len(order) - MAX_SHOWN} more")
-        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return self.glance.text()
+
+    def _repr_html_(self) -> str:
+        return self.glance.html()
 
     @property
     def tables(self) -> Mapping[str, tuple[Any, ...]]:

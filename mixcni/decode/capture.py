@@ -11,6 +11,7 @@ import numpy as np
 
 from mixcni.decode.packets import PacketTable, decode_packets
 from mixcni.errors import ParameterError
+from mixcni.glance import Glance
 from mixcni.read import STANDARD_INPUT, CaptureFile, Damage
 from mixcni.schema import Encapsulation, Layer, TcpFlag
 
@@ -194,15 +195,25 @@ class Capture:
             ],
         }
 
-    def __repr__(self) -> str:
+    @property
+    def glance(self) -> Glance:
+        """What `repr` and a notebook show."""
         facts = self.facts()
-        lines = [f"Capture: {len(self):,} packets in {len(self.files)} {'file' if len(self.files) == 1 else 'files'}"]
+        rows = []
         for entry in facts[:MAX_SHOWN]:
             tunnels = "".join(f", {count:,} in {kind}" for kind, count in entry["tunnels"].items())
             cut = f", {entry['snaplen_cut']:,} cut by the snaplen" if entry["snaplen_cut"] else ""
             counts = f"{entry['packets']:,} packets, {entry['tcp_segments']:,} TCP segments{tunnels}{cut}"
-            lines.append(f"  {Path(entry['file']).name}  {'/'.join(entry['link_types']) or 'no interface'}  {counts}")
-        if len(facts) > MAX_SHOWN:
-            lines.append(f"  ... and {len(facts) - MAX_SHOWN} more")
-        lines.extend(f"  damaged: {damage}" for damage in self.damage[:MAX_SHOWN])
-        return "\n".join(lines)
+            rows.append((Path(entry["file"]).name, "/".join(entry["link_types"]) or "no interface", counts))
+        more = [f"... and {len(facts) - MAX_SHOWN} more"] if len(facts) > MAX_SHOWN else []
+        return Glance(
+            f"Capture: {len(self):,} packets in {len(self.files)} {'file' if len(self.files) == 1 else 'files'}",
+            rows,
+            notes=[*more, *(f"damaged: {damage}" for damage in self.damage[:MAX_SHOWN])],
+        )
+
+    def __repr__(self) -> str:
+        return self.glance.text()
+
+    def _repr_html_(self) -> str:
+        return self.glance.html()

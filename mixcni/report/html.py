@@ -54,9 +54,17 @@ def postmortem_html(report: "Report") -> str:
     )
 
 
-def report_html(summary: Summary) -> str:
-    """The summary as HTML; its colours are those of the page around it, so that it reads in light and dark."""
-    return _environment().get_template("notebook.html.jinja").render(summary=summary)
+def report_html(summary: Summary, path: str = "") -> str:
+    """The summary as HTML; its colours are those of the page around it, so that it reads in light and dark.
+
+    Parameters
+    ----------
+    path : SVG of the path, if it is to be shown
+    """
+    from markupsafe import Markup
+
+    figure = Markup(path)  # noqa: S704, ours, escaped by matplotlib
+    return _environment().get_template("notebook.html.jinja").render(summary=summary, path=figure)
 
 
 def _page(name: str) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 from mixcni.errors import ParameterError
 from mixcni.explain import Finding
 from mixcni.localise import Localisation
+from mixcni.report.columns import CONVERSATIONS, EXCHANGES, FINDINGS, HOPS, POINTS, documented
 from mixcni.report.contract import report_object
+from mixcni.report.conversation import Conversation
 from mixcni.report.evidence import save_evidence
 from mixcni.report.html import postmortem_html, report_html
-from mixcni.report.ladder import ladder_of, ladder_text
 from mixcni.report.markdown import postmortem_markdown
 from mixcni.report.sources import FrameIndex
 from mixcni.report.summary import Summary, summarise
@@ -101,7 +102,10 @@ class Report:
         """One row a capture point in path order: what was asked and answered there, and how far it can be trusted."""
         import pandas as pd
 
-        return pd.DataFrame(point_rows(self.localisation)).set_index("point")
+        frame = pd.DataFrame(point_rows(self.localisation)).set_index("point")
+        clocks = ["clock_offset_ns", "clock_uncertainty_ns"]
+        frame[clocks] = frame[clocks].astype("Int64")
+        return documented(frame, POINTS)
 
     @cached_property
     def exchanges(self) -> "pd.DataFrame":
@@ -109,7 +113,7 @@ class Report:
         import pandas as pd
 
         rows = exchange_rows(self.localisation, self.frames, np.arange(len(self.localisation.fates)))
-        return pd.DataFrame(rows, columns=EXCHANGE_COLUMNS)
+        return documented(pd.DataFrame(rows, columns=list(EXCHANGES)), EXCHANGES)
 
     @cached_property
     def conversations(self) -> "pd.DataFrame":
@@ -136,14 +140,14 @@ class Report:
         unanswered = pd.Series(fates["fate"] != 0).groupby(fates["conversation"]).sum()
         frame["exchanges"] = grouped.reindex(frame.index, fill_value=0)
         frame["unanswered"] = unanswered.reindex(frame.index, fill_value=0).astype("int64")
-        return frame
+        return documented(frame, CONVERSATIONS)
 
     @cached_property
     def hops(self) -> "pd.DataFrame":
         """One row a hop and direction: pieces delivered, copies lost and recovered, lost for good, missed by captures."""
         import pandas as pd
 
-        return pd.DataFrame(hop_rows(self.localisation))
+        return documented(pd.DataFrame(hop_rows(self.localisation), columns=list(HOPS)), HOPS)
 
     @cached_property
     def findings(self) -> "pd.DataFrame":
@@ -161,10 +165,10 @@ class Report:
             }
             for finding in self.findings_found
         ]
-        return pd.DataFrame(rows, columns=["cause", "confidence", "sentence", "evidence", "against", "remedies"])
+        return documented(pd.DataFrame(rows, columns=list(FINDINGS)), FINDINGS)
 
-    def ladder(self, conversation: int) -> str:
-        """One conversation over all points as text: time downwards, a column a point, `·` where a copy is missing.
+    def ladder(self, conversation: int) -> Conversation:
+        """One conversation over all points: time downwards, a column a point, `·` where a copy is missing.
 
         Parameters
         ----------
@@ -173,8 +177,18 @@ class Report:
         Raises
         ------
         ParameterError : there is no such conversation
+
+        Examples
+        --------
+        >>> print(mixcni.diagnose("captures/networkpolicy-drop").ladder(3))
+        10.244.3.7:60820 → 10.242.2.149:8080
+               seconds     segment      A    B  C
+              0.000000  →  SYN         #3   #3  ·
+              1.005034  →  SYN again   #7   #7  ·
+              3.021040  →  SYN again  #11  #11  ·
+          · not in this capture
         """
-        return ladder_text(ladder_of(self.localisation, self._known(conversation)))
+        return Conversation(self, self._known(conversation))
 
     def figure(self, name: str = "path", conversation: int | None = None) -> "Drawing":
         """A figure: `path`, `losses`, `clocks`, or the `ladder` of a conversation.
@@ -270,10 +284,4 @@ class Report:
         return self.summary.glance
 
     def _repr_html_(self) -> str:
-        return report_html(self.summary)
-
-
-EXCHANGE_COLUMNS: Final = [
-    "conversation", "number", "initiator", "responder", "request", "fate", "hop", "direction", "last_seen", "reason",
-    "copies", "confidence", "frames",
-]  # fmt: skip
+        return report_html(self.summary, self.figure("path").inline)

@@ -1,0 +1,1 @@
+"""Anonymised captures and dumps: what must change, and what must not."""
