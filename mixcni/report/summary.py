@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mixcni.cluster.dump import UNRECOGNISED
 from mixcni.explain import Evidence, Finding
 from mixcni.localise import Localisation, Verdict
-from mixcni.report.tables import point_rows
+from mixcni.report.tables import Crossing, crossings, point_rows
 from mixcni.report.words import VERDICTS, cause_text, reason_text
 from mixcni.schema import Direction, ExchangeKind, Fate
 from mixcni.words import listed, plural
@@ -38,6 +38,7 @@ class PointLine:
 class Summary:
     """What every form of the report shows.
 
+    hops : what came over each hop in each direction, and what did not
     parts : which of the exchanges have which fate, a sentence each
     trouble : what could not be read of the inputs, a sentence each
     """
@@ -47,6 +48,7 @@ class Summary:
     headline: str
     path: str
     points: tuple[PointLine, ...]
+    hops: tuple[Crossing, ...]
     parts: tuple[str, ...]
     findings: tuple[Finding, ...]
     assumptions: tuple[str, ...]
@@ -82,6 +84,7 @@ def summarise(report: "Report") -> Summary:
         headline=_headline(localisation, report.findings_found),
         path=" → ".join(point.name for point in localisation.points),
         points=tuple(_point_line(row) for row in point_rows(localisation)),
+        hops=tuple(crossings(localisation)),
         parts=tuple(_parts(localisation)),
         findings=report.findings_found,
         assumptions=report.assumptions,

@@ -1,5 +1,6 @@
 """Rows for the report's tables: points, hops and exchanges as plain values."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,38 @@ from mixcni.localise import Localisation
 from mixcni.report.sources import FrameIndex
 from mixcni.report.words import direction_text, fate_text, point_at, reason_text, request_text
 from mixcni.schema import Direction, Fate
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """What became of requests, or of responses, between two points adjacent on the path.
+
+    near : position of the point nearer the initiator
+    over : exchanges whose request, or response, was seen at both; lost : lost or refused between them
+    """
+
+    near: int
+    direction: Direction
+    over: int
+    lost: int
+    is_refused: bool
+
+
+def crossings(localisation: Localisation) -> list[Crossing]:
+    """One entry a hop and direction, in path order; a loss over several hops, between which nobody watched, is at its first."""
+    fates = localisation.fates
+    concerns = localisation.crossing[fates["conversation"]]
+    found = []
+    for near in range(len(localisation.points) - 1):
+        for direction, part in ((Direction.FORWARD, "request"), (Direction.REVERSE, "response")):
+            seen = fates.request_seen if direction == Direction.FORWARD else fates.response_seen
+            there = concerns & (fates[f"{part}_end"] > fates[f"{part}_start"])
+            losses = [loss for loss in localisation.losses if (loss.near, loss.direction) == (near, direction)]
+            refused = [bool((fates["fate"][loss.fates] == Fate.REFUSED).all()) for loss in losses]
+            over = int((there & seen[:, near] & seen[:, near + 1]).sum())
+            lost = sum(int(loss.fates.size) for loss in losses)
+            found.append(Crossing(near, direction, over, lost, bool(refused) and all(refused)))
+    return found
 
 
 def point_rows(localisation: Localisation) -> list[dict[str, Any]]:

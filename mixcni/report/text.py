@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from mixcni.explain import Evidence, Finding
 from mixcni.report.summary import Summary, evidence_place
+from mixcni.report.tables import Crossing
+from mixcni.schema import Direction
 from mixcni.words import printable
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def print_report(summary: Summary, console: "Console") -> None:
     console.print(Text(_capitalised(printable(summary.headline)), style=COLOURS[summary.verdict]))
     console.print()
     console.print(_point_table(summary))
+    _print_path(console, summary)
     console.print(Text("A handshake counts as a request, its SYN, and a response, its SYN-ACK.", style="dim"))
     _print_list(console, "Exchanges", summary.parts)
     for finding in summary.findings:
@@ -46,6 +49,39 @@ def print_report(summary: Summary, console: "Console") -> None:
 def _capitalised(text: str) -> str:
     head, colon, rest = text.partition(":")
     return f"{head.upper()}{colon}{rest}"
+
+
+def _print_path(console: "Console", summary: Summary) -> None:
+    """Both directions along the path, a line each, where they fit the console."""
+    from rich.text import Text
+
+    lines = []
+    for direction, title, colour in ((Direction.FORWARD, "requests", "blue"), (Direction.REVERSE, "responses", "green")):
+        line = Text(f"{title:<11}")
+        for position, point in enumerate(summary.points):
+            line.append(printable(point.name), style="bold")
+            here = [hop for hop in summary.hops if hop.near == position]
+            width = max((len(_hop_text(hop)) for hop in here), default=0)
+            for hop in here:
+                if hop.direction == direction:
+                    text = _hop_text(hop)
+                    text = text.ljust(width) if direction == Direction.FORWARD else text.rjust(width)
+                    line.append(text, style="red" if hop.lost else colour)
+        lines.append(line)
+    if summary.hops and max(line.cell_len for line in lines) <= console.width:
+        console.print(Text(), *lines, sep="\n")
+
+
+def _hop_text(hop: Crossing) -> str:
+    """What came over a hop as an arrow, and what did not as a cross on it; blanks where there was nothing to carry."""
+    if not (hop.over or hop.lost):
+        return ""
+    word = "refused" if hop.is_refused else "lost"
+    if hop.direction == Direction.FORWARD:
+        return (
+            f" ──{hop.over:,}──▶{f' ✕ {hop.lost:,} {word}' if hop.lost else ''} " if hop.over else f" ──✕ {hop.lost:,} {word}  "
+        )
+    return f" {f'{hop.lost:,} {word} ✕ ' if hop.lost else ''}◀──{hop.over:,}── " if hop.over else f"  {hop.lost:,} {word} ✕── "
 
 
 def _point_table(summary: Summary) -> "Table":

@@ -6,7 +6,7 @@ import numpy as np
 
 from mixcni.localise import Localisation
 from mixcni.report.figures.drawing import BLUE, FAINT, GREEN, INK, ORANGE, VERMILLION, Drawing, new_figure, shortened, write
-from mixcni.report.tables import point_rows
+from mixcni.report.tables import Crossing, crossings, point_rows
 from mixcni.schema import Direction, Fate
 from mixcni.words import plural
 
@@ -22,16 +22,20 @@ COLOURS: Final = {Direction.FORWARD: BLUE, Direction.REVERSE: GREEN}
 def draw_path(localisation: Localisation) -> Drawing:
     """Requests above, responses below, each hop with what came over it; a cross where something was lost or refused."""
     count = min(len(localisation.points), MAX_POINTS)
-    figure, (axes,) = new_figure(max(2.0 * count, 4.0), 2.5)
+    ends = _ends(localisation, count)
+    half = 1.25 if ends else 0.85
+    figure, (axes,) = new_figure(max(2.0 * count, 4.0), 2 * half)
     axes.set_axis_off()
     axes.set_xlim(-0.5, count - 0.5)
-    axes.set_ylim(-1.25, 1.25)
+    axes.set_ylim(-half, half)
     for position, row in enumerate(point_rows(localisation)[:count]):
         _draw_point(axes, position, row)
-    for near in range(count - 1):
-        for direction in Direction:
-            _draw_hop(axes, localisation, near, direction)
-    _draw_ends(axes, localisation, count)
+    for crossing in crossings(localisation):
+        if crossing.near < count - 1:
+            _draw_hop(axes, crossing)
+    for position, y, colour, text in ends:
+        write(axes, position + 0.1, y, text, ha="left", va="center", weight="bold")
+        axes.plot([position + 0.04], [y], marker="o", color=colour, markersize=5, linestyle="none")
     if count < len(localisation.points):
         write(axes, count - 0.55, -0.95, f"and {len(localisation.points) - count} more points", ha="right")
     names = ", ".join(point.name for point in localisation.points)
@@ -64,16 +68,9 @@ def _draw_point(axes: "Axes", position: int, row: dict[str, object]) -> None:
         write(axes, position, y, plural(number, noun), ha="center", va="center", color=colour, alpha=1 if number else 0.7)
 
 
-def _draw_hop(axes: "Axes", localisation: Localisation, near: int, direction: Direction) -> None:
+def _draw_hop(axes: "Axes", crossing: Crossing) -> None:
     """An arrow for what came over, dashed where nothing did, and a cross with a count for what did not."""
-    fates = localisation.fates
-    seen = fates.request_seen if direction == Direction.FORWARD else fates.response_seen
-    has = fates["request_end"] > fates["request_start"]
-    if direction == Direction.REVERSE:
-        has = fates["response_end"] > fates["response_start"]
-    has &= localisation.crossing[fates["conversation"]]
-    over = int((has & seen[:, near] & seen[:, near + 1]).sum())
-    lost = sum(int(loss.fates.size) for loss in localisation.losses if (loss.near, loss.direction) == (near, direction))
+    near, direction, over, lost = crossing.near, crossing.direction, crossing.over, crossing.lost
     begin, end = near + BOX + 0.04, near + 1 - BOX - 0.04
     if direction == Direction.REVERSE:
         begin, end = end, begin
@@ -103,26 +100,22 @@ def _draw_hop(axes: "Axes", localisation: Localisation, near: int, direction: Di
     if lost:
         middle = (begin + end) / 2
         axes.plot([middle], [y], marker="x", color=VERMILLION, markersize=10, markeredgewidth=2.6, linestyle="none")
-        refused = all(
-            bool((fates["fate"][loss.fates] == Fate.REFUSED).all())
-            for loss in localisation.losses
-            if (loss.near, loss.direction) == (near, direction)
-        )
-        word = f"{lost:,} {'refused' if refused else 'lost'}"
+        word = f"{lost:,} {'refused' if crossing.is_refused else 'lost'}"
         write(axes, middle, y + 1.6 * outward, word, ha="center", va=align, color=VERMILLION, weight="bold", fontsize=9)
 
 
-def _draw_ends(axes: "Axes", localisation: Localisation, count: int) -> None:
-    """Beyond the point where they were last seen: what was not followed to an end, and what the far end left unanswered."""
+def _ends(localisation: Localisation, count: int) -> list[tuple[int, float, str, str]]:
+    """(position, height, colour, words) beside the point where they were last seen: what has no end, or the far end's doing."""
     fates = localisation.fates
     rows = (fates["near"] < 0) & (fates["direction"] < 0)
+    found = []
     for fate, word, colour, y in (
         (Fate.UNDECIDED, "undecided", ORANGE, 1.0),
         (Fate.SILENT, "silent", ORANGE, -1.0),
-        (Fate.REFUSED, "refused", VERMILLION, -1.0),
+        (Fate.REFUSED, "refused", VERMILLION, -1.15),
     ):
         last = np.clip(fates["last_seen"][rows & (fates["fate"] == fate)], -1, count - 1)
-        for position in np.unique(last[last >= 0]).tolist():
-            number = int((last == position).sum())
-            write(axes, position + 0.1, y, f"? {number:,} {word}", ha="left", va="center", color=INK, weight="bold")
-            axes.plot([position + 0.04], [y], marker="o", color=colour, markersize=5, linestyle="none")
+        found.extend(
+            (position, y, colour, f"{int((last == position).sum()):,} {word}") for position in np.unique(last[last >= 0]).tolist()
+        )
+    return found
