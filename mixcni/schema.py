@@ -153,6 +153,17 @@ class Completeness(IntFlag):
     RST = 0x20
 
 
+class Hint(IntEnum):
+    """What a payload begins like, by its first octets alone."""
+
+    HTTP_REQUEST = 1
+    HTTP_RESPONSE = 2
+    HTTP2_PREFACE = 3
+    HTTP2_FRAMES = 4
+    TLS_RECORD = 5
+    DNS_MESSAGE = 6
+
+
 class Ending(IntEnum):
     """How a TCP connection ended, as far as it was heard."""
 
@@ -177,6 +188,13 @@ class ExchangeKind(IntEnum):
 
     HANDSHAKE = 0
     TURN = 1
+    HTTP1 = 2
+    HTTP2 = 3
+    GRPC = 4
+    TLS_HANDSHAKE = 5
+    TLS_RECORDS = 6
+    DNS = 7
+    ECHO = 8
 
 
 class Reason(IntEnum):
@@ -275,6 +293,13 @@ NEIGHBOURS: Final[Schema] = MappingProxyType(
         "sender": Column("int32", "", "RFC 826, 4861", "address code"),
         "target": Column("int32", "", "RFC 826, 4861", "address code of whom it is about"),
         "mac": Column("int64", "", "RFC 826", "the sender's hardware address as a number; 0 for neighbour discovery"),
+    }
+)
+
+HINTS: Final[Schema] = MappingProxyType(
+    {
+        "packet": Column("int64", "", "mixcni", "row in the packet table"),
+        "kind": Column("uint8", "", "mixcni.schema.Hint"),
     }
 )
 
@@ -381,6 +406,22 @@ EXCHANGES: Final[Schema] = MappingProxyType(
         "response_end": Column("int64", "octet", "mixcni", "reverse stream offset, exclusive; start where none"),
         "request_packet": Column("int64", "", "mixcni", "row of the request's first packet; -1 where none"),
         "response_packet": Column("int64", "", "mixcni", "row of the response's first packet; -1 where none"),
+    }
+)
+
+DETAILS: Final[Schema] = MappingProxyType(
+    {
+        "exchange": Column("int64", "", "mixcni", "row in the exchange table"),
+        "method": Column("int32", "", "RFC 9110 9", "text code; DNS: type of the question; TLS: the request's first step"),
+        "target": Column("int32", "", "RFC 9112 3.2, RFC 9113 8.3.1", "text code; DNS: the name asked for; TLS: protocols of ALPN"),
+        "host": Column("int32", "", "RFC 9110 7.2", "text code: Host or :authority; TLS: SNI (RFC 6066 3)"),
+        "status": Column("int32", "", "RFC 9110 15", "of the final response; DNS: RCODE; TLS: alert (RFC 8446 6); -1 none seen"),
+        "grpc_status": Column("int32", "", "gRPC over HTTP/2", "-1 none seen"),
+        "request_id": Column("int32", "", "Envoy x-request-id", "text code"),
+        "traceparent": Column("int32", "", "W3C Trace Context 3.2", "text code"),
+        "interim": Column("int32", "", "RFC 9110 15.2", "1xx responses before the final one"),
+        "identifier": Column("int64", "", "RFC 9113 5.1.1", "HTTP/2 stream, DNS ID, ICMP sequence number; -1 none"),
+        "retry_of": Column("int64", "", "mixcni", "row of the earlier exchange that this one tries again; -1"),
     }
 )
 

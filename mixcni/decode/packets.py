@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.decode.fragments import own_fragments
-from mixcni.decode.kernel import ADDRESSES_A_FRAME, STACKS_A_FRAME, decode_frames
+from mixcni.decode.kernel import ADDRESSES_A_FRAME, STACKS_A_FRAME, decode_frames, hint_payloads
 from mixcni.decode.stacks import StackTable
 from mixcni.kernels.hashing import empty_slots, enter_codes
 from mixcni.kernels.jit import run
 from mixcni.read import CaptureFile, FrameBlock
-from mixcni.schema import NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS, Schema
+from mixcni.schema import HINTS, NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS, Schema
 from mixcni.tables import AddressBook, Table
 
 SACK_BLOCKS_A_FRAME = 4  # what 40 octets of options hold (RFC 2018 section 3)
@@ -84,13 +84,24 @@ class NeighbourArrays(NamedTuple):
     mac: NDArray[np.int64]
 
 
+class HintArrays(NamedTuple):
+    """The columns of a HintTable as the kernel writes them."""
+
+    packet: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+
+
 class SideArrays(NamedTuple):
-    """What a frame has beside its row, in arrays of their own."""
+    """What a frame has beside its row, in arrays of their own.
+
+    payload_at : (n,) int64, where in the block the payload behind TCP or UDP begins, or the ICMP header; -1 none
+    """
 
     quotes: QuoteArrays
     options: OptionArrays
     sacks: SackArrays
     neighbours: NeighbourArrays
+    payload_at: NDArray[np.int64]
 
     @classmethod
     def of_size(cls, frames: int) -> "SideArrays":
@@ -104,6 +115,7 @@ class SideArrays(NamedTuple):
             OptionArrays(**arrays(OPTIONS, frames)),
             SackArrays(**arrays(SACK_BLOCKS, SACK_BLOCKS_A_FRAME * frames)),
             NeighbourArrays(**arrays(NEIGHBOURS, frames)),
+            np.zeros(frames, dtype=np.int64),
         )
 
 
@@ -158,11 +170,18 @@ class NeighbourTable(Table):
     schema = NEIGHBOURS
 
 
+class HintTable(Table):
+    """What payloads begin like, one row a payload that begins like a protocol known here, in the order of the packets."""
+
+    schema = HINTS
+
+
 class PacketTable(Table):
     """The packets of one capture point in file order, file after file.
 
     `files` are the paths that the column `file` numbers; `book` has the addresses; `stacks` what is around packets; `quotes` the
-    headers quoted by ICMP errors; `options` and `sacks` TCP's options; `neighbours` ARP and neighbour discovery.
+    headers quoted by ICMP errors; `options` and `sacks` TCP's options; `neighbours` ARP and neighbour discovery; `hints` what
+    payloads begin like.
     """
 
     schema = PACKETS
@@ -173,6 +192,7 @@ class PacketTable(Table):
     options: OptionTable
     sacks: SackTable
     neighbours: NeighbourTable
+    hints: HintTable
 
     def __init__(
         self,
@@ -185,6 +205,7 @@ class PacketTable(Table):
         options: OptionTable | None = None,
         sacks: SackTable | None = None,
         neighbours: NeighbourTable | None = None,
+        hints: HintTable | None = None,
     ) -> None:
         super().__init__(columns)
         self.book = book
@@ -194,6 +215,7 @@ class PacketTable(Table):
         self.options = options or OptionTable.empty()
         self.sacks = sacks or SackTable.empty()
         self.neighbours = neighbours or NeighbourTable.empty()
+        self.hints = hints or HintTable.empty()
 
     def to_frame(self) -> Any:
         """The packets as a DataFrame with addresses and tunnels as text and times as UTC timestamps."""
@@ -277,29 +299,38 @@ class _Builder:
             "options": _Columns(OPTIONS),
             "sacks": _Columns(SACK_BLOCKS),
             "neighbours": _Columns(NEIGHBOURS),
+            "hints": _Columns(HINTS),
         }
         self.addresses = _HashBuilder(ADDRESSES_A_FRAME)
         self.stacks = _HashBuilder(STACKS_A_FRAME)
         self.stacks.count = 1  # code 0 is the empty stack, which has no key
         self.sides = SideArrays.of_size(0)
+        self.frames = 0  # so far
+        self.work = 0  # frames so far and those that the file has behind them: it comes in many blocks
+
+    def forget_rows(self) -> None:
+        """Drop the packets so far, and keep the codes of addresses and stacks."""
+        for table in (self.packets, *self.side_tables.values()):
+            table.rows = 0
 
     def add(self, block: FrameBlock, file: int) -> None:
         """Decode the frames of a block, and keep their rows."""
         frames, packets = block.frames, self.packets
         count, first = frames.start.size, packets.rows
         octets = int(frames.captured.sum(dtype=np.int64)) + RECORD_HEADER * count
-        expected = min(first + count + int(SLACK * count * block.octets_behind / octets), MOST_EXPECTED)
-        packets.reserve(count, expected)
+        behind = min(int(SLACK * count * block.octets_behind / octets), MOST_EXPECTED)
+        packets.reserve(count, first + count + behind)
         columns = packets.arrays
         out = PacketArrays(**{name: columns[name] for name in PacketArrays._fields})
         if self.sides.quotes.packet.size < count:
             self.sides = SideArrays.of_size(count)
         counts = Counts(0, 0, 0, 0, self.addresses.count, self.stacks.count)
+        self.frames += count
+        self.work = self.frames + behind
         done = 0
         while done < count:
             books = BookArrays(*self.addresses.arrays, *self.stacks.arrays)
-            # All rows of the file count as work: it comes in many blocks.
-            done, *found = run(decode_frames, expected, block.octets, frames, done, first + done, out, self.sides, counts, books)
+            done, *found = run(decode_frames, self.work, block.octets, frames, done, first + done, out, self.sides, counts, books)
             counts = Counts(*found)
             self.addresses.count, self.stacks.count = counts.addresses, counts.stacks
             self.addresses.grow_if_full()
@@ -313,17 +344,24 @@ class _Builder:
         columns["captured_length"][rows] = frames.captured
         packets.rows += count
         self._keep_sides(counts)
+        self._keep_hints(block, first, out)
 
     def _keep_sides(self, counts: Counts) -> None:
         sack_rows = self.side_tables["sacks"].rows
         for name, table in self.side_tables.items():
-            size = getattr(counts, name)
+            size = getattr(counts, name, 0)  # hints are no part of what decoding counts
             if not size:
                 continue
             part = {column: array[:size] for column, array in getattr(self.sides, name)._asdict().items()}
             if "sack_start" in part:
                 part["sack_start"] = part["sack_start"] + sack_rows
             table.append(part)
+
+    def _keep_hints(self, block: FrameBlock, first: int, out: PacketArrays) -> None:
+        count = block.frames.start.size
+        hints = HintArrays(np.empty(count, dtype=np.int64), np.empty(count, dtype=np.uint8))
+        found = run(hint_payloads, self.work, block.octets, block.frames, self.sides.payload_at, first, out, *hints)
+        self.side_tables["hints"].append({name: array[:found] for name, array in hints._asdict().items()})
 
     def table(self, files: Sequence[Path]) -> PacketTable:
         """All packets so far."""
@@ -339,6 +377,7 @@ class _Builder:
             options=OptionTable(sides["options"]),
             sacks=SackTable(sides["sacks"]),
             neighbours=NeighbourTable(sides["neighbours"]),
+            hints=HintTable(sides["hints"]),
         )
 
 

@@ -5,5 +5,6 @@ cut or cannot be is flagged in `oddity`, and never stops a decode. Every loop ov
 """
 
 from mixcni.decode.kernel.frames import ADDRESSES_A_FRAME, STACKS_A_FRAME, decode_frames
+from mixcni.decode.kernel.hints import hint_payloads
 
-__all__ = ["ADDRESSES_A_FRAME", "STACKS_A_FRAME", "decode_frames"]
+__all__ = ["ADDRESSES_A_FRAME", "STACKS_A_FRAME", "decode_frames", "hint_payloads"]

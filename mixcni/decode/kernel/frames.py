@@ -118,6 +118,7 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
         wire_end = start + max(i64(frames.original[i]), i64(frames.captured[i]))
         source, destination, stack, protocol, ttl, ip_id = -1, -1, 0, 0, 0, 0
         source_port, destination_port, seq, ack, flags, window, size = 0, 0, 0, 0, 0, 0, 0
+        payload_at = -1
         at, ethertype, present, oddity = link_header(octets, start, end, i64(frames.link_type[i]))
         for depth in range(MAX_HEADERS + 1):
             if depth == MAX_HEADERS:
@@ -186,6 +187,7 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                         if size < 0:
                             size = 0
                             oddity |= O_BAD_TOTAL
+                        payload_at = payload + header
                         if header > 20:
                             mss, scale, marks, sent, echoed, sack_at, sack_size, odd = tcp_options(
                                 octets, payload + 20, min(payload + header, stop), limit
@@ -212,6 +214,7 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                         present |= L_UDP
                         source_port, destination_port = be16(octets, payload), be16(octets, payload + 2)
                         size = max(stop - payload - 8, 0)
+                        payload_at = payload + 8
                         if is_sealed(octets, payload + 8, limit, stop, source_port, destination_port):
                             present |= L_OPAQUE
                 elif (protocol == PROTO_ICMP and version == 4) or (protocol == PROTO_ICMPV6 and version == 6):
@@ -220,6 +223,7 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                     else:
                         present |= L_ICMP if version == 4 else L_ICMPV6
                         icmp = u8(octets, payload)
+                        payload_at = payload
                         destination_port = be16(octets, payload)
                         if is_error(version, icmp):
                             before = quote_count
@@ -303,5 +307,6 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
         out.seg_ack[row] = ack
         out.payload_octets[row] = size
         out.stack[row] = stack
+        sides.payload_at[i] = payload_at
         i += 1
     return i, quote_count, option_count, sack_count, neighbour_count, count, stack_count
