@@ -472,6 +472,8 @@ FATES: Final[Schema] = MappingProxyType(
         "request_end": Column("int64", "octet", "mixcni", "exclusive"),
         "response_start": Column("int64", "octet", "mixcni", "reverse stream offset"),
         "response_end": Column("int64", "octet", "mixcni", "exclusive; start where no point saw a response"),
+        "told_at": Column("int16", "", "mixcni", "position of the point whose exchange table has it; -1 a handshake, or beyond any"),
+        "exchange": Column("int64", "", "mixcni", "row in that point's exchange table; -1"),
         "fate": Column("uint8", "", "mixcni.schema.Fate"),
         "direction": Column("int8", "", "mixcni.schema.Direction", "of what was lost or refused; -1 where nothing was"),
         "near": Column("int16", "", "mixcni", "hop: position of the point nearer the initiator; -1 where none"),

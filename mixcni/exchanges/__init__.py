@@ -1,8 +1,10 @@
 """Stage 4, flows -> ExchangeTable: which octets of a connection are a request, and which its response.
 
-Exchange 0 is the handshake: SYN and SYN-ACK. The others are told by turns of direction, whatever the protocol.
+Exchange 0 is the handshake: SYN and SYN-ACK. Where a flow speaks HTTP, HTTP/2 with gRPC, TLS, DNS or ICMP echo the others are its
+messages; else they are told by turns of direction, whatever the protocol.
 """
 
-from mixcni.exchanges.turns import ExchangeTable, pair_exchanges
+from mixcni.exchanges.pairing import pair_exchanges
+from mixcni.exchanges.tables import DetailTable, ExchangeTable
 
-__all__ = ["ExchangeTable", "pair_exchanges"]
+__all__ = ["DetailTable", "ExchangeTable", "pair_exchanges"]

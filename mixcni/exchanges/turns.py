@@ -1,6 +1,6 @@
-"""FlowTable -> ExchangeTable: handshakes and turns as intervals of stream offsets."""
+"""Handshakes and turns of TCP connections as intervals of stream offsets."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,6 @@ from mixcni.exchanges.kernel import split_turns
 from mixcni.flows import FlowTable
 from mixcni.kernels.jit import run
 from mixcni.schema import EXCHANGES
-from mixcni.tables import Table
 
 PROTOCOL_TCP = 6
 
@@ -34,10 +33,10 @@ class TurnState(NamedTuple):
     end_reverse: NDArray[np.int64]
 
     @classmethod
-    def of_size(cls, size: int) -> "TurnState":
-        """The state of `size` flows before their first segment."""
-        unset = np.full(size, -1, dtype=np.int64)
-        return cls(unset, unset.copy(), *(np.zeros(size, dtype=np.int64) for _ in range(3)))
+    def since(cls, offsets: NDArray[np.int64]) -> "TurnState":
+        """The state before the first segment of flows whose octets before `offsets`, (f, 2), are told already; 0 for none."""
+        unset = np.full(len(offsets), -1, dtype=np.int64)
+        return cls(unset, unset.copy(), np.zeros(len(offsets), dtype=np.int64), *(offsets[:, side].copy() for side in (0, 1)))
 
 
 class ExchangeArrays(NamedTuple):
@@ -54,25 +53,20 @@ class ExchangeArrays(NamedTuple):
     response_packet: NDArray[np.int64]
 
 
-class ExchangeTable(Table):
-    """Requests and their responses as one capture point saw them, flow by flow, in the order of their numbers."""
-
-    schema = EXCHANGES
-
-
-def pair_exchanges(flows: FlowTable) -> ExchangeTable:
-    """The exchanges of every TCP flow: exchange 0 is the handshake, the others are turns of data.
+def pair_turns(flows: FlowTable, since: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Columns of the exchanges of every TCP flow: exchange 0 is the handshake, the others are turns of data.
 
     Parameters
     ----------
     flows : FlowTable of one capture point
+    since : (f, 2) stream offsets: what stands before them in its direction belongs to no turn; 0 where all does
     """
     segments = flows.segments
     rows = np.flatnonzero((flows["protocol"][segments["flow"]] == PROTOCOL_TCP) & (segments["length"] > 0))
     columns = SegmentColumns(**{name: segments[name][rows] for name in SegmentColumns._fields})
     tcp_flags = flows.packets["tcp_flags"][columns.packet]
-    room = 2 * rows.size
+    room = 2 * columns.packet.size
     out = ExchangeArrays(**{name: np.zeros(room, dtype=column.dtype) for name, column in EXCHANGES.items()})
-    count = run(split_turns, rows.size, columns, tcp_flags, TurnState.of_size(len(flows)), out)
+    count = run(split_turns, rows.size, columns, tcp_flags, TurnState.since(since), out)
     order = np.lexsort((out.number[:count], out.flow[:count]))
-    return ExchangeTable({name: array[:count][order] for name, array in out._asdict().items()})
+    return {name: array[:count][order] for name, array in out._asdict().items()}

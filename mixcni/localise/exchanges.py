@@ -10,15 +10,19 @@ from mixcni.align import Alignment
 from mixcni.exchanges import ExchangeTable
 from mixcni.schema import Direction, ExchangeKind, TcpFlag
 
-COLUMNS = ("conversation", "number", "kind", "request_start", "request_end", "response_start", "response_end")
+COLUMNS = (
+    "conversation", "number", "kind", "request_start", "request_end", "response_start", "response_end", "told_at", "exchange",
+)  # fmt: skip
 PROTOCOL_TCP = 6
+STREAMED = (ExchangeKind.HTTP2, ExchangeKind.GRPC)  # exchanges overlap in the octets of a connection
 
 
 def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable]) -> dict[str, NDArray[Any]]:
     """Columns of every conversation's exchanges, in the order of conversation and number.
 
-    The turns are those of the point that saw most of the conversation, the first such on the path; octets beyond them that only
-    another point saw follow as one more request, or are the last response's. A handshake is there where any point saw a SYN.
+    The exchanges are those of the point that saw most of the conversation, the first such on the path (`told_at`, and `exchange`
+    is the row in its table); octets beyond what it saw that only another point saw follow as one more request, or are the last
+    response's. A handshake is there where any point saw a SYN.
 
     Parameters
     ----------
@@ -41,7 +45,9 @@ def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable]) ->
     merged = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
     order = np.lexsort((merged["number"], merged["conversation"]))
     merged = {name: array[order] for name, array in merged.items()}
-    return _complete(merged, extent.max(axis=1) if points else np.zeros((count, 2), dtype=np.int64))
+    if not points or not count:
+        return merged
+    return _complete(merged, extent.max(axis=1), extent[np.arange(count), source])
 
 
 def _handshakes(alignment: Alignment) -> dict[str, NDArray[Any]]:
@@ -58,6 +64,8 @@ def _handshakes(alignment: Alignment) -> dict[str, NDArray[Any]]:
         "request_end": zeros + 1,
         "response_start": zeros,
         "response_end": replied.astype(np.int64),
+        "told_at": zeros - 1,
+        "exchange": zeros - 1,
     }
 
 
@@ -67,27 +75,37 @@ def _turns(alignment: Alignment, table: ExchangeTable, point: int, source: NDArr
     seen = np.flatnonzero(conversations.flow_of[:, point] >= 0)
     conversation_of[conversations.flow_of[seen, point]] = seen
     conversation = conversation_of[table["flow"]]
-    kept = np.flatnonzero((source[conversation] == point) & (table["kind"] == ExchangeKind.TURN))
+    of_stream = alignment.points[point]["protocol"][table["flow"]] == PROTOCOL_TCP
+    kept = np.flatnonzero((source[conversation] == point) & of_stream & (table["kind"] != ExchangeKind.HANDSHAKE))
     conversation = conversation[kept]
     flipped = conversations.flipped[conversation, point]
     shift = conversations.shift[conversation, point]
-    columns = {name: table[name][kept].astype(np.int64) for name in COLUMNS[1:]}
+    columns = {name: table[name][kept].astype(np.int64) for name in COLUMNS[1:7]}
     request = columns["request_start"], columns["request_end"]
     response = columns["response_start"], columns["response_end"]
     for bound, (forward, reverse) in enumerate(zip(request, response, strict=True)):
         name = ("start", "end")[bound]
         columns[f"request_{name}"] = np.where(flipped, reverse, forward) + shift[:, 0]
         columns[f"response_{name}"] = np.where(flipped, forward, reverse) + shift[:, 1]
-    return {"conversation": conversation, **columns}
+    return {"conversation": conversation, **columns, "told_at": np.full(kept.size, point, dtype=np.int64), "exchange": kept}
 
 
-def _complete(merged: dict[str, NDArray[Any]], extent: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """Add the octets that stand beyond the last turn of each conversation: `extent` is (c, 2), exclusive."""
-    conversation = merged["conversation"]
+def _complete(merged: dict[str, NDArray[Any]], extent: NDArray[np.int64], told: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Add the octets that stand beyond the last exchange of each conversation.
+
+    extent, told : (c, 2) stream offsets, exclusive: what any point saw, and the point whose exchanges these are. What the latter
+    saw and takes for no message, as frames of an HTTP/2 connection itself, is nobody's.
+    """
+    conversation, kind = merged["conversation"], merged["kind"]
     last = np.flatnonzero(np.append(np.diff(conversation) != 0, np.full(min(conversation.size, 1), fill_value=True)))
-    turn = last[merged["kind"][last] == ExchangeKind.TURN]
-    merged["response_end"][turn] = np.maximum(merged["response_end"][turn], extent[conversation[turn], Direction.REVERSE])
-    beyond = last[extent[conversation[last], Direction.FORWARD] > np.maximum(merged["request_end"][last], 1)]
+    replied = last[(kind[last] != ExchangeKind.HANDSHAKE) & ~np.isin(kind[last], STREAMED)]
+    more = replied[extent[conversation[replied], Direction.REVERSE] > told[conversation[replied], Direction.REVERSE]]
+    merged["response_end"][more] = np.maximum(merged["response_end"][more], extent[conversation[more], Direction.REVERSE])
+    end = np.maximum(merged["request_end"][last], 1)
+    is_message = (kind[last] != ExchangeKind.HANDSHAKE) & (kind[last] != ExchangeKind.TURN)
+    end = np.where(is_message, np.maximum(end, told[conversation[last], Direction.FORWARD]), end)
+    behind = extent[conversation[last], Direction.FORWARD] > end
+    beyond, start = last[behind], end[behind]
     if not beyond.size:
         return merged
     end = merged["response_end"][beyond]
@@ -95,9 +113,11 @@ def _complete(merged: dict[str, NDArray[Any]], extent: NDArray[np.int64]) -> dic
         "conversation": conversation[beyond],
         "number": merged["number"][beyond] + 1,
         "kind": np.full(beyond.size, int(ExchangeKind.TURN), dtype=np.int64),
-        "request_start": np.maximum(merged["request_end"][beyond], 1),
+        "request_start": start,
         "request_end": extent[conversation[beyond], Direction.FORWARD],
         "response_start": end,
         "response_end": end,
+        "told_at": np.full(beyond.size, -1, dtype=np.int64),
+        "exchange": np.full(beyond.size, -1, dtype=np.int64),
     }
     return {name: np.insert(merged[name], beyond + 1, extra[name]) for name in COLUMNS}

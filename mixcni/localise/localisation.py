@@ -63,7 +63,7 @@ class HopCount:
 
 @dataclass(frozen=True, slots=True)
 class Localisation:
-    """Where requests and responses were lost, and on what that rests."""
+    """Where requests and responses were lost, and on what that rests; `exchanges` has one table a point."""
 
     points: tuple[CapturePoint, ...]
     alignment: Alignment
@@ -74,6 +74,7 @@ class Localisation:
     losses: tuple[Loss, ...]
     hops: tuple[HopCount, ...]
     verdict: Verdict
+    exchanges: tuple[ExchangeTable, ...]
 
     @property
     def crossing(self) -> NDArray[np.bool_]:
@@ -142,6 +143,7 @@ def localise_losses(
         losses=losses,
         hops=count_hops(atoms, sights, acknowledged),
         verdict=_judge(fates, losses, sights),
+        exchanges=tuple(exchanges),
     )
 
 

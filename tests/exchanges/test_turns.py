@@ -201,7 +201,7 @@ def test_turns_tile_both_streams(rows):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("point", ["A", "B", "C"])
-def test_a_recorded_connection_has_a_turn_a_request_and_a_handshake(name, point):
+def test_a_recorded_connection_has_an_exchange_a_request_and_a_handshake(name, point):
     """truth.json has what the applications saw; not every point saw every connection."""
     flows = track_flows(decode_packets([CaptureFile(CAPTURES / name / f"{point}.pcap", strict=True)]))
     exchanges = as_rows(pair_exchanges(flows))
@@ -218,7 +218,7 @@ def test_a_recorded_connection_has_a_turn_a_request_and_a_handshake(name, point)
         compared += 1
         answered = [request for request in attempt["requests"] if request["outcome"] in range(100, 600)]
         assert [row["number"] for row in found] == list(range(len(attempt["requests"]) + 1))
-        assert [row["kind"] for row in found] == [ExchangeKind.HANDSHAKE] + [ExchangeKind.TURN] * len(attempt["requests"])
+        assert [row["kind"] for row in found] == [ExchangeKind.HANDSHAKE] + [ExchangeKind.HTTP1] * len(attempt["requests"])
         assert (found[0]["request_end"], found[0]["response_end"]) == (1, int(attempt["outcome"] == "connected"))
         replied = [row for row in found[1:] if row["response_end"] - row["response_start"] > 0]
         assert len(replied) == len(answered)

@@ -1,0 +1,89 @@
+"""Heads of HTTP/1 messages: the start line and the fields that decide where a message ends (RFC 9112)."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from mixcni.exchanges.streams import Stream
+
+MOST_HEAD: Final = 1 << 18  # octets; servers refuse heads of a fraction of that
+REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) +(\S[^\r\n]*?) +HTTP/(1\.\d)[ \t]*\r?\n")
+STATUS_LINE: Final = re.compile(rb"HTTP/1\.\d[ \t]+(\d{3})(?:[ \t][^\r\n]*)?\r?\n")
+CUT_REQUEST: Final = re.compile(rb"(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) (/|\*|https?://|[\w.\-\[\]:]+:\d)[^\r\n]*")
+END: Final = re.compile(rb"\r?\n\r?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The start line and fields of a message; what was not captured of them is not there.
+
+    end : offset behind the empty line; None where the head was not captured whole
+    method : "" for a response; status : -1 for a request
+    """
+
+    start: int
+    end: int | None
+    method: str
+    target: str
+    status: int
+    fields: dict[bytes, bytes]
+
+    def text(self, name: bytes) -> str:
+        """A field's value as text; empty where it is not there."""
+        return self.fields.get(name, b"").decode("latin-1")
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether chunked is the final transfer coding (RFC 9112 section 6.3)."""
+        return self.fields.get(b"transfer-encoding", b"").lower().rsplit(b",", 1)[-1].strip() == b"chunked"
+
+    @property
+    def length(self) -> int | None:
+        """Octets of content by Content-Length; None without one that is valid. Equal repetitions are one (RFC 9112 6.3)."""
+        values = {value.strip() for value in self.fields.get(b"content-length", b"").split(b",")}
+        if len(values) != 1:
+            return None
+        value = values.pop()
+        return int(value) if value.isdigit() and len(value) < 19 else None  # fits 64 bits
+
+
+def read_head(stream: Stream, offset: int, *, response: bool) -> Head | None:
+    """The head of the message that begins at `offset`; None where none begins there."""
+    line = stream.read(offset, MOST_LINE)
+    match = (STATUS_LINE if response else REQUEST_LINE).match(line)
+    if match is None:
+        return None if response else _cut_request(stream, offset, line)
+    octets = line if END.search(line) else stream.read(offset, MOST_HEAD)
+    end = END.search(octets, match.end() - 2)
+    whole = octets[match.end() : end.start()] if end else octets[match.end() :]
+    fields = _fields(whole, whole=end is not None)
+    behind = offset + end.end() if end else None
+    if response:
+        return Head(offset, behind, "", "", int(match[1]), fields)
+    return Head(offset, behind, match[1].decode("latin-1"), match[2].decode("latin-1"), -1, fields)
+
+
+def _cut_request(stream: Stream, offset: int, line: bytes) -> Head | None:
+    """A request line of which the end was not captured: of a method of RFC 9110, with what can be a target behind it."""
+    match = CUT_REQUEST.match(line)
+    if match is None or match.end() != len(line) or len(line) == MOST_LINE or offset + len(line) == stream.end:
+        return None
+    return Head(offset, None, match[1].decode(), line[len(match[1]) + 1 :].decode("latin-1"), -1, {})
+
+
+MOST_LINE: Final = 1 << 13  # octets of a start line and most heads: RFC 9112 section 3 asks for 8000
+
+
+def _fields(octets: bytes, *, whole: bool) -> dict[bytes, bytes]:
+    """Fields by name in lower case; several of one name are joined by commas (RFC 9110 section 5.3)."""
+    lines = octets.split(b"\n")
+    if not whole:
+        lines = lines[:-1]  # the last line was cut
+    found: dict[bytes, bytes] = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon:
+            continue
+        name, value = name.strip().lower(), value.strip()
+        found[name] = found[name] + b", " + value if name in found else value
+    return found

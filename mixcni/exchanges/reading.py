@@ -1,0 +1,144 @@
+"""Payloads of recognised flows -> their messages: flows are read some at a time, so that memory stays bounded."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcni.decode.payloads import read_payloads
+from mixcni.exchanges.dns import datagram_messages, pair_dns, stream_messages
+from mixcni.exchanges.echo import pair_echoes
+from mixcni.exchanges.http1 import read_http1
+from mixcni.exchanges.http2 import read_http2
+from mixcni.exchanges.messages import Reading
+from mixcni.exchanges.recognise import Protocol
+from mixcni.exchanges.streams import Segment, Stream
+from mixcni.exchanges.tls import Record, read_records
+from mixcni.flows import FlowTable
+from mixcni.schema import Direction, TcpFlag
+
+MOST_OCTETS: Final = 1 << 26
+"""Of one direction of a flow that are read for messages; what stands behind them is told by turns."""
+MOST_TLS_OCTETS: Final = 1 << 15
+"""The same of a TLS connection, of which only the beginning is in the clear."""
+BATCH_OCTETS: Final = 1 << 28
+"""Of all flows that are read in one go; the captures are read again for each."""
+
+Records = tuple[list[Record], list[Record]]
+
+
+def read_flows(flows: FlowTable, protocol: NDArray[np.uint8]) -> Iterator[tuple[int, Reading | Records]]:
+    """(flow, what was read of it): records where it speaks TLS.
+
+    Parameters
+    ----------
+    flows : FlowTable of files that can be read again
+    protocol : (f,) Protocol of each
+
+    Raises
+    ------
+    CaptureError : a capture cannot be read again
+    """
+    rows, offsets = _wanted(flows, protocol)
+    flow_of = flows.segments["flow"][rows]
+    order = np.argsort(flow_of, kind="stable")
+    rows, flow_of, offsets = rows[order], flow_of[order], offsets[order]
+    sizes = np.cumsum(flows.packets["payload_octets"][flows.segments["packet"][rows]].astype(np.int64))
+    begin = 0
+    while begin < rows.size:
+        before = int(sizes[begin - 1]) if begin else 0
+        reach = max(int(np.searchsorted(sizes, before + BATCH_OCTETS, side="right")), begin + 1)
+        end = int(np.searchsorted(flow_of, flow_of[reach - 1], side="right" if reach == rows.size else "left"))
+        if end <= begin:
+            end = int(np.searchsorted(flow_of, flow_of[begin], side="right"))  # a flow by itself
+        yield from _read_batch(flows, protocol, rows[begin:end], offsets[begin:end])
+        begin = end
+
+
+def _wanted(flows: FlowTable, protocol: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the segments to be read, and the offset at which the payload of each begins.
+
+    Datagrams have no offsets: theirs are the octets of payload that their direction had before, from 1 on as for TCP. An echo
+    counts as one octet.
+    """
+    segments, packets = flows.segments, flows.packets
+    packet = segments["packet"]
+    kind = protocol[segments["flow"]]
+    payload = np.where(kind == Protocol.ECHO, 1, packets["payload_octets"][packet].astype(np.int64))
+    is_datagram = (kind == Protocol.DNS) | (kind == Protocol.ECHO)
+    carries = (payload > 0) & (is_datagram | (segments["length"] > 0))
+    rows = np.flatnonzero((kind != Protocol.OTHER) & carries & (segments["copy_of"] < 0))
+    packet, kind, payload, is_datagram = packet[rows], kind[rows], payload[rows], is_datagram[rows]
+    syn = (packets["tcp_flags"][packet] & TcpFlag.SYN) != 0
+    side = segments["flow"][rows].astype(np.int64) * 2 + segments["direction"][rows]
+    offsets = np.where(is_datagram, 1 + _before(side, payload), segments["offset"][rows] + syn)
+    lowest = np.full(2 * len(flows), np.iinfo(np.int64).max)
+    np.minimum.at(lowest, side, offsets)
+    limit = np.where(kind == Protocol.TLS, MOST_TLS_OCTETS, MOST_OCTETS)
+    kept = offsets - lowest[side] < limit
+    return rows[kept], offsets[kept]
+
+
+def _before(side: NDArray[np.int64], payload: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) how many octets of payload stand before each row on its side."""
+    order = np.argsort(side, kind="stable")
+    total = np.cumsum(payload[order]) - payload[order]
+    first = np.searchsorted(side[order], side[order])
+    before = np.empty(side.size, dtype=np.int64)
+    before[order] = total - total[first] if side.size else total
+    return before
+
+
+def _read_batch(
+    flows: FlowTable, protocol: NDArray[np.uint8], rows: NDArray[np.int64], offsets: NDArray[np.int64]
+) -> Iterator[tuple[int, Reading | Records]]:
+    """Read the payloads of these segments, which are all of their flows, and the messages in them."""
+    segments = flows.segments
+    packet = segments["packet"][rows]
+    order = np.argsort(packet, kind="stable")
+    payloads = read_payloads(flows.packets, packet[order])
+    rows, offsets, packet = rows[order], offsets[order], packet[order]
+    sizes = np.where(protocol[segments["flow"][rows]] == Protocol.ECHO, 1, flows.packets["payload_octets"][packet])
+    columns = (segments["flow"][rows], segments["direction"][rows], offsets, sizes, segments["acknowledged"][rows], packet)
+    found: dict[int, tuple[list[Segment], list[Segment]]] = defaultdict(lambda: ([], []))
+    lists = [column.tolist() for column in columns]
+    for flow, direction, start, size, acknowledged, at, octets in zip(*lists, payloads, strict=True):
+        found[flow][direction].append(Segment(start, start + size, octets, at, acknowledged))
+    for flow in sorted(found):
+        yield flow, _read_flow(Protocol(int(protocol[flow])), *found.pop(flow))
+
+
+def _read_flow(protocol: Protocol, forward: list[Segment], reverse: list[Segment]) -> Reading | Records:
+    if protocol == Protocol.ECHO:
+        return Reading(pair_echoes(sorted([*forward, *reverse], key=lambda segment: segment.packet)))
+    if protocol == Protocol.DNS:
+        return Reading(pair_dns(datagram_messages(forward), datagram_messages(reverse)))
+    streams = Stream(forward), Stream(reverse)
+    if protocol == Protocol.DNS_STREAM:
+        return Reading(pair_dns(*map(stream_messages, streams)))
+    if protocol == Protocol.TLS:
+        return read_records(streams[0]), read_records(streams[1])
+    if protocol == Protocol.HTTP2:
+        return _with_packets(read_http2(*streams, (streams[0].first, streams[1].first)), streams)
+    if protocol == Protocol.HTTP1_TURNED:
+        turned = read_http1(streams[Direction.REVERSE], streams[Direction.FORWARD])
+        return Reading(requests=turned.requests, responses=turned.responses)
+    reading = read_http1(*streams)
+    if reading.upgrade == "h2c" and reading.beyond is not None:
+        later = read_http2(*streams, reading.beyond, reading.exchanges[-1])
+        reading.exchanges += later.exchanges
+        reading.beyond = None
+    elif any(stream.end - stream.first >= MOST_OCTETS for stream in streams):
+        reading.beyond = reading.beyond or (streams[0].end, streams[1].end)
+    return _with_packets(reading, streams)
+
+
+def _with_packets(reading: Reading, streams: tuple[Stream, Stream]) -> Reading:
+    """The reading with the packets that brought each message's first octet."""
+    for found in reading.exchanges:
+        for name, stream, span in (("request_packet", streams[0], found.request), ("response_packet", streams[1], found.response)):
+            carrier = stream.carrier(span[0]) if span[1] > span[0] else None
+            setattr(found, name, carrier.packet if carrier else -1)
+    return reading
