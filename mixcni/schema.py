@@ -482,6 +482,7 @@ FATES: Final[Schema] = MappingProxyType(
         "reason": Column("uint8", "", "mixcni.schema.Reason", "why it is undecided, or by whom it was refused"),
         "decider": Column("int16", "", "mixcni", "position of the point whose capture would decide; -1"),
         "copies": Column("int64", "", "mixcni", "transmissions that the next point should have seen and did not"),
-        "confidence": Column("float64", "", "DESIGN.md section 4", "that the loss is real; NaN where nothing was lost"),
+        "confidence": Column("float64", "", "mixcni.localise.judgement", "that the loss is real; NaN where nothing was lost"),
+        "hop_confidence": Column("float64", "", "mixcni.localise.judgement", "that the hop loses anything; NaN in the same way"),
     }
 )

@@ -26,6 +26,7 @@ from mixcni.schema import Direction
 __all__ = ["ClockModel", "CycleResidual", "estimate_clocks", "match_transmissions"]
 
 UNBOUNDED_NS: Final = 1_000_000_000_000  # weight of what is known from one direction only: used where nothing better joins two
+SAME_SPAN: Final = 0.1  # of the time between the first and the last copy: what delays and drift change of it
 EXACT_NS: Final = 1_000  # files keep microseconds: what is nearer than that is the same
 
 
@@ -62,7 +63,7 @@ def match_transmissions(table: TransmissionTable, p: int, q: int) -> Matched:
     changed = np.zeros(rows.size, dtype=np.bool_)
     for name in ("conversation", "direction", "start", "end"):
         changed[1:] |= columns[name][1:] != columns[name][:-1]
-    group = np.cumsum(changed)
+    group = np.cumsum(changed, dtype=np.int64)
     at_p = columns["point"] == p
     count = int(group[-1]) + 1 if group.size else 0
     copies_p = np.bincount(group[at_p], minlength=count)
@@ -71,12 +72,27 @@ def match_transmissions(table: TransmissionTable, p: int, q: int) -> Matched:
     direction_of = np.zeros(count, dtype=np.int64)
     direction_of[group] = columns["direction"]
     has_once = np.bincount(direction_of[once], minlength=len(Direction)) > 0
-    equal = np.where(has_once[direction_of], once, copies_p == copies_q)[group]
+    equal = np.where(has_once[direction_of], once, (copies_p == copies_q) & _alike(columns["time_ns"], group, at_p))[group]
     here, there = at_p & equal, ~at_p & equal
     times = columns["time_ns"][here], columns["time_ns"][there]
     timed = (times[0] >= 0) & (times[1] >= 0)
     every = Matched(columns["direction"][here] == Direction.FORWARD, *times, columns["packet"][here], columns["packet"][there])
     return every.part(timed).ordered()
+
+
+def _alike(times: NDArray[np.int64], group: NDArray[np.int64], at_p: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(groups,) whether copies of one segment stand as far apart at q as at p: else the two captured different ones of them.
+
+    Rows are ordered by group, then those of p, then time.
+    """
+    count = int(group[-1]) + 1 if group.size else 0
+    spans = []
+    for mine in (at_p, ~at_p):
+        first, last = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
+        np.minimum.at(first, group[mine], times[mine])
+        np.maximum.at(last, group[mine], times[mine])
+        spans.append(np.where(last >= first, last - first, 0))
+    return np.asarray(np.abs(spans[0] - spans[1]) <= SAME_SPAN * np.maximum(*spans))
 
 
 def estimate_clocks(

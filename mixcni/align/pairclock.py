@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mixcni.align.envelope import Corridor, Points, corridor, line_under
 
 OUTLYING: Final = 10  # times the median distance from the median: farther off are different copies of a retransmitted segment
+LEAST_COMPARED: Final = 5  # segments; of fewer none is out of line
 DRIFT_SPAN_NS: Final = 2_000_000_000  # in less a drift of 100 ppm moves no more than delays vary by
 DRIFT_SEGMENTS: Final = 8  # in a direction; fewer say too little of the least delay
 PLAIN_DELAY_NS: Final = 1_000_000_000  # a delay that changes by more than this is none: what moves is the clock
@@ -92,11 +93,10 @@ def fit_pair(matched: Matched) -> list[tuple[Matched, PairFit]]:
 def fit_line(matched: Matched) -> PairFit:
     """One offset and one drift for all of these segments; at least one there is."""
     difference, forward = matched.at_q - matched.at_p, matched.forward
-    upper, lower = _bounds(forward, difference)
-    if upper is not None and lower is not None and upper < lower:  # no delay is negative: some are no pairs, or the clock drifts
+    if difference.size >= LEAST_COMPARED:  # some may be no pairs: other copies of a segment
         near = _near_their_time(matched.at_p, difference)
         matched, difference, forward = matched.part(near), difference[near], forward[near]
-        upper, lower = _bounds(forward, difference)
+    upper, lower = _bounds(forward, difference)
     first, last = int(matched.at_p.min()), int(matched.at_p.max())
     sizes = [int(np.count_nonzero(forward == way)) for way in (True, False)]
     if last - first >= DRIFT_SPAN_NS and max(sizes) >= DRIFT_SEGMENTS:

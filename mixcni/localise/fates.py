@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.localise.atoms import NEVER, Atoms, Intervals, all_of, first_without
-from mixcni.localise.missrate import MissRate, at_least
+from mixcni.localise.judgement import MOST_DOUBT, MOST_OWN_DOUBT, judge_hop
+from mixcni.localise.missrate import MissRate
 from mixcni.localise.refusals import Refusals
 from mixcni.localise.sight import Sights
 from mixcni.schema import FATES, Direction, Fate, Reason, Sight
@@ -18,8 +19,6 @@ from mixcni.tables import Table
 from mixcni.topology import CapturePoint
 
 RTO_NS = 1_000_000_000  # RFC 6298 section 2: the initial, and the least, retransmission timeout
-MISSED_BY_CHANCE = 0.05  # a loss is not called one while the capture may have missed it with this chance
-MOST_DOUBT = 0.5  # on a hop that loses, an exchange is not called lost if its capture more likely missed it
 
 
 class FateTable(Table):
@@ -38,30 +37,6 @@ class FateTable(Table):
     ) -> None:
         super().__init__(columns)
         self.request_seen, self.response_seen = request_seen, response_seen
-
-
-def judge_hop(
-    chance: NDArray[np.float64], arrived: NDArray[np.float64], all_by_chance: float
-) -> tuple[float, NDArray[np.float64]]:
-    """Whether what is unseen beyond a hop exceeds what its far capture misses, and the doubt about each exchange.
-
-    Parameters
-    ----------
-    chance : (n,) of each unseen exchange, that the capture missed it if it passed
-    arrived : the same of the comparable ones that were seen
-    all_by_chance : that the capture missed every copy of the unseen ones
-
-    Returns
-    -------
-    the chance of so many unseen ones on a hop that loses nothing, and (n,) for each one that it was missed
-    """
-    if not chance.size:
-        return 1.0, chance
-    expected = float(chance.sum() + arrived.sum())
-    hop = max(at_least(chance.size, expected), all_by_chance)
-    lost = max(0.0, (chance.size - expected) / (chance.size + arrived.size))
-    missed = chance * (1 - lost)
-    return hop, np.maximum(missed / (missed + lost), chance)
 
 
 class FateRules:
@@ -109,7 +84,7 @@ class FateRules:
         self.near, self.far, self.last_seen, self.decider = (np.full(count, -1, dtype=np.int16) for _ in range(4))
         self.reason = np.zeros(count, dtype=np.uint8)
         self.copies = np.zeros(count, dtype=np.int64)
-        self.confidence = np.full(count, np.nan)
+        self.confidence, self.hop_confidence = np.full(count, np.nan), np.full(count, np.nan)
         self.positions = np.arange(len(points))
 
     def _first(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -159,9 +134,11 @@ class FateRules:
         for times, counts, reason in kinds:
             at = times[self.conversation]
             seen = (at >= 0) & (at >= first_request)
-            rows = np.flatnonzero(~self.decided & ~self.has_response & seen.any(axis=1))
-            farthest = self._last(seen)[rows]
-            time = at[rows, farthest]
+            failed = ~self.decided & ~self.has_response
+            rows = np.flatnonzero(failed & seen.any(axis=1))
+            heard = self._last(seen)[rows]
+            farthest = np.maximum(heard, self._last(self.request_passed)[rows])  # whoever refuses a request has it
+            time = at[rows, heard]
             further = self.positions > farthest[:, None]
             beyond = self._first(self.witness[rows, :, Direction.REVERSE] & further & self._runs_at(time))
             by_responder = ~(self.concerned[rows] & further).any(axis=1)
@@ -172,7 +149,8 @@ class FateRules:
             self.last_seen[rows] = self._last(self.request_passed)[rows]
             self._settle(rows[by_responder], Fate.REFUSED, Reason.BY_RESPONDER)
             self._leave(rows[unwatched], Reason.NO_WINDOW, farthest[unwatched] + 1)
-            self._refuse(rows[on_way], reason, farthest[on_way], beyond[on_way], counts)
+            copies = counts[self.conversation[rows[on_way]], heard[on_way]]
+            self._refuse(rows[on_way], reason, farthest[on_way], beyond[on_way], copies, failed)
 
     def _refuse(
         self,
@@ -180,19 +158,26 @@ class FateRules:
         reason: Reason,
         near: NDArray[np.int64],
         far: NDArray[np.int64],
-        counts: NDArray[np.int64],
+        refusals: NDArray[np.int64],
+        failed: NDArray[np.bool_],
     ) -> None:
-        """Call each row refused between two points, if the far one's capture does not merely lack the refusal."""
-        copies = counts[self.conversation[rows], near]
-        unseen = ~self.request_passed[rows, far]  # one more packet that the far capture would have had to miss
-        chance = self._chances(far, copies + unseen)
-        doubtful = chance >= MISSED_BY_CHANCE
-        self._leave(rows[doubtful], Reason.MISS_RATE, far[doubtful])
-        kept = rows[~doubtful]
-        self._settle(kept, Fate.REFUSED, reason)
-        self.direction[kept] = int(Direction.FORWARD)
-        self.near[kept], self.far[kept] = near[~doubtful], far[~doubtful]
-        self.confidence[kept] = 1 - chance[~doubtful]
+        """Call each row refused between two points, if the far one's capture does not merely lack the request and the refusal.
+
+        `refusals` : (rows,) how many were heard; `failed` : (n,) exchanges that found no response
+        """
+        copies = refusals + 1
+        for source, target in np.unique(np.stack([near, far], axis=1), axis=0).tolist():
+            here = (near == source) & (far == target)
+            chance = self._chances(far[here], copies[here])
+            arrived = int((failed & self.request_passed[:, source] & self.request_passed[:, target]).sum())
+            none, doubt = judge_hop(chance, arrived, self.rates[target].all_missed(int(copies[here].sum())))
+            doubtful = doubt >= (MOST_OWN_DOUBT if none < MOST_DOUBT else 0)
+            self._leave(rows[here][doubtful], Reason.MISS_RATE, np.full(int(doubtful.sum()), target))
+            kept = rows[here][~doubtful]
+            self._settle(kept, Fate.REFUSED, reason)
+            self.direction[kept] = int(Direction.FORWARD)
+            self.near[kept], self.far[kept] = source, target
+            self.confidence[kept], self.hop_confidence[kept] = 1 - doubt[~doubtful], 1 - none
 
     def lost_request(self) -> None:
         """No response; the request was seen at a point and not at the next, and nobody acknowledged it."""
@@ -257,20 +242,20 @@ class FateRules:
         brief = ~unwatched & (min(window[1], other[1]) - np.where(unwatched, 0, first[atom]) < RTO_NS)
         self._leave(rows[brief], Reason.CAPTURE_ENDED, np.full(int(brief.sum()), target))
         rows, copies = rows[~unwatched & ~brief], copies[~unwatched & ~brief]
-        arrived = self._chances_of_the_arrived(direction, target, counts)
+        arrived = self._arrived(direction, target, counts)
         chance = self._chances(np.full(rows.size, target), copies)
-        hop, doubt = judge_hop(chance, arrived, self.rates[target].all_missed(int(copies.sum())))
-        doubtful = np.full(rows.size, hop >= MISSED_BY_CHANCE) | (doubt >= MOST_DOUBT)
+        none, doubt = judge_hop(chance, arrived, self.rates[target].all_missed(int(copies.sum())))
+        doubtful = doubt >= (MOST_OWN_DOUBT if none < MOST_DOUBT else 0)
         self._leave(rows[doubtful], Reason.MISS_RATE, np.full(int(doubtful.sum()), target))
         kept = rows[~doubtful]
         self._settle(kept, Fate.LOST, Reason.NONE)
         self.direction[kept] = int(direction)
         self.near[kept], self.far[kept] = min(source, target), max(source, target)
         self.copies[kept] = copies[~doubtful]
-        self.confidence[kept] = 1 - doubt[~doubtful]
+        self.confidence[kept], self.hop_confidence[kept] = 1 - doubt[~doubtful], 1 - none
 
-    def _chances_of_the_arrived(self, direction: Direction, target: int, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Of exchanges on a hop that nobody acknowledged and that did arrive: the chances that their captures had missed them.
+    def _arrived(self, direction: Direction, target: int, counts: NDArray[np.int64]) -> int:
+        """How many exchanges on a hop did arrive, and nobody acknowledged.
 
         They belong to the number of trials: of many that find a silent server some are missed by chance. `counts` is (a,),
         transmissions at the near point.
@@ -280,8 +265,7 @@ class FateRules:
         else:
             begin, open_ended = self.response.begin, self.has_response & ~self.response_acknowledged
         begin = begin[open_ended]
-        begin = begin[(counts[begin] > 0) & (self.atoms.counts[begin, target] > 0)]
-        return self._chances(np.full(begin.size, target), counts[begin])
+        return int(((counts[begin] > 0) & (self.atoms.counts[begin, target] > 0)).sum())
 
     def _chances(self, point: NDArray[np.int64], copies: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n,) the chance that the capture at each point missed so many copies that passed."""
@@ -322,6 +306,7 @@ class FateRules:
             "decider": self.decider,
             "copies": self.copies,
             "confidence": self.confidence,
+            "hop_confidence": self.hop_confidence,
         }
         columns = {name: mine.get(name, self.columns.get(name)) for name in FATES}
         typed = {name: np.asarray(array).astype(FATES[name].dtype) for name, array in columns.items()}

@@ -12,7 +12,7 @@ from mixcni.exchanges import ExchangeTable
 from mixcni.localise.atoms import Atoms, Intervals, cut_atoms
 from mixcni.localise.exchanges import merge_exchanges
 from mixcni.localise.fates import FateRules, FateTable
-from mixcni.localise.missrate import MissRate, all_within, miss_rates
+from mixcni.localise.missrate import MissRate, is_watched, miss_rates
 from mixcni.localise.refusals import Refusals, find_refusals
 from mixcni.localise.sight import Sights, judge_sights
 from mixcni.schema import Direction, Fate, Reason, Sight, TcpFlag
@@ -122,7 +122,7 @@ def localise_losses(
     response = Intervals(response.begin, first_piece)
     acknowledged = acknowledged_offsets(alignment)
     sights = judge_sights(points, alignment, atoms.passed(acknowledged), atoms, response_path)
-    rates = miss_rates(atoms, _watching(sights), acknowledged, sights.windows)
+    rates = miss_rates(atoms, _watching(sights), acknowledged, sights.windows, sights.slacks)
     refusals = find_refusals(alignment)
     rules = FateRules(points, columns, atoms, request, response, sights, rates, acknowledged)
     rules.answered()
@@ -159,8 +159,6 @@ def _sum_losses(fates: FateTable) -> tuple[Loss, ...]:
     keys = np.stack([fates[name][rows].astype(np.int64) for name in ("near", "far", "direction")], axis=1)
     for near, far, direction in np.unique(keys, axis=0).tolist():
         mine = rows[(keys == (near, far, direction)).all(axis=1)]
-        doubts = 1 - fates["confidence"][mine]
-        doubt = float(np.exp(np.log(np.maximum(doubts[~np.isnan(doubts)], 1e-12)).sum()))
         losses.append(
             Loss(
                 near=near,
@@ -168,7 +166,7 @@ def _sum_losses(fates: FateTable) -> tuple[Loss, ...]:
                 direction=Direction(direction),
                 fates=mine,
                 conversations=int(np.unique(fates["conversation"][mine]).size),
-                confidence=min(MOST_CERTAIN, 1 - doubt),
+                confidence=min(MOST_CERTAIN, float(fates["hop_confidence"][mine].max())),
             )
         )
     return tuple(sorted(losses, key=lambda loss: (loss.direction, -loss.conversations, -loss.fates.size, loss.near)))
@@ -198,8 +196,9 @@ def count_hops(atoms: Atoms, sights: Sights, acknowledged: NDArray[np.int64]) ->
     for near in range(len(sights.windows) - 1):
         far = near + 1
         common = watched[:, near] & watched[:, far] & (atoms.counts > 0).any(axis=1)
-        for window in (sights.windows[near], sights.windows[far]):
-            common &= all_within(atoms, window) if window else False
+        for point in (near, far):
+            window = sights.windows[point]
+            common &= is_watched(atoms, point, window, sights.slacks[point]) if window else False
         for direction in Direction:
             up, down = (near, far) if direction == Direction.FORWARD else (far, near)
             both = common & (atoms.stream % 2 == direction)

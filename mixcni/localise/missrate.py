@@ -6,6 +6,7 @@ number (the Beta-binomial of ALGORITHMS.md 1c).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from mixcni.localise.atoms import NEVER, Atoms
 
 PRIOR_MISSED, PRIOR_SEEN = 0.5, 9.5  # Beta prior: about one in twenty, weak enough for ten sightings to outweigh it
 INTERVAL = 0.9
-SLACK_NS = 10_000_000  # a window learned from packets begins with one, which another point saw a delay earlier or later
+SLACK_NS = 10_000_000  # what another point saw so near a window's end, beside the clock's uncertainty, may have passed outside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +45,12 @@ class MissRate:
         return math.exp(math.lgamma(a + copies) - math.lgamma(a) + math.lgamma(a + b) - math.lgamma(a + b + copies))
 
 
-def at_least(events: int, expected: float) -> float:
-    """Chance of at least `events` of a Poisson number of which `expected` are; the series from `events` up."""
-    if events <= expected:
-        return 1.0
-    if expected <= 0:
-        return 0.0
-    term = math.exp(events * math.log(expected) - expected - math.lgamma(events + 1))
-    total, number = term, events
-    while term > total * 1e-9:
-        number += 1
-        term *= expected / number
-        total += term
-    return min(total, 1.0)
-
-
 def miss_rates(
-    atoms: Atoms, watching: NDArray[np.bool_], acknowledged: NDArray[np.int64], windows: tuple[tuple[int, int] | None, ...]
+    atoms: Atoms,
+    watching: NDArray[np.bool_],
+    acknowledged: NDArray[np.int64],
+    windows: Sequence[tuple[int, int] | None],
+    slacks: Sequence[int],
 ) -> list[MissRate]:
     """One MissRate a point, over the conversations that it should see, in its window.
 
@@ -72,7 +62,7 @@ def miss_rates(
     atoms : of all conversations
     watching : (c, p, 2) whether the point saw the conversation or should have, by direction
     acknowledged : (streams,) int64, highest stream offset that its receiver acknowledged
-    windows : one a point, ns on the common clock
+    windows : one a point, ns on the common clock; slacks : ns, how near its ends nothing can be told
     """
     there = atoms.counts > 0
     received = there.any(axis=1) & atoms.received(acknowledged)
@@ -84,13 +74,14 @@ def miss_rates(
         if window is None:
             rates.append(MissRate(0, 0))
             continue
-        watched = watching[atoms.stream // 2, point, atoms.stream % 2] & all_within(atoms, window)
+        watched = watching[atoms.stream // 2, point, atoms.stream % 2] & is_watched(atoms, point, window, slacks[point])
         passed = watched & (received | (before[:, point] & after[:, point]))
         rates.append(MissRate(int(passed.sum()), int((passed & ~there[:, point]).sum())))
     return rates
 
 
-def all_within(atoms: Atoms, window: tuple[int, int]) -> NDArray[np.bool_]:
-    """(a,) whether all transmissions of an atom, at whatever point, were within `window`, give or take a delay."""
+def is_watched(atoms: Atoms, point: int, window: tuple[int, int], slack_ns: int) -> NDArray[np.bool_]:
+    """(a,) whether a point saw an atom, or would have: all its transmissions, at whatever point, were well within `window`."""
     first, last = atoms.first_ns.min(axis=1, initial=NEVER), atoms.last_ns.max(axis=1, initial=-NEVER)
-    return np.asarray((first >= window[0] - SLACK_NS) & (last <= window[1] + SLACK_NS))
+    inside = (first >= window[0] + slack_ns) & (last <= window[1] - slack_ns)
+    return np.asarray((atoms.counts[:, point] > 0) | inside)

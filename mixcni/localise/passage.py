@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align import Alignment
+from mixcni.schema import Direction, TcpFlag
 
 ALL_ALIKE: Final = 8  # conversations that must all have taken one way; were there two ways, one in 128 such runs had one alone
 MANY: Final = 3  # conversations that two points each share with others; then that they share none with each other is no chance
@@ -28,23 +29,66 @@ def rewritten_towards(alignment: Alignment, position: int) -> NDArray[np.int8]:
     """
     conversations = alignment.conversations
     found = np.full(len(conversations), Passage.UNCHANGED, dtype=np.int8)
-    seen, ends = conversations.flow_of >= 0, conversations.ends
     if not conversations.is_rewritten.any():
         return found
+    seen, ends = conversations.flow_of >= 0, conversations.ends
+    key = ends.responder.astype(np.int64) << 16 | ends.responder_port
     farthest = np.where(seen, np.arange(seen.shape[1]), -1).max(axis=1, initial=-1)
     for near in range(position):
         rows = np.flatnonzero((farthest == near) & ~seen[:, position])
-        if not rows.size:
-            continue
-        key = ends.responder[:, near].astype(np.int64) << 16 | ends.responder_port[:, near]
-        its_key = ends.responder[:, position].astype(np.int64) << 16 | ends.responder_port[:, position]
-        both = seen[:, near] & seen[:, position]
-        rewritten = np.unique(key[both & (key != its_key)])
-        answered = np.flatnonzero(seen[:, near] & _has_reverse(alignment, near))
-        for number in np.intersect1d(rewritten, key[rows]).tolist():
-            others = answered[key[answered] == number]
-            alike = others.size >= ALL_ALIKE and bool(both[others].all())
-            found[rows[key[rows] == number]] = Passage.REWRITTEN if alike else Passage.UNKNOWN
+        if rows.size:
+            found[rows] = _passages(
+                key[:, near], key[:, position], seen[:, [near, position]], rows, _has_reverse(alignment, near)
+            )
+    return found
+
+
+def rewritten_before(alignment: Alignment, position: int) -> NDArray[np.int8]:
+    """(c,) the same of each conversation's initiator, from the nearest point behind `position` back to it.
+
+    A node's address stands for the pods whose traffic it masquerades, under ports that say nothing of which.
+    """
+    conversations = alignment.conversations
+    found = np.full(len(conversations), Passage.UNCHANGED, dtype=np.int8)
+    if not conversations.is_rewritten.any():
+        return found
+    seen, initiator = conversations.flow_of >= 0, conversations.ends.initiator.astype(np.int64)
+    count = seen.shape[1]
+    nearest = np.where(seen, np.arange(count), count).min(axis=1, initial=count)
+    for far in range(position + 1, count):
+        rows = np.flatnonzero((nearest == far) & ~seen[:, position])
+        if rows.size:
+            every = np.ones(len(conversations), dtype=np.bool_)
+            found[rows] = _passages(initiator[:, far], initiator[:, position], seen[:, [far, position]], rows, every)
+    return found
+
+
+def _passages(
+    key: NDArray[np.int64],
+    its_key: NDArray[np.int64],
+    seen: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    telling: NDArray[np.bool_],
+) -> NDArray[np.int8]:
+    """(rows,) what becomes of an address, told by the other conversations that have it.
+
+    Parameters
+    ----------
+    key : (c,) the address where conversations were seen; its_key : (c,) at the point in question
+    seen : (c, 2) whether each of the two points saw a conversation
+    telling : (c,) the conversations that must all have been seen at the point in question
+    """
+    both = np.asarray(seen.all(axis=1))
+    rewritten = np.unique(key[both & (key != its_key)])
+    others = np.flatnonzero(seen[:, 0] & telling & np.isin(key, rewritten))
+    number = np.searchsorted(rewritten, key[others])
+    total = np.bincount(number, minlength=rewritten.size)
+    met = np.bincount(number, weights=both[others], minlength=rewritten.size)
+    alike: NDArray[np.bool_] = (total >= ALL_ALIKE) & np.equal(met, total)
+    found = np.full(rows.size, Passage.UNCHANGED, dtype=np.int8)
+    mine = np.isin(key[rows], rewritten)
+    place = np.searchsorted(rewritten, key[rows[mine]])
+    found[mine] = np.where(alike[place], np.int8(Passage.REWRITTEN), np.int8(Passage.UNKNOWN))
     return found
 
 
@@ -52,8 +96,17 @@ def _has_reverse(alignment: Alignment, point: int) -> NDArray[np.bool_]:
     """(c,) whether a point saw packets from each conversation's responder."""
     table = alignment.transmissions
     found = np.zeros(len(alignment.conversations), dtype=np.bool_)
-    found[table["conversation"][(table["point"] == point) & (table["direction"] == 1)]] = True
+    found[table["conversation"][(table["point"] == point) & (table["direction"] == Direction.REVERSE)]] = True
     return found
+
+
+def never_answer(alignment: Alignment) -> NDArray[np.bool_]:
+    """(c,) whether nothing came from a conversation's responder, in any conversation with it: then nothing tells where it is."""
+    table, conversations = alignment.transmissions, alignment.conversations
+    heard = np.zeros(len(conversations.book), dtype=np.bool_)
+    came = (table["direction"] == Direction.REVERSE) & ((table["tcp_flags"] & TcpFlag.RST) == 0)
+    heard[conversations["responder"][table["conversation"][came]]] = True
+    return np.asarray(~heard[conversations["responder"]])
 
 
 def may_be_seen(alignment: Alignment) -> NDArray[np.bool_]:

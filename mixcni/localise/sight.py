@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mixcni.align import Alignment, forward_hop_limit
 from mixcni.localise.atoms import Atoms
-from mixcni.localise.passage import Passage, may_be_seen, rewritten_towards, take_other_ways
+from mixcni.localise.missrate import SLACK_NS
+from mixcni.localise.passage import Passage, may_be_seen, never_answer, rewritten_before, rewritten_towards, take_other_ways
 from mixcni.schema import Direction, Sight
 from mixcni.topology import CapturePoint, PointKind, in_networks
 
@@ -32,6 +33,7 @@ class Sights:
     hidden : (p, 2) bool, by direction: packets may pass the point's place without its seeing them
     against : (c,) bool, the conversation was begun at the far end of the path
     windows : one a point, (first, last) ns on the common clock; None where nothing tells when the capture ran
+    slacks : one a point, ns: of what other points saw so near its window's ends nothing can be told
     assumed_windows, learned_scopes : positions of the points whose window, or whose scope, the verdict rests on
     """
 
@@ -41,6 +43,7 @@ class Sights:
     hidden: NDArray[np.bool_]
     against: NDArray[np.bool_]
     windows: tuple[tuple[int, int] | None, ...]
+    slacks: tuple[int, ...]
     assumed_windows: tuple[int, ...]
     learned_scopes: tuple[int, ...]
 
@@ -110,18 +113,21 @@ def judge_sights(
     every = np.arange(len(conversations))
     maybe = may_be_seen(alignment)
     apart = take_other_ways(alignment)
+    unheard = never_answer(alignment)
     for position, point in enumerate(points):
         passing = addresses_passing(point, alignment, position)
         nearby = np.where(position > farthest, farthest, nearest).clip(0, len(points) - 1)
         initiator = passing[0][conversations.ends.initiator[every, nearby]]
         responder = passing[1][conversations.ends.responder[every, nearby]]
-        arrives = rewritten_towards(alignment, position)
+        arrives, came = rewritten_towards(alignment, position), rewritten_before(alignment, position)
         responder = np.where(arrives == Passage.UNCHANGED, responder, arrives == Passage.REWRITTEN)
+        initiator = np.where(came == Passage.UNCHANGED, initiator, came == Passage.REWRITTEN)
         expected = np.where(position > farthest, responder, np.where(position < nearest, initiator, initiator | responder))
+        may_pass = (arrives == Passage.UNKNOWN) | (came == Passage.UNKNOWN) | (unheard & (position > farthest))
         if point.scope:
             expected = initiator | responder
         is_empty = not len(alignment.points[position].packets)
-        concerned[:, position] |= expected | (is_empty and not point.scope)
+        concerned[:, position] |= expected | (is_empty and not point.scope) | may_pass
         window = windows[position]
         if window is None:
             continue
@@ -146,6 +152,7 @@ def judge_sights(
         hidden=hidden,
         against=against,
         windows=tuple(windows),
+        slacks=tuple(SLACK_NS + (clock.uncertainty_ns or 0) for clock in alignment.clocks),
         assumed_windows=tuple(assumed_windows),
         learned_scopes=tuple(learned_scopes),
     )
