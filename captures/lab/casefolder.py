@@ -62,9 +62,14 @@ def truth(
         "attempts": attempts,
         "probes": probes,
     }
+    return compact_json(record)
+
+
+def compact_json(record: Mapping[str, Any]) -> str:
+    """An object with a line for each member, and for each row of a member that is a list."""
     members = []
     for key, value in record.items():
-        if isinstance(value, list):
+        if isinstance(value, list) and value:
             rows = ",\n".join(f"    {json.dumps(row)}" for row in value)
             members.append(f'  "{key}": [\n{rows}\n  ]')
         else:

@@ -3,8 +3,10 @@
 Reads one line of JSON, a `plan`, from standard input; writes what it saw, a JSON list of attempts, to standard output.
 
 plan : {"responder": [address, port], "timeout_s": s, "agent": text, "workers": n, "connections": [connection, ...]}
-connection : {"pause_s": s, "requests": [{"method": m, "path": p, "body_octets": n, "pause_s": s}, ...]}
+connection : {"pause_s": s, "requests": [{"method": m, "path": p, "body_octets": n, "pause_s": s}, ...]}, and, where these
+    are not the kernel's choice, `"source": [address, port]`, with port 0 for any
 
+`"closes"` in the plan asks the responder to close each connection after its first answer.
 With `"every_s"` in the plan its one connection is made again and again until standard input ends: a probe.
 """
 
@@ -28,6 +30,9 @@ def attempt_connection(plan: dict[str, Any], connection: dict[str, Any]) -> dict
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(plan["timeout_s"])
+        if "source" in connection:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(tuple(connection["source"]))
         outcome = _outcome_of_connecting(sock, (address, port))
         requests = list(_send_requests(sock, plan, connection)) if outcome == "connected" else []
         # Asked after connecting, for only then has the kernel chosen the port; a timed-out socket still knows it.
@@ -60,7 +65,7 @@ def _send_requests(sock: socket.socket, plan: dict[str, Any], connection: dict[s
     http_connection.auto_open = 0
     http_connection.sock = sock
     headers = {"User-Agent": plan["agent"], "Accept": "*/*"}
-    if "every_s" in plan:
+    if "every_s" in plan or plan.get("closes"):
         headers["Connection"] = "close"
     for request in connection["requests"]:
         time.sleep(request["pause_s"])

@@ -27,11 +27,11 @@ class LabError(Exception):
     """The lab cannot go on; the message says why, in one line."""
 
 
-def require_root_and_tools() -> None:
+def require_root_and_tools(*more: str) -> None:
     """Raise `LabError` where namespaces cannot be made or a tool is missing."""
     if os.geteuid() != 0:
         raise LabError("the lab makes network namespaces and captures packets: run it as root")
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    missing = [tool for tool in (*TOOLS, *more) if shutil.which(tool) is None]
     if missing:
         raise LabError(f"not found on PATH: {', '.join(missing)}")
 
@@ -59,6 +59,10 @@ class Namespace:
     def ip(self, arguments: str) -> None:
         """Run `ip` on this namespace's links, addresses and routes; `arguments` are split at blanks."""
         run("ip", "-n", self.name, *arguments.split())
+
+    def batch(self, *lines: str) -> None:
+        """Run several `ip` commands as one process; each is a line of arguments."""
+        run("ip", "-n", self.name, "-batch", "-", stdin="".join(f"{line}\n" for line in lines))
 
     def run(self, *command: str, stdin: str = "") -> str:
         """Standard output of a command run inside."""

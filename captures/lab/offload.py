@@ -1,4 +1,4 @@
-"""Turn checksum offload off inside a namespace: `offload.py INTERFACE`, in place of `ethtool -K INTERFACE tx off`.
+"""Turn checksum offload off inside a namespace: `offload.py INTERFACE ...`, in place of `ethtool -K INTERFACE tx off`.
 
 A veth never computes the TCP checksums that it promises to compute, for its peer trusts it. On a wire they are right,
 so without this the captures at every point would hold checksums that no real uplink shows.
@@ -26,4 +26,5 @@ def compute_checksums_in_software(interface: str) -> None:
 
 
 if __name__ == "__main__":
-    compute_checksums_in_software(sys.argv[1])
+    for name in sys.argv[1:]:
+        compute_checksums_in_software(name)

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from namespaces import LabError, Namespace, Namespaces, run
 
+BUFFER_KIB: Final = 16_384
 START_WAIT_S: Final = 10.0
 QUIET_S: Final = 0.4
 QUIET_WAIT_S: Final = 5.0
@@ -37,25 +38,29 @@ class CaptureSummary:
 
 
 class Recorder:
-    """One running tcpdump that writes `path`; the constructor returns once it listens."""
+    """One running tcpdump that writes `path`; the constructor returns once it listens.
 
-    def __init__(self, lab: Namespaces, namespace: Namespace, interface: str, path: Path) -> None:
+    largest : octets of the largest frame; 0: as large as tcpdump can. The kernel's buffer has a slot of that size a frame.
+    """
+
+    def __init__(self, lab: Namespaces, namespace: Namespace, interface: str, path: Path, *, largest: int = 0) -> None:
         self.path = path
         self._said = path.with_suffix(".stderr")
         # The file is opened here and not by tcpdump, which may have given up root by the time it would open it.
         with path.open("wb") as packets, self._said.open("wb") as said:
             self._process = lab.spawn(
                 namespace,
-                *("tcpdump", "-n", "-i", interface, "-s", "0", "-U", "--immediate-mode"),
+                *("tcpdump", "-n", "-i", interface, "-s", str(largest), "-B", str(BUFFER_KIB), "-U", "--immediate-mode"),
                 *("--time-stamp-precision=nano", "-w", "-"),
                 stdout=packets,
                 stderr=said,
             )
         self._wait_until_listening()
 
-    def stop(self) -> CaptureSummary:
-        """End the capture once its file has been quiet for a moment; what tcpdump counted."""
-        self._wait_until_quiet()
+    def stop(self, *, wait: bool = True) -> CaptureSummary:
+        """End the capture once its file has been quiet for a moment, or without waiting for that; what tcpdump counted."""
+        if wait:
+            self._wait_until_quiet()
         self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(START_WAIT_S)

@@ -1,0 +1,242 @@
+"""Faults as a network makes them: rules, routes, queues and silence, each with what it counted."""
+
+import json
+import zlib
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from line import (
+    CLIENTS,
+    CLIENTS_CIDR,
+    GONE,
+    NODES,
+    SERVER,
+    SERVICE,
+    Line,
+    start_wire,
+)
+from namespaces import LabError, Namespace
+from scenario import TUNNELS, Scenario
+
+TABLE: Final = "fault"
+HASH_RANGE: Final = 1_000
+# Longer than any segment without payload: 20 octets of IPv4 header and at most 60 of TCP's (RFC 9293 section 3.1).
+LONGEST_BARE: Final = 80
+SYN: Final = 0x02
+SYN_ACK: Final = 0x12
+# Bits from the outer transport header to the inner IPv4 header: UDP, VXLAN or Geneve without options, and Ethernet.
+INNER_AT: Final = {"vxlan": 8 * (8 + 8 + 14), "geneve": 8 * (8 + 8 + 14), "ipip": 0}
+STALE_FOR: Final = "60s"
+REJECT: Final = {"reset": "tcp reset"}
+ROUTES: Final = {"drop": "blackhole", "host-unreachable": "unreachable", "admin-prohibited": "prohibit"}
+QUEUE: Final = "tbf rate 12mbit burst 5000 limit 9000"
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """nftables expressions for an IPv4 packet's fields: by name, or by bit offset where it is inside a tunnel."""
+
+    inner_at: int | None = None
+
+    def address(self, side: str, value: str) -> str:
+        """The packet's source or destination is this address."""
+        if self.inner_at is None:
+            return f"ip {'saddr' if side == 'source' else 'daddr'} {value}"
+        octets = "".join(f"{int(part):02x}" for part in value.split("."))
+        return f"@th,{self.inner_at + (96 if side == 'source' else 128)},32 0x{octets}"
+
+    def port(self, side: str) -> str:
+        """The source or destination port, as a key."""
+        if self.inner_at is None:
+            return f"th {'sport' if side == 'source' else 'dport'}"
+        return f"@th,{self.inner_at + (160 if side == 'source' else 176)},16"
+
+    def longer_than(self, octets: int) -> str:
+        """The IP packet is longer."""
+        return f"ip length > {octets}" if self.inner_at is None else f"@th,{self.inner_at + 16},16 > {octets}"
+
+    def flags(self, flags: int) -> str:
+        """Of SYN and ACK exactly these are set."""
+        if self.inner_at is None:
+            return "tcp flags & (syn|ack) == " + ("(syn|ack)" if flags == SYN_ACK else "syn")
+        return f"@th,{self.inner_at + 264},8 & 0x12 == 0x{flags:02x}"
+
+
+def rules(scenario: Scenario, server: tuple[str, int]) -> list[str]:
+    """The nftables rules of a fault in the order in which they stand; each that hits counts as `dropped`."""
+    inside = scenario.element == "underlay" and scenario.carrier in TUNNELS
+    fields = Fields(INNER_AT[scenario.carrier]) if inside else Fields()
+    written = []
+    for direction in ("request", "response") if scenario.direction == "both" else (scenario.direction,):
+        to_server = direction == "request"
+        server_side, client_side = ("destination", "source") if to_server else ("source", "destination")
+        parts = [fields.address(server_side, server[0]), f"{fields.port(server_side)} {server[1]}"]
+        if scenario.select == "client":
+            parts.append(fields.address(client_side, CLIENTS[1]))
+        if scenario.select == "node":
+            parts.append(fields.address(client_side, CLIENTS_CIDR))
+        if scenario.share < 1.0:
+            limit = round(scenario.share * HASH_RANGE)
+            parts.append(f"jhash {fields.port(client_side)} mod {HASH_RANGE} seed 0x{salt_of(scenario):x} < {limit}")
+        if scenario.loss < 1.0:
+            parts.append(f"numgen random mod {HASH_RANGE} < {round(scenario.loss * HASH_RANGE)}")
+        parts += {
+            "all": [],
+            "data": [fields.longer_than(LONGEST_BARE)],
+            "large": [fields.longer_than(scenario.octets)],
+            "synack": [fields.flags(SYN_ACK)],
+            "new": [fields.flags(SYN)],
+            "tail": [f"ct reply bytes > {scenario.octets}"],
+            "stale": [fields.flags(SYN), "ip saddr . tcp sport @closed"],
+        }[scenario.what]
+        verdict = (
+            "drop" if scenario.action == "drop" else f"reject with {REJECT.get(scenario.action, f'icmp type {scenario.action}')}"
+        )
+        written.append(f"{' '.join(parts)} counter name dropped {verdict}")
+    if scenario.what == "stale":  # the responder closes first, and what it is closing with is remembered
+        written.append(f"ip saddr {server[0]} tcp flags & fin == fin update @closed {{ ip daddr . tcp dport }}")
+    return written
+
+
+def salt_of(scenario: Scenario) -> int:
+    """What makes the share of flows another one in each case."""
+    return zlib.crc32(f"{scenario.kind} {scenario.seed}".encode()) & 0xFFFF
+
+
+def wire_plan(scenario: Scenario, port: int) -> dict[str, Any]:
+    """The plan that `wire.py` reads."""
+    return {
+        "responder": SERVER,
+        "port": port,
+        "directions": ["request", "response"] if scenario.direction == "both" else [scenario.direction],
+        "what": scenario.what,
+        "octets": scenario.octets,
+        "share": scenario.share,
+        "salt": salt_of(scenario),
+        "loss": scenario.loss,
+        "seed": scenario.seed,
+        "delay_s": scenario.delay_s,
+        "late_s": scenario.late_s,
+        "reorder": scenario.reorder,
+        "duplicate": scenario.duplicate,
+    }
+
+
+@dataclass(slots=True)
+class Fault:
+    """A scenario's fault on a line; `counted` holds what it dropped, once it is `removed`."""
+
+    line: Line
+    counted: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def _scenario(self) -> Scenario:
+        return self.line.scenario
+
+    @property
+    def _place(self) -> Namespace:
+        scenario = self._scenario
+        if scenario.mechanism == "server":
+            return self.line["server"]
+        second = scenario.asymmetric and scenario.direction == "response" and scenario.element == "underlay"
+        return self.line["underlay-2" if second else scenario.element]
+
+    def install(self) -> None:
+        """Put the fault in force."""
+        scenario = self._scenario
+        match scenario.mechanism:
+            case "nft" | "server":
+                self._install_rules()
+            case "route":
+                target = {"request": GONE if scenario.server == "gone" else SERVER, "response": CLIENTS[1]}[scenario.direction]
+                self._place.batch(f"route add {ROUTES[scenario.action]} {target}/32")
+            case "arp":
+                self._install_arp()
+            case "mtu":
+                self._install_mtu()
+            case "tbf":
+                self.line["underlay"].run("tc", "qdisc", "add", "dev", self._exit, "root", *QUEUE.split())
+            case "wire":
+                start_wire(self.line, wire_plan(scenario, self.line.port))
+
+    def remove(self) -> None:
+        """Take the fault away and keep what it counted."""
+        match self._scenario.mechanism:
+            case "nft" | "server":
+                self.counted = {"dropped_packets": self._take_rules()}
+            case "tbf":
+                listed = json.loads(self.line["underlay"].run("tc", "-s", "-j", "qdisc", "show", "dev", self._exit))
+                self.counted = {"dropped_packets": sum(int(queue.get("drops", 0)) for queue in listed)}
+            case "wire":
+                self.counted = self._end_wire()
+            case "arp" | "mtu":
+                self.counted = {"ignored_packets": self._take_rules()} if self._has_rules else {}
+
+    @property
+    def _exit(self) -> str:
+        """The underlay's interface by which the direction leaves it."""
+        return "u2" if self._scenario.direction == "request" else "u1"
+
+    @property
+    def _has_rules(self) -> bool:
+        return self._scenario.mechanism == "arp" or self._scenario.action != "frag-needed"
+
+    def _install_rules(self) -> None:
+        scenario = self._scenario
+        hook = "input" if scenario.mechanism == "server" else "forward"
+        own = scenario if scenario.mechanism != "server" else _at_server(scenario)
+        server = SERVICE if scenario.server == "gone" and scenario.carrier == "plain" else (SERVER, self.line.port)
+        remembered = f"set closed {{ typeof ip saddr . tcp sport\n flags dynamic,timeout\n timeout {STALE_FOR}\n }}"
+        if scenario.what == "tail":
+            self._place.sysctl(net__netfilter__nf_conntrack_acct=1)
+        self._load("ip", hook, rules(own, server), remembered if scenario.what == "stale" else "")
+
+    def _install_arp(self) -> None:
+        """Whoever stands behind the element does not answer it."""
+        element = self._scenario.element
+        behind, interface = {"underlay": ("node-2", "eth0"), "node-2": ("server", "eth0")}[element]
+        self._load("arp", "input", [f"iifname {interface} arp operation request counter name dropped drop"], "", behind)
+        self._place.batch("neigh flush all")
+
+    def _install_mtu(self) -> None:
+        """A hop of a smaller MTU on one direction's way; what it says about it is heard, lost, or never said."""
+        scenario = self._scenario
+        targets, node = ((SERVER,), "node-2") if scenario.direction == "request" else (CLIENTS, "node-1")
+        self.line["underlay"].batch(
+            *(f"route add {target}/32 via {NODES[node]} mtu lock {scenario.octets}" for target in targets)
+        )
+        said = "icmp type destination-unreachable icmp code frag-needed counter name dropped drop"
+        if scenario.action == "frag-needed-ignored":
+            self._load("ip", "forward", [said], "", "node-1" if scenario.direction == "request" else "node-2")
+        elif scenario.action == "drop":
+            self._load("ip", "output", [said], "", "underlay")
+
+    def _load(self, family: str, hook: str, lines: list[str], more: str, place: str = "") -> None:
+        body = "\n ".join(lines)
+        text = (
+            f"table {family} {TABLE} {{\n counter dropped {{ }}\n {more}\n"
+            f" chain c {{\n type filter hook {hook} priority 0\n {body}\n }}\n}}\n"
+        )
+        self._loaded = (self.line[place] if place else self._place, family)
+        self._loaded[0].run("nft", "-f", "-", stdin=text)
+
+    def _take_rules(self) -> int:
+        namespace, family = self._loaded
+        listing = json.loads(namespace.run("nft", "-j", "list", "counter", family, TABLE, "dropped"))
+        namespace.run("nft", "delete", "table", family, TABLE)
+        return sum(int(item["counter"]["packets"]) for item in listing["nftables"] if "counter" in item)
+
+    def _end_wire(self) -> dict[str, Any]:
+        wire = self.line.wire
+        if wire is None:
+            raise LabError("there is no wire")
+        said, _ = wire.communicate(timeout=10)
+        counted: dict[str, Any] = json.loads(said)
+        return counted
+
+    _loaded: tuple[Namespace, str] = field(init=False, repr=False)
+
+
+def _at_server(scenario: Scenario) -> Scenario:
+    """The scenario as the server's own firewall sees it."""
+    return replace(scenario, element="", direction="request", carrier="plain")

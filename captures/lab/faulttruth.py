@@ -1,0 +1,155 @@
+"""What a case's `truth.json` says: from the applications' logs, the fault's counters and the clean captures.
+
+A verdict is held against what the captures that remain after the noise can show. `verdicts` lists what is right to say, the
+main one first: where no capture shows a failing request beyond doubt, `undecided` is right as well, and where the fault stands
+outside all points or none of its requests was captured, there is nothing to blame.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from innermost import TCP, End, Segment
+from noise import Noisy, PointNoise
+from scenario import Scenario
+
+Attempt = dict[str, Any]
+ANSWERED: Final = frozenset({"connected", "answered"})
+# Past a first retransmission timeout (RFC 6298: 1 s) a packet that has not come can be told from one still on its way.
+PATIENCE_NS: Final = 1_500_000_000
+SKEW_NS: Final = 50_000_000
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One client's connection or query: what its client saw, and under which addresses each point saw it."""
+
+    attempt: Attempt
+    names: dict[str, tuple[End, End]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the client went without an answer to anything that it asked."""
+        requests = self.attempt["requests"]
+        return self.attempt["outcome"] not in ANSWERED or any(not isinstance(request["outcome"], int) for request in requests)
+
+
+def name_conversations(attempts: Sequence[Attempt], seen: Mapping[str, Sequence[Segment]]) -> list[Conversation]:
+    """Each attempt with its addresses at each point, told by its initial sequence number, or for UDP by its initiator.
+
+    attempts : in time order; seen : every point's segments, clean and by the true clock
+    """
+    opened = {
+        point: [segment for segment in segments if segment.opens or segment.protocol != TCP] for point, segments in seen.items()
+    }
+    conversations = []
+    for attempt in attempts:
+        conversation = Conversation(attempt)
+        own = tuple(attempt["initiator"])
+        begins, ends = attempt["started_ns"] - SKEW_NS, attempt["ended_ns"] + SKEW_NS
+        numbers = set()
+        for segments in opened.values():
+            numbers |= {s.seq for s in segments if s.source == own and begins <= s.time_ns <= ends and s.protocol == TCP}
+        for point, segments in opened.items():
+            for segment in segments:
+                same = segment.seq in numbers if segment.protocol == TCP else segment.source == own
+                if same and begins <= segment.time_ns <= ends:
+                    conversation.names.setdefault(point, (segment.source, segment.destination))
+        conversations.append(conversation)
+    return conversations
+
+
+def truth_of(
+    scenario: Scenario,
+    conversations: Sequence[Conversation],
+    noisy: Mapping[str, Noisy],
+    kept: Mapping[str, Sequence[Segment]],
+    noise: Mapping[str, PointNoise],
+    at_ns: int,
+) -> dict[str, Any]:
+    """The part of the truth that a diagnosis is held against.
+
+    failing : the conversations that failed through the fault; `hops` of each are those on which a packet of it can be seen to be
+        missing, the narrowest first, and with none of them it is not `decidable`
+    hop : that of most of them; hops : all that are right to name, for a point that was not there widens a hop
+    """
+    windows = {point: capture.window for point, capture in noisy.items() if capture.window is not None}
+    failing = []
+    for conversation in conversations if scenario.verdict == "loss" else ():
+        if conversation.failed:
+            names = {point: name for point, name in conversation.names.items() if point in windows}
+            hops = _hops(scenario, conversation, windows, kept)
+            failing.append(
+                {
+                    "initiator": conversation.attempt["initiator"],
+                    "responder": conversation.attempt["responder"],
+                    "names": names,
+                    "seen": [point for point in names if _sightings(conversation, point, kept[point], None)],
+                    "hops": hops,
+                    "decidable": bool(hops),
+                }
+            )
+    hop = scenario.hop(windows)
+    told = Counter(flow["hops"][0] for flow in failing if flow["hops"])
+    verdicts = _verdicts(scenario, hop, failing)
+    if hop is not None and "loss" in verdicts:
+        hop = told.most_common(1)[0][0] if told else hop
+        hops = sorted({hop, *(other for flow in failing for other in flow["hops"])})
+    else:
+        hop, hops, failing = None, [], failing if hop else []
+    return {
+        "verdicts": verdicts,
+        "hop": hop,
+        "hops": hops,
+        "direction": scenario.direction if hop else None,
+        "failing": failing,
+        "points": {
+            point: {
+                "place": scenario.points[point],
+                "clock": {"offset_ns": noise[point].offset_ns, "drift_ppm": noise[point].drift_ppm, "at_ns": at_ns},
+                "window_ns": capture.window,
+                "packets": len(capture.records),
+                "missed": capture.dropped,
+                "noise": noise[point].said(),
+            }
+            for point, capture in noisy.items()
+        },
+    }
+
+
+def _verdicts(scenario: Scenario, hop: tuple[str, str] | None, failing: Sequence[dict[str, Any]]) -> list[str]:
+    if scenario.verdict != "loss":
+        return [scenario.verdict]
+    if hop is None or not any(flow["seen"] for flow in failing):
+        return ["no_loss", "undecided"]
+    return ["loss"] if any(flow["decidable"] for flow in failing) else ["undecided", "loss"]
+
+
+def _hops(
+    scenario: Scenario, conversation: Conversation, windows: Mapping[str, tuple[int, int]], kept: Mapping[str, Sequence[Segment]]
+) -> list[tuple[str, str]]:
+    """Between which points a packet of a conversation can be seen to be missing, the narrowest first.
+
+    For each packet of the fault's direction before the fault: of the points that captured then and for long enough afterwards, the two
+    around the fault, if it was seen at the nearer one.
+    """
+    patience = PATIENCE_NS if conversation.attempt["outcome"] in {"timeout", *ANSWERED} else 0
+    found = set()
+    for point in windows:
+        for time in _sightings(conversation, point, kept[point], scenario.direction):
+            hop = scenario.hop([p for p, (begin, end) in windows.items() if begin <= time <= end - patience])
+            if hop is not None and point == (hop[0] if scenario.direction == "request" else hop[1]):
+                found.add(hop)
+    return sorted(found, key=lambda hop: (ord(hop[1]) - ord(hop[0]), hop))
+
+
+def _sightings(conversation: Conversation, point: str, segments: Sequence[Segment], direction: str | None) -> list[int]:
+    """When a point saw packets of a conversation, in one direction or in both."""
+    if point not in conversation.names:
+        return []
+    initiator, responder = conversation.names[point]
+    ways = {"request": [(initiator, responder)], "response": [(responder, initiator)]}
+    wanted = ways[direction] if direction else [*ways["request"], *ways["response"]]
+    begins, ends = conversation.attempt["started_ns"] - SKEW_NS, conversation.attempt["ended_ns"] + SKEW_NS
+    return [s.time_ns for s in segments if (s.source, s.destination) in wanted and begins <= s.time_ns <= ends]
