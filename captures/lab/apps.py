@@ -157,12 +157,7 @@ class Apps:
             "agent": "lab/1.0",
             "closes": scenario.reuse_ports > 0,
         }
-        attempts = []
-        for connection in connections:
-            if scenario.reuse_ports:  # a connection that its responder closes ends with the first answer
-                connection = connection | {"requests": connection["requests"][:1]}
-            attempts.append(attempt_connection(plan, connection))
-        return attempts
+        return [attempt_connection(plan, connection) for connection in connections]
 
     def _ask_names(self, connections: list[Attempt]) -> list[Attempt]:
         return [_ask_name(self.line.responder, connection, self._scenario.timeout_s / DNS_TRIES) for connection in connections]
@@ -187,7 +182,10 @@ def _plan_connection(scenario: Scenario, source: tuple[str, int], dice: random.R
     return {
         "source": list(source),
         "pause_s": round(dice.uniform(0.02, 0.35), 3),
-        "requests": [_plan_request(scenario, dice) for _ in range(dice.randint(*scenario.requests))],
+        # A connection that its responder closes ends with the first answer.
+        "requests": [
+            _plan_request(scenario, dice) for _ in range(1 if scenario.reuse_ports else dice.randint(*scenario.requests))
+        ],
     }
 
 

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from apps import Apps
 from casefolder import compact_json
 from fault import Fault
 from faulttruth import Attempt, Conversation, name_conversations, truth_of
 from innermost import segments
-from line import CLIENTS, SERVER, Line, build_line
+from line import CLIENTS, SERVER, SERVICE, Line, build_line
 from namespaces import LabError, Namespaces
-from noise import NO_NOISE, PointNoise, draw_noise, suffer, write_noisy
+from noise import NO_NOISE, draw_noise, suffer, write_noisy
 from pcapfile import WHOLE, read_pcap
 from recorder import CaptureSummary, Recorder, kernel_version, tcpdump_versions
 from scenario import Scenario
@@ -159,7 +159,11 @@ def _manifest(scenario: Scenario, files: Mapping[str, Sequence[str]]) -> str:
     for point in there:
         place = scenario.points[point]
         lines += ["[[point]]", f'name = "{point}"', f"captures = {json.dumps(files[point])}"]
-        lines += [f'node = "{NODE_OF_PLACE[place]}"', f'kind = "{KINDS_OF_PLACE[place]}"', ""]
+        lines += [f'node = "{NODE_OF_PLACE[place]}"', f'kind = "{KINDS_OF_PLACE[place]}"']
+        if scenario.scope and place in {"client", "server"}:
+            service = [SERVICE[0]] if scenario.calls_service else []
+            lines += [f"scope = {json.dumps([*CLIENTS] if place == 'client' else [SERVER, *service])}"]
+        lines += [""]
     lines += ["[path]", f"request = {json.dumps(there)}"]
     if scenario.asymmetric:
         back = [point for point in there if scenario.position(point, "response") is not None]

@@ -74,7 +74,7 @@ def truth_of(
         missing, the narrowest first, and with none of them it is not `decidable`
     hop : that of most of them; hops : all that are right to name, for a point that was not there widens a hop
     """
-    windows = {point: capture.window for point, capture in noisy.items() if capture.window is not None}
+    windows = {point: capture.window for point, capture in noisy.items() if capture.window}
     failing = []
     for conversation in conversations if scenario.verdict == "loss" else ():
         if conversation.failed:
@@ -92,18 +92,19 @@ def truth_of(
             )
     hop = scenario.hop(windows)
     told = Counter(flow["hops"][0] for flow in failing if flow["hops"])
-    verdicts = _verdicts(scenario, hop, failing)
-    if hop is not None and "loss" in verdicts:
-        hop = told.most_common(1)[0][0] if told else hop
-        hops = sorted({hop, *(other for flow in failing for other in flow["hops"])})
-    else:
-        hop, hops, failing = None, [], failing if hop else []
+    verdicts = _verdicts(scenario, hop, failing, kept)
+    named = hop if "loss" in verdicts else None
+    if told:
+        named = told.most_common(1)[0][0]
+    hops = {*([named] if named else []), *(other for flow in failing for other in flow["hops"])}
+    if named and _is_foreign(scenario, named, failing, kept):
+        hops |= {(named[0], point) for point, place in scenario.points.items() if place == "server" and point in windows}
     return {
         "verdicts": verdicts,
-        "hop": hop,
-        "hops": hops,
-        "direction": scenario.direction if hop else None,
-        "failing": failing,
+        "hop": named,
+        "hops": sorted(hops),
+        "direction": scenario.direction if named else None,
+        "failing": failing if hop else [],
         "points": {
             point: {
                 "place": scenario.points[point],
@@ -118,12 +119,32 @@ def truth_of(
     }
 
 
-def _verdicts(scenario: Scenario, hop: tuple[str, str] | None, failing: Sequence[dict[str, Any]]) -> list[str]:
+def _verdicts(
+    scenario: Scenario,
+    hop: tuple[str, str] | None,
+    failing: Sequence[dict[str, Any]],
+    kept: Mapping[str, Sequence[Segment]],
+) -> list[str]:
     if scenario.verdict != "loss":
         return [scenario.verdict]
     if hop is None or not any(flow["seen"] for flow in failing):
         return ["no_loss", "undecided"]
-    return ["loss"] if any(flow["decidable"] for flow in failing) else ["undecided", "loss"]
+    if not any(flow["decidable"] for flow in failing):
+        return ["undecided", "loss"]
+    if _is_foreign(scenario, hop, failing, kept) and not (scenario.manifest and scenario.scope):
+        return ["loss", "undecided"]
+    return ["loss"]
+
+
+def _is_foreign(
+    scenario: Scenario, hop: tuple[str, str], failing: Sequence[dict[str, Any]], kept: Mapping[str, Sequence[Segment]]
+) -> bool:
+    """Whether the next point beyond the fault never saw the address that was called.
+
+    Then nothing but a stated scope says that what is sent to it (a service's address, say) would have to pass there.
+    """
+    known = {end[0] for segment in kept[hop[1]] for end in (segment.source, segment.destination)}
+    return scenario.direction == "request" and not known & {flow["responder"][0] for flow in failing}
 
 
 def _hops(
@@ -131,8 +152,8 @@ def _hops(
 ) -> list[tuple[str, str]]:
     """Between which points a packet of a conversation can be seen to be missing, the narrowest first.
 
-    For each packet of the fault's direction before the fault: of the points that captured then and for long enough afterwards, the two
-    around the fault, if it was seen at the nearer one.
+    For each packet of the fault's direction before the fault: of the points that captured then and for long enough afterwards,
+    the two around the fault, if it was seen at the nearer one.
     """
     patience = PATIENCE_NS if conversation.attempt["outcome"] in {"timeout", *ANSWERED} else 0
     found = set()
@@ -141,7 +162,8 @@ def _hops(
             hop = scenario.hop([p for p, (begin, end) in windows.items() if begin <= time <= end - patience])
             if hop is not None and point == (hop[0] if scenario.direction == "request" else hop[1]):
                 found.add(hop)
-    return sorted(found, key=lambda hop: (ord(hop[1]) - ord(hop[0]), hop))
+    order = list(scenario.points)
+    return sorted(found, key=lambda hop: (order.index(hop[1]) - order.index(hop[0]), hop))
 
 
 def _sightings(conversation: Conversation, point: str, segments: Sequence[Segment], direction: str | None) -> list[int]:

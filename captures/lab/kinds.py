@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from scenario import ELEMENTS, LAYOUTS, RECOVERY_TIMEOUT_S, TUNNELS, Scenario
+from scenario import ELEMENTS, LAYOUTS, NAMES, RECOVERY_TIMEOUT_S, TUNNELS, Scenario
 
 DRAWN_TOGETHER: Final = ("plain", "plain", "plain", "snat", "dnat", "both", *TUNNELS)
 ICMP_TYPES: Final = ("admin-prohibited", "host-unreachable", "net-unreachable", "port-unreachable")
+# Of the cases in which it cannot change which packets a fault meets.
+OFFLOAD_SHARE: Final = 0.15
 
 Draw = Callable[[Scenario, random.Random], Scenario]
 
@@ -306,11 +308,17 @@ def draw_scenario(kind: str, seed: int) -> Scenario:
     """The case of a kind that a seed draws."""
     dice = random.Random(f"{kind} {seed}")  # noqa: S311  # a repeatable case, not a secret
     scenario = KINDS[kind](Scenario(kind, seed), dice)
-    return replace(
+    scenario = replace(
         scenario,
         layout=dice.choice(LAYOUTS),
         port=dice.choice((4789, 8472)) if scenario.carrier == "vxlan" else 0,
         masquerade_random=dice.random() < 0.5,
         manifest=dice.random() < 0.7,
+        scope=dice.random() < 0.5,
         connections=scenario.connections if scenario.reuse_ports or scenario.connections != 10 else dice.randint(6, 14),
     )
+    names = "".join(dice.sample(NAMES[: len(scenario.layout)], len(scenario.layout)))
+    if not scenario.manifest and scenario.tells_order and dice.random() < 0.5:
+        scenario = replace(scenario, names=names)
+    offloads = scenario.mechanism in {"", "nft"} and scenario.what in {"all", "data", "new"} and scenario.loss == 1.0
+    return replace(scenario, offload=scenario.offload or (offloads and dice.random() < OFFLOAD_SHARE))

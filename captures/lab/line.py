@@ -58,7 +58,7 @@ class Line:
     @property
     def responder(self) -> tuple[str, int]:
         """What the clients call: the server's pod, or the service's address."""
-        if self.scenario.carrier in {"dnat", "both"} or self.scenario.server == "gone":
+        if self.scenario.calls_service:
             return SERVICE[0], DNS_PORT if self.scenario.dns else SERVICE[1]
         return SERVER, self.port
 
@@ -224,4 +224,9 @@ def _turn_off_offload(namespace: Namespace) -> None:
     listed = json.loads(namespace.run("ip", "-j", "link"))
     names = [str(link["ifname"]) for link in listed if link["ifname"] not in {"lo", TUNNEL_DEVICE}]
     namespace.batch(*(f"link set {name} gso_max_segs 1" for name in names))
-    Inside(namespace, lambda: [compute_checksums_in_software(name) for name in names]).result(WAIT_S)
+    Inside(namespace, _without_checksum_offload, names).result(WAIT_S)
+
+
+def _without_checksum_offload(names: list[str]) -> None:
+    for name in names:
+        compute_checksums_in_software(name)

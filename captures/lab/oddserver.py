@@ -75,15 +75,11 @@ def late(handler: type[ShopHandler], seconds: float) -> type[ShopHandler]:
     class LateHandler(handler):  # type: ignore[valid-type,misc]
         """Waits, then answers as the shop does."""
 
-        def do_GET(self) -> None:
-            """Answer late."""
+        def parse_request(self) -> bool:
+            """Take the request, and the time."""
+            understood = super().parse_request()
             time.sleep(min(seconds, LONGEST_S))
-            super().do_GET()
-
-        def do_POST(self) -> None:
-            """Answer late."""
-            time.sleep(min(seconds, LONGEST_S))
-            super().do_POST()
+            return bool(understood)
 
     return LateHandler
 

@@ -36,16 +36,18 @@ class Scenario:
     verdict, direction : what a diagnosis has to say while no noise hides it
     element : where the fault is; "" where there is none between the points
     mechanism, action : what does it (nft, route, arp, mtu, wire, tbf, server), and to the packets (drop, reset, an ICMP type)
-    what : which packets of the direction: all, data, synack, large, new (of new connections), tail (past `octets` of the response),
-        stale (a port's next connection while the element still remembers the last one)
-    select : whose: all, client (one of the two client addresses), share (by a hash of the initiator's port),
-        node (that share, of node 1's clients alone)
-    share, loss : of flows, of their packets; octets : of the largest packet that still passes, or of the response's part that does
+    what : which packets of the direction: all, data, synack, large, new (of new connections), tail (past `octets` of the
+        response), stale (a port's next connection while the element still remembers the last one)
+    select : whose: all, client (one of the two client addresses), share (by a hash of the initiator's port), node (that share,
+        of node 1's clients alone)
+    share, loss : of flows, of their packets
+    octets : of the largest packet that still passes, or of the response's part that does
     begins_s, lasts_s : of a fault that is not there all the time, from the clients' start
     carrier : plain, snat, dnat, both, vxlan, geneve, ipip; port : the tunnel's
     asymmetric : responses go by a second underlay; neighbour : a client on a third node calls as well
     server : the mode of `oddserver.py`; "" the shop
-    late_s : by how much a wire's late packets are late; reorder, duplicate : shares of packets that are late, and that come twice
+    late_s, reorder, duplicate : by how much a wire's late packets are late; shares of packets that are late, and that come twice
+    names : the points' names in path order; manifest, scope : whether the case has a manifest, and that says what passes the pods
     """
 
     kind: str
@@ -82,12 +84,25 @@ class Scenario:
     requests: tuple[int, int] = (1, 3)
     octets_range: tuple[int, int] = (200, 8_000)
     posts: float = 0.2
+    names: str = NAMES
     manifest: bool = True
+    scope: bool = False
 
     @property
     def points(self) -> dict[str, str]:
         """The place of each capture point, by name in path order."""
-        return dict(zip(NAMES, self.layout, strict=False))
+        return dict(zip(self.names, self.layout, strict=False))
+
+    @property
+    def calls_service(self) -> bool:
+        """Whether clients call the service's address and not the pod's."""
+        return self.carrier in {"dnat", "both"} or self.server == "gone"
+
+    @property
+    def tells_order(self) -> bool:
+        """Whether the captures themselves tell the order of the points: requests get through, and every element counts a hop."""
+        gets_through = self.select != "all" or (self.verdict == "no_loss" and self.mechanism != "server" and not self.server)
+        return gets_through and self.mechanism != "wire" and self.carrier not in TUNNELS and not self.dns
 
     def position(self, point: str, direction: str) -> float | None:
         """Where a capture point meets the packets of a direction; None where they take another way."""

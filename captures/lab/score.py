@@ -32,7 +32,8 @@ HEADINGS: Final = (
 class Marks:
     """One case's marks, or the sum of many cases'.
 
-    verdicts, undecided, wrong : of `cases`; undecided where that was not right; hops, directions : of `losses` found where there are some
+    verdicts, undecided, wrong : of `cases`; undecided where that was not right
+    hops, directions : of the main losses, of which `losses` were found where there is one
     sure_wrong : cases with a blamed hop or direction that is wrong, stated with more than 0.9
     blamed, blamed_rightly : flows that the reports blame, and of those the ones that failed
     failing, found : flows that failed beyond doubt, and of those the ones that a report blames
@@ -153,12 +154,13 @@ def true_offset(reference: Json, point: Json) -> tuple[int, int]:
 def _shown(point: Json, at_ns: int) -> int:
     """What a point's clock shows more than the true one at a moment."""
     clock = point["clock"]
-    return int(clock["offset_ns"]) + round((at_ns - clock["at_ns"]) * clock["drift_ppm"] * 1e-6)
+    gained = (at_ns - int(clock["at_ns"])) * float(clock["drift_ppm"]) * 1e-6
+    return int(clock["offset_ns"]) + round(gained)
 
 
 def table(marks: Sequence[tuple[str, Marks]]) -> str:
     """The score: a row a kind in order of their names, and the sum."""
-    rows = [HEADINGS]
+    rows: list[tuple[str, ...]] = [HEADINGS]
     for kind, group in groupby(sorted(marks, key=lambda pair: pair[0]), key=lambda pair: pair[0]):
         rows.append(_row(kind, _sum(mark for _, mark in group)))
     rows.append(_row("all", _sum(mark for _, mark in marks)))
@@ -177,8 +179,8 @@ def calibration(marks: Iterable[Marks]) -> str:
     lines = ["confidence   stated  right"]
     for low, high in zip(BINS, (*BINS[1:], 1.0), strict=True):
         inside = [right for confidence, right in stated if low <= confidence < high or confidence == high == 1.0]
-        share = f"{sum(inside) / len(inside):6.1%}" if inside else "     –"
-        lines.append(f"{low:.2f} – {high:.2f}  {len(inside):6}  {share}")
+        share = f"{sum(inside) / len(inside):6.1%}" if inside else "     -"
+        lines.append(f"{low:.2f} - {high:.2f}  {len(inside):6}  {share}")
     return "\n".join(lines)
 
 

@@ -49,7 +49,7 @@ def record_one(kind: str, seed: int, folder: Path, *, noisy: bool) -> float:
 
 
 def plan(kinds: list[str], seed: int, count: int, noise: str) -> list[tuple[str, int, bool]]:
-    """The suite's cases, kind, seed and whether noisy: kinds in turn, each time with another seed; of both halves, one is noisy."""
+    """The suite's cases, as kind, seed and whether noisy: the kinds in turn, each time with another seed."""
     cases = []
     for number in range(count):
         rounds = number // len(kinds)
@@ -113,9 +113,8 @@ def score(folders: Iterable[Path], jobs: int) -> tuple[str, int]:
 
 def complaint(name: str, marks: Marks, report: dict[str, Any], truth: dict[str, Any]) -> str:
     """One line on a case that is not clean: what was said, and what is true."""
-    losses = (
-        "; ".join(f"{'→'.join(loss['hop'])} {loss['direction']} {loss['confidence']}" for loss in report["losses"]) or "no loss"
-    )
+    blames = [f"{'→'.join(loss['hop'])} {loss['direction']} {loss['confidence']}" for loss in report["losses"]]
+    losses = "; ".join(blames) or "no loss"
     hop = f", {'→'.join(truth['hop'])} {truth['direction']}" if truth["hop"] else ""
     return (
         f"{name}: says {report['verdict']}, {losses}; true {' or '.join(truth['verdicts'])}{hop}; flows blamed rightly"
