@@ -4,9 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.mixcni-setup
+# A suite of `make lab`: the seed of its first round, how many recordings, and where they go.
+SEED ?= 1
+COUNT ?= 80
+OUT ?= /tmp/mixcni-lab-$(SEED)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit kernels notebooks bench lab clean
+.PHONY: help demo test lint unit kernels notebooks bench lab cases clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +38,10 @@ notebooks: $(SETUP)  ## execute the notebooks and hold their outputs against the
 bench: $(SETUP)  ## packets per second, beside the peers that are installed
 	$(BIN)/python bench/run.py
 
-lab:  ## record the cases in captures/ anew (needs root, ip, nft, sysctl and tcpdump)
+lab: $(SETUP)  ## record COUNT faults from SEED into OUT and score their diagnoses (needs root, ip, nft, tc and tcpdump)
+	$(BIN)/python captures/lab/suite.py $(OUT) --seed $(SEED) --count $(COUNT)
+
+cases:  ## record the six cases in captures/ anew (needs root, ip, nft, sysctl and tcpdump)
 	$(PYTHON) captures/lab/record.py
 
 clean:  ## remove the virtual environment and what the checks left

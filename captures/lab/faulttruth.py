@@ -79,15 +79,15 @@ def truth_of(
     for conversation in conversations if scenario.verdict == "loss" else ():
         if conversation.failed:
             names = {point: name for point, name in conversation.names.items() if point in windows}
-            hops = _hops(scenario, conversation, windows, kept)
+            own = _hops(scenario, conversation, windows, kept)
             failing.append(
                 {
                     "initiator": conversation.attempt["initiator"],
                     "responder": conversation.attempt["responder"],
                     "names": names,
                     "seen": [point for point in names if _sightings(conversation, point, kept[point], None)],
-                    "hops": hops,
-                    "decidable": bool(hops),
+                    "hops": own,
+                    "decidable": bool(own),
                 }
             )
     hop = scenario.hop(windows)

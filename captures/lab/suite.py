@@ -118,7 +118,8 @@ def complaint(name: str, marks: Marks, report: dict[str, Any], truth: dict[str, 
     hop = f", {'→'.join(truth['hop'])} {truth['direction']}" if truth["hop"] else ""
     return (
         f"{name}: says {report['verdict']}, {losses}; true {' or '.join(truth['verdicts'])}{hop}; flows blamed rightly"
-        f" {marks.blamed_rightly}/{marks.blamed}, found {marks.found}/{marks.failing}; offsets {marks.offsets[0]}/{marks.offsets[1]}"
+        f" {marks.blamed_rightly}/{marks.blamed}, found {marks.found}/{marks.failing};"
+        f" offsets {marks.offsets[0]}/{marks.offsets[1]}"
     )
 
 
