@@ -413,7 +413,9 @@ DETAILS: Final[Schema] = MappingProxyType(
     {
         "exchange": Column("int64", "", "mixcni", "row in the exchange table"),
         "method": Column("int32", "", "RFC 9110 9", "text code; DNS: type of the question; TLS: the request's first step"),
-        "target": Column("int32", "", "RFC 9112 3.2, RFC 9113 8.3.1", "text code; DNS: the name asked for; TLS: protocols of ALPN"),
+        "target": Column(
+            "int32", "", "RFC 9112 3.2, RFC 9113 8.3.1", "text code; DNS: the name asked for; TLS: protocols of ALPN"
+        ),
         "host": Column("int32", "", "RFC 9110 7.2", "text code: Host or :authority; TLS: SNI (RFC 6066 3)"),
         "status": Column("int32", "", "RFC 9110 15", "of the final response; DNS: RCODE; TLS: alert (RFC 8446 6); -1 none seen"),
         "grpc_status": Column("int32", "", "gRPC over HTTP/2", "-1 none seen"),
@@ -472,7 +474,9 @@ FATES: Final[Schema] = MappingProxyType(
         "request_end": Column("int64", "octet", "mixcni", "exclusive"),
         "response_start": Column("int64", "octet", "mixcni", "reverse stream offset"),
         "response_end": Column("int64", "octet", "mixcni", "exclusive; start where no point saw a response"),
-        "told_at": Column("int16", "", "mixcni", "position of the point whose exchange table has it; -1 a handshake, or beyond any"),
+        "told_at": Column(
+            "int16", "", "mixcni", "position of the point whose exchange table has it; -1 a handshake, or beyond any"
+        ),
         "exchange": Column("int64", "", "mixcni", "row in that point's exchange table; -1"),
         "fate": Column("uint8", "", "mixcni.schema.Fate"),
         "direction": Column("int8", "", "mixcni.schema.Direction", "of what was lost or refused; -1 where nothing was"),

@@ -70,8 +70,10 @@ def _tables(paths: tuple[Path, ...], failures: list[MixcniError]) -> Iterator[tu
 
 
 def _json_lines(tables: Iterable[tuple[str, "FlowTable"]]) -> Iterator[str]:
+    from mixcni.exchanges import pair_exchanges
+
     for name, table in tables:
-        for told in table.objects():
+        for told in table.objects(pair_exchanges(table).http):
             yield json.dumps({**told, "point": name}, ensure_ascii=False)
 
 

@@ -9,7 +9,9 @@ from mixcni.exchanges.streams import Stream
 MOST_HEAD: Final = 1 << 18  # octets; servers refuse heads of a fraction of that
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) +(\S[^\r\n]*?) +HTTP/(1\.\d)[ \t]*\r?\n")
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.\d[ \t]+(\d{3})(?:[ \t][^\r\n]*)?\r?\n")
-CUT_REQUEST: Final = re.compile(rb"(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) (/|\*|https?://|[\w.\-\[\]:]+:\d)[^\r\n]*")
+CUT_REQUEST: Final = re.compile(
+    rb"(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) (/|\*|https?://|[\w.\-\[\]:]+:\d)[^\r\n]*"
+)
 END: Final = re.compile(rb"\r?\n\r?\n")
 
 

@@ -63,7 +63,9 @@ def _with_turns_behind(turns: Columns, readings: dict[int, Reading]) -> list[tup
         exchanges = readings[flow].exchanges
         messages.extend((flow, number, found) for number, found in enumerate(exchanges, 1))
         first, last = np.searchsorted(turns["flow"], [flow, flow + 1])
-        turns["number"][first:last] += np.where(turns["kind"][first:last] == ExchangeKind.TURN, len(exchanges), 0).astype(np.int32)
+        turns["number"][first:last] += np.where(turns["kind"][first:last] == ExchangeKind.TURN, len(exchanges), 0).astype(
+            np.int32
+        )
     return messages
 
 

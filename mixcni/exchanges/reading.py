@@ -138,7 +138,10 @@ def _read_flow(protocol: Protocol, forward: list[Segment], reverse: list[Segment
 def _with_packets(reading: Reading, streams: tuple[Stream, Stream]) -> Reading:
     """The reading with the packets that brought each message's first octet."""
     for found in reading.exchanges:
-        for name, stream, span in (("request_packet", streams[0], found.request), ("response_packet", streams[1], found.response)):
+        for name, stream, span in (
+            ("request_packet", streams[0], found.request),
+            ("response_packet", streams[1], found.response),
+        ):
             carrier = stream.carrier(span[0]) if span[1] > span[0] else None
             setattr(found, name, carrier.packet if carrier else -1)
     return reading

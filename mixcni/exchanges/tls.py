@@ -43,7 +43,12 @@ def read_records(stream: Stream) -> list[Record]:
     at, is_encrypted = stream.first, False
     while (header := stream.read(at, RECORD_HEADER + 1)) and len(header) >= RECORD_HEADER:
         kind, size = header[0], int.from_bytes(header[3:5])
-        if not CHANGE_CIPHER_SPEC <= kind <= APPLICATION_DATA or header[1] != 3 or header[2] > 4 or not 0 < size <= LARGEST_RECORD:
+        if (
+            not CHANGE_CIPHER_SPEC <= kind <= APPLICATION_DATA
+            or header[1] != 3
+            or header[2] > 4
+            or not 0 < size <= LARGEST_RECORD
+        ):
             break
         end = at + RECORD_HEADER + size
         record = Record(kind, at, min(end, stream.end))
