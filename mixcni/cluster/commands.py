@@ -25,7 +25,9 @@ _KIND_OF_ERROR = (*_KIND_OF_MAP, *((text, kind.name) for kind in KINDS for text 
 _PROGRAMS = frozenset({"cilium", "cilium-dbg", "cilium-health", "cilium-agent", "hubble", "conntrack", "kubectl", "oc"})
 _FILTERS = frozenset({"grep", "egrep", "fgrep", "rg", "head", "tail", "awk", "sed", "cut", "uniq"})
 _ENDPOINT_ID_IN_NAME = re.compile(r"policy[-_]get[-_](\d{1,5})(?!\d)")
+_MAP_HEADING: Final = "Map: "  # above each map that `map list --verbose` prints
 _EXEC = re.compile(r"\bexec\b")
+_CONTAINER_PROGRAMS = frozenset({"docker", "nerdctl", "podman"})  # a node that is a container, as kind's are
 _AGENT = re.compile(r"(?:pods?/)?cilium-[a-z0-9]{5}")  # a daemon set's pod
 _WORD = re.compile(r"[a-z0-9]+(?:-dbg)?", re.ASCII)
 _MAX_WORDS = 200  # of one command line; no real one is longer
@@ -49,6 +51,8 @@ def hints_of_command(command: str, host: str | None = None) -> Hints:
 
     A heading (`BPF Policy Get 2636`, as debuginfo has them) counts as a command.
     """
+    if command.startswith(_MAP_HEADING):
+        command = f"map get {command.removeprefix(_MAP_HEADING)}"
     stages = command.replace("'", " ").replace('"', " ").split("|")
     words = _words_of_program(stages[0].split()[:_MAX_WORDS])
     filters = [tool for stage in stages[1:] if (tool := stage.strip().split(" ", 1)[0]) in _FILTERS]
@@ -70,7 +74,11 @@ def hints_of_command(command: str, host: str | None = None) -> Hints:
 def _agent_of(words: Sequence[str]) -> str | None:
     """The agent's pod, or the node's container, in which a command was run from somewhere else."""
     before = words[: words.index("--")] if "--" in words else words
-    return next((word.split("/")[-1] for word in before if _AGENT.fullmatch(word)), None)
+    pod = next((word.split("/")[-1] for word in before if _AGENT.fullmatch(word)), None)
+    at = next((at for at, word in enumerate(words) if word in _CONTAINER_PROGRAMS), None)
+    if pod is not None or at is None:
+        return pod
+    return next((word for word in words[at + 1 :] if word != "exec" and not word.startswith("-")), None)
 
 
 def hints_of_file_name(name: str) -> Hints:

@@ -39,11 +39,13 @@ _NOISE = re.compile(
     |(?:time="[^"]*"\ +)?level=\w+\ +msg=
     |(?:time="[^"]*"\ +)?level=\w+\ +\w+=
     |Was\ impossible\ to\ retrieve\ label\ ID
+    |(?:Exitcode|Stdout|Stderr):\s*\d*\s*$
     |[-=_+|\u2500-\u257f][-=_+|\ \u2500-\u257f]{2,}$
     )""",
     re.VERBOSE,
 )
 _ELISION = re.compile(r"\s*(?:\.{2,10}|\u2026|\[\.\.\.\]|<snip>|\(\.\.\.\))\s*$")
+_REMARK = re.compile(r" # <| {3}<-")  # an author's, behind a value
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})[\w+.-]*\s*$")
 _HEADING = re.compile(r"#{1,6}\s+(.*\S)")
 
@@ -52,7 +54,9 @@ _PROGRAM = re.compile(
     r"\s+(?=[\w<-])"
 )
 _PROMPT_END = "#$%>\u276f\u279c\u00bb"
-_BARE_PREFIX = frozenset({"", "sudo", "time", "sudo time"})
+_BARE_PREFIX = frozenset({"", "sudo", "time", "sudo time", "cmd:", "+"})
+# Whatever stands for kubectl there.
+_EXEC_LINE = re.compile(r"\S{1,20} exec [^|]{0,200}? -- \S{0,80}(?:cilium(?:-dbg|-health)?|hubble)\s")
 _BARE_COMMAND = re.compile(
     r"\S*(?:cilium|cilium-dbg)\s+(?:bpf|endpoint|identity|node|service|status|policy|map|ip|monitor|health|lrp|metrics)\b"
     r"|\S*cilium-health\s+(?:status|get|ping)\b|\S*hubble\s+(?:observe|status|list)\b|\S*conntrack\s+-"
@@ -115,9 +119,8 @@ def clean_text(octets: bytes) -> DumpText:
         elif _FENCE.match(line):
             fences.append(index)
         elif line.rstrip() == YAML_RULE or (not _NOISE.match(line) and not line.lstrip().startswith("#")):
-            note = line.find(" # <")  # an author's remark behind a value
-            if note >= 0:
-                lines[index] = line[:note].rstrip()
+            if note := _REMARK.search(line):
+                lines[index] = line[: note.start()].rstrip()
             continue
         lines[index] = ""
     return DumpText(lines, commands, frozenset(fences), elisions, cut=cut)
@@ -185,6 +188,8 @@ def _command_in(line: str) -> Command | None:
             return Command(line[match.start() :])
         if before in _BARE_PREFIX and _BARE_COMMAND.match(line, match.start()):
             return Command(line[match.start() :], prompted=False)
+        if _EXEC_LINE.match(line):
+            return Command(line, prompted=False)
     if match := _SHORT_PROMPT.match(line):
         return Command(match[1] or "")
     if match := _HEADING.fullmatch(line[:MAX_PROMPT]):

@@ -75,7 +75,7 @@ def _known_names(found: Sequence[ReadDump]) -> list[str]:
 
 def _named_in(file: str, names: Iterable[str]) -> str | None:
     """The known node whose name stands in a path, with neither letter nor digit around it."""
-    return next((name for name in names if re.search(rf"(?<![A-Za-z0-9]){re.escape(name)}(?!\.?[A-Za-z0-9])", file)), None)
+    return next((name for name in names if re.search(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9]|\.\d)", file)), None)
 
 
 def _twin_folders(dumps: Iterable[Dump]) -> frozenset[str]:

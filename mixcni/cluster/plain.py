@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from mixcni.cluster.version import VersionRange
+
 Plain = str | int | bool | None | list["Plain"] | dict[str, "Plain"]
 
 
@@ -22,7 +24,7 @@ def _plain(name: str, value: Any) -> Plain:
         return [_plain("", item) for item in value]
     if isinstance(value, Mapping):
         return {str(key): _plain("", item) for key, item in value.items()}
-    if is_dataclass(value):
+    if is_dataclass(value) and not isinstance(value, VersionRange):
         return {item.name: _plain(item.name, getattr(value, item.name)) for item in fields(value)}
     return str(value)
 

@@ -1,6 +1,7 @@
 """Any text at all is read without an exception, in one pass, and each line that is cited is there."""
 
 import re
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from mixcni.cluster import ClusterState
 from mixcni.cluster.loading import MAX_UNPARSED, read_octets
+from mixcni.cluster.plain import plain_entry
 from tests.cluster import crafted
 from tests.cluster.dumps import CT_TAIL, SAMPLES, state_of
 
@@ -40,8 +42,10 @@ def hold(octets: bytes, name: str = "dump.txt") -> ClusterState:
             assert dump.line <= odd.line <= dump.last_line
             assert odd.text.strip()
     repr(state)
-    for kind in state.tables:
-        assert len(state.to_frame(kind)) == len(state.tables[kind])
+    for kind, table in state.tables.items():
+        if table and kind != "dumps":
+            assert len(state.to_frame(kind)) == len(table)
+            plain_entry(kind, table[-1])
     for entry in state.policy_map[:3]:
         state.policy_verdict(entry.endpoint_id or 1, "ingress", 2, 80, "TCP")
     for row in state.ipcache[:3]:
@@ -157,6 +161,17 @@ FIRST = (
     "{",
     "time=",
     "Error",
+    "SERVICE ADDRESS BACKEND ADDRESS\n10.0.0.1:80 ",
+    "ID Frontend Service Type Backend\n1 10.0.0.1:80 ClusterIP 1 => ",
+    "TCP OUT 10.0.0.1:1 -> 10.0.0.2:2 XLATE_SRC ",
+    "TCP OUT 10.0.0.1:1 -> 10.0.0.2:2 XLATE_SRC 1.2.3.4:5 Created=",
+    "REASON DIRECTION PACKETS BYTES\nPolicy denied INGRESS ",
+    "IP ADDRESS LOCAL ENDPOINT INFO\n10.0.0.1:0 id=1 ",
+    "Key Value State Error\n1 ",
+    "Endpoint FQDN TTL ExpirationTime IPs\n1 a 3 2024-01-01T00:00:00Z ",
+    "KVStore: Ok\nIPAM: ",
+    '{"Key": {"DestAddr": [',
+    '[{"a": "',
 )
 
 
@@ -174,6 +189,31 @@ def test_long_lines_are_read_in_one_pass(first: str, last: str) -> None:
 )
 def test_many_lines_are_read_in_one_pass(line: str) -> None:
     assert read_octets(f"{line}\n".encode() * 20_000, "dump.txt")
+
+
+def calls_of(octets: bytes) -> int:
+    """How many functions are called to read octets: a measure of work that no clock disturbs."""
+    count = 0
+
+    def take(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(take)
+    try:
+        read_octets(octets, "dump.txt")
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize("name", [*(f"{name}.txt" for name in crafted.TEXTS), *crafted.JSON_TEXTS])
+def test_work_grows_with_the_length_of_a_dump_and_no_faster(name: str) -> None:
+    octets = TEXTS[name] + b"\n"
+    calls_of(octets)  # whatever is imported or compiled once is by now
+    small, large = calls_of(octets * 20), calls_of(octets * 40)
+    assert large < 2.2 * small
 
 
 def test_unparsed_lines_beyond_a_limit_are_counted_and_not_kept() -> None:

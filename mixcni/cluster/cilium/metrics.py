@@ -33,13 +33,15 @@ class Metric:
     def is_drop(self) -> bool:
         """Whether the packets were dropped."""
         code = self.reason_code
-        return self.reason not in _NO_DROPS if code is None else code >= FIRST_DROP
+        if code is not None:
+            return code >= FIRST_DROP
+        return self.reason not in _NO_DROPS and not self.reason.startswith("LB")
 
 
 FIRST_DROP: Final = 130  # smaller codes say how a packet was forwarded
 _NO_DROPS: Final = frozenset({
     "Success", "Interface", "Interface Decrypted", "Interface Decrypting", "Interface Encrypting", "MTU error message",
-    "Request dispatched", "Fragmented packet",
+    "Fragmented packet", "Decrypted packet", "Encrypting packet", "Plaintext packet",
 })  # fmt: skip
 _DIRECTIONS: Final = frozenset({"INGRESS", "EGRESS", "SERVICE", "UNKNOWN"})
 _NUMBER = re.compile(r"\d{1,20}", re.ASCII)

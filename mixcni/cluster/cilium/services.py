@@ -59,7 +59,8 @@ class Service:
 
 _BACKEND = re.compile(rf"\s*(\d{{1,6}})\s+=>\s+({SOCKET})((?:\s+\((?:[a-z]+|W:\s*\d+)\))*)\s*$", re.ASCII)
 _ROW = re.compile(
-    rf"\s*(?:(\d{{1,10}})\s+)?({SOCKET})(?:\s+([A-Z][A-Za-z]+)(\s+\(Remote\))?)?(?:\s+(\d{{1,6}}\s+=>\s.*))?\s*$", re.ASCII
+    rf"\s*(?:(\d{{1,10}})\s+)?({SOCKET})(?:\s+([A-Z][A-Za-z]+)(\s+\(Remote\))?)?(?:\s+(\d{{1,6}}\s+=>\s.*)|\s+\.\.\.)?\s*$",
+    re.ASCII,
 )
 _MARK = re.compile(r"\(([a-z]+|W:\s*(\d+))\)")
 
