@@ -39,7 +39,7 @@ _NOISE = re.compile(
     |(?:time="[^"]*"\ +)?level=\w+\ +msg=
     |(?:time="[^"]*"\ +)?level=\w+\ +\w+=
     |Was\ impossible\ to\ retrieve\ label\ ID
-    |(?:Exitcode|Stdout|Stderr):\s*\d*\s*$
+    |(?:Exitcode|Stdout|Stderr)?:\s*\d*\s*$
     |[-=_+|\u2500-\u257f][-=_+|\ \u2500-\u257f]{2,}$
     )""",
     re.VERBOSE,
@@ -79,6 +79,8 @@ class Command(NamedTuple):
     """The host in a prompt such as `root@host:/#`: a node, or a pod's name on one."""
     prompted: bool = True
     """A prompt stood before it: what follows is its output, be it nothing."""
+    heading: bool = False
+    """A heading of several `#`: what follows is something else, even if it says not what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,7 @@ def _command_in(line: str) -> Command | None:
     if match := _SHORT_PROMPT.match(line):
         return Command(match[1] or "")
     if match := _HEADING.fullmatch(line[:MAX_PROMPT]):
-        return Command(match[1], prompted=False)
+        return Command(match[1], prompted=False, heading=line.startswith("##"))
     if len(line) <= MAX_PROMPT and _EMPTY_PROMPT.match(line):
         return Command("")
     return None

@@ -105,9 +105,9 @@ class _Splitter:
         for section in sections:
             if section.kind == "status" and [before.kind for before in whole[-2:]] == ["status", "health"]:
                 first = whole[-2]
-                last_line = section.first_line + len(section.lines)
+                last = section.first_line + len(section.lines) - 2
                 at = bisect_left(boundaries, first.first_line - 1)
-                if at == len(boundaries) or boundaries[at] >= last_line:
+                if at == len(boundaries) or boundaries[at] > last:
                     gap = section.first_line - first.first_line - len(first.lines)
                     whole[-2] = replace(
                         first, lines=[*first.lines, *[""] * gap, *section.lines], errors=(*first.errors, *section.errors)
@@ -118,7 +118,7 @@ class _Splitter:
 
     def _take_command(self, index: int, command: Command) -> None:
         hints = hints_of_command(command.text, command.host)
-        if hints.kind is None and not command.prompted:
+        if hints.kind is None and not (command.prompted or command.heading):
             return  # an author's comment
         self._close()
         self._close_silent_command()

@@ -67,7 +67,7 @@ def first_line_kind(line: str) -> str | None:
 
 def begins_json(line: str) -> bool:
     """Whether JSON may begin with a line."""
-    return BEGINS.match(line) is not None
+    return BEGINS.match(line.lstrip()) is not None
 
 
 def json_kind(text: str, start: int = 0, end: int | None = None) -> str | None:

@@ -4,6 +4,7 @@
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 IP_LIST = """\
@@ -205,6 +206,8 @@ agent
 \u251c\u2500\u2500 controlplane
 \u2502   \u2514\u2500\u2500 endpoint-manager [OK] running
 """
+
+DEBUGINFO = (Path(__file__).parent / "crafted_debuginfo.md").read_text()
 
 
 def _network(port: int) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 from mixcni.cluster import ClusterState
 from mixcni.cluster.dump import Dump
 from mixcni.cluster.loading import read_octets
+from mixcni.cluster.ofnode import with_nodes
 
 SAMPLES = Path(__file__).parent / "samples"
 RECORDED = Path(__file__).parents[2] / "captures"
@@ -29,12 +30,12 @@ def state_of(*texts: str, **named: str) -> ClusterState:
     """The state that texts make up; `named` ones stand in files `NAME.txt`, the others in `dump-0.txt` and so on."""
     files = {f"dump-{index}.txt": text for index, text in enumerate(texts)}
     files.update({f"{name.replace('_', '-')}.txt": text for name, text in named.items()})
-    return ClusterState.of(found for file, text in files.items() for found in read_octets(text.encode(), file))
+    return ClusterState.of(with_nodes([found for file, text in files.items() for found in read_octets(text.encode(), file)]))
 
 
 def sample(name: str) -> ClusterState:
     """What the sample of that name holds."""
-    return ClusterState.of(read_octets((SAMPLES / name).read_bytes(), name))
+    return ClusterState.of(with_nodes(read_octets((SAMPLES / name).read_bytes(), name)))
 
 
 def only(state: ClusterState) -> Dump:

@@ -9,6 +9,8 @@ from mixcni.cluster.cilium.lb import LbEntry
 from mixcni.cluster.cilium.localendpoints import BpfEndpoint
 from mixcni.cluster.cilium.rules import PolicyRule
 from mixcni.cluster.cilium.status import StatusItem, pod_cidrs
+from mixcni.cluster.ofnode import NODE_LOCAL
+from tests.cluster import crafted
 from tests.cluster.dumps import READ, RECORDED, SAMPLES, only, sample, state_of
 
 
@@ -202,6 +204,18 @@ def test_debuginfo_holds_endpoints_a_map_and_a_failed_command() -> None:
     ]
     assert state.dumps[1].endpoint_id == 33
     assert [(e.identity, e.packets, e.prefix_length) for e in state.policy_map] == [(0, 10, 0), (1, 1013, 0), (0, 159, 0)]
+
+
+def test_a_whole_debuginfo_is_one_dump_a_heading() -> None:
+    state = state_of(crafted.DEBUGINFO)
+    assert [(dump.kind, dump.entries, dump.endpoint_id) for dump in state.dumps if dump.kind != "unrecognised"] == [
+        ("services", 2, None), ("policy_rules", 1, None), ("endpoints", 2, None), ("policy_map", 1, 33), ("ct", 0, None),
+        ("endpoints", 1, None), ("identities", 1, None), ("status", 14, None), ("health", 1, None),
+    ]  # fmt: skip
+    # What is no dump of state is shown, and not taken for one: maps of memory, logs, versions, settings.
+    assert [len(dump.unparsed) for dump in state.dumps if dump.kind == "unrecognised"] == [1, 4, 3, 1, 1, 3]
+    assert not any(dump.unparsed for dump in state.dumps if dump.kind != "unrecognised")
+    assert {dump.node for dump in state.dumps if dump.kind in NODE_LOCAL} == {"kind-worker"}
 
 
 def test_an_ipcache_that_cannot_be_walked_is_unavailable_and_the_agents_map_is_read() -> None:
