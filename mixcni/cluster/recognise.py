@@ -103,7 +103,8 @@ class _Splitter:
         boundaries = sorted((*self.text.commands, *self.text.fences))
         whole: list[Section] = []
         for section in sections:
-            if section.kind == "status" and [before.kind for before in whole[-2:]] == ["status", "health"]:
+            around = [] if section.is_json else [before.kind for before in whole[-2:] if not before.is_json]
+            if section.kind == "status" and around == ["status", "health"]:
                 first = whole[-2]
                 last = section.first_line + len(section.lines) - 2
                 at = bisect_left(boundaries, first.first_line - 1)

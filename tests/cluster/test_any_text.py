@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -101,6 +102,26 @@ def test_a_sample_cut_at_any_octet_holds_no_more_than_the_whole(name: str) -> No
         for kind, table in cut.tables.items():
             # A row of a map that is cut before its value may be any map's.
             assert kind in ("dumps", "map") or len(table) <= len(whole.tables[kind])
+
+
+STATES = {name: text.decode() for name, text in TEXTS.items() if not name.startswith(("monitor-", "hubble-"))}
+
+
+def counted(text: str) -> tuple[Counter[str], int]:
+    """Entries by kind, and how many lines were not understood."""
+    found = [read.dump for read in read_octets(text.encode(), "dump.txt")]
+    entries = Counter({dump.kind: 0 for dump in found})
+    entries.update({dump.kind: sum(other.entries for other in found if other.kind == dump.kind) for dump in found})
+    return +entries, sum(len(dump.unparsed_lines) for dump in found)
+
+
+@given(st.lists(st.sampled_from(sorted(STATES)), min_size=2, max_size=4), st.sampled_from(["\n", "\n\n", "\n```\n", "\n$ \n"]))
+@settings(max_examples=200)
+def test_dumps_joined_in_one_file_are_the_same_dumps(names: list[str], between: str) -> None:
+    entries, unparsed = counted(between.join(STATES[name].rstrip("\n") for name in names))
+    apart = [counted(STATES[name]) for name in names]
+    assert entries == sum((each for each, _ in apart), Counter())
+    assert unparsed == sum(each for _, each in apart)
 
 
 PIECES = (

@@ -45,6 +45,8 @@ _BLOCKS: Final = frozenset({
     "Controller Status", "Allocated addresses", "KubeProxyReplacement Details", "BPF Maps", "ClusterMesh", "Proxy Status",
     "Encryption", "Modules Health", "NodeMonitor",
 })  # fmt: skip
+_INDENTS: Final = " \u2502\u251c\u2514"  # blanks, or the lines of a tree
+_TREES: Final = frozenset({"Modules Health"})  # whose first line is not indented
 _ITEM = re.compile(r"([A-Z][\w/-]*(?: [\w/-]+){0,4}):(?:\s+(\S.*)|\s*)$")
 _VERSION = re.compile(r"\(?v(\d{1,4}\.\d{1,4})\.", re.ASCII)
 _FROM = re.compile(r"\bfrom (\S{3,64}?),?(?=[\s,]|$)")
@@ -65,12 +67,13 @@ def read_status(section: Section) -> Parsed:
     """The lines of `status`, each with those below it."""
     items: list[_Open] = []
     unparsed: list[Unparsed] = []
+    is_flat = not any(text[0] == " " for _, text in section.numbered())  # indentation was lost by copy and paste
     for number, text in section.numbered():
-        is_indented = text[0] == " "
+        is_indented = text[0] in _INDENTS
         match = None if is_indented else _ITEM.match(text)
         if match is not None and (match[1] in NAMES or not (items and items[-1].name in _BLOCKS)):
             items.append(_Open(match[1], " ".join((match[2] or "").split()), number))
-        elif items and (is_indented or items[-1].name in _BLOCKS):
+        elif items and (is_indented or items[-1].name in _TREES or (is_flat and items[-1].name in _BLOCKS)):
             items[-1].details.append(text.strip())
         else:
             unparsed.append(Unparsed(number, text, "wanted `name: value`"))
