@@ -430,5 +430,5 @@ TEXTS: dict[str, tuple[str, str, int]] = {
 JSON_TEXTS: dict[str, str] = {
     **{f"{kind}.json": json.dumps(value, indent=2) for kind, (_, value) in TWINS.items()},
     "health.json": json.dumps(HEALTH_JSON, indent=2),
-    "status.json": json.dumps(STATUS_JSON),
+    "status.json": json.dumps(STATUS_JSON, indent=1),
 }

@@ -53,6 +53,8 @@ def facts(state: ClusterState) -> list[tuple[object, ...]]:
                 rows.append((entry.kind, entry.entries, entry.version, entry.endpoint_id, entry.unavailable is None))
             else:
                 values = {field: getattr(entry, field) for field in entry.__dataclass_fields__ if field not in ("file", "line")}
-                probes = values.pop("probes", ())
-                rows.append((name, *values.values(), *((p.target, p.address, p.protocol, p.says) for p in probes)))
+                probes, backends = values.pop("probes", ()), values.pop("backends", ())
+                rows.append(
+                    (name, *values.values(), *((p.target, p.address, p.protocol, p.says) for p in probes), *map(str, backends))
+                )
     return rows

@@ -74,7 +74,7 @@ def read_status(section: Section) -> Parsed:
         if match is not None and (match[1] in NAMES or not (items and items[-1].name in _BLOCKS)):
             items.append(_Open(match[1], " ".join((match[2] or "").split()), number))
         elif items and (is_indented or items[-1].name in _TREES or (is_flat and items[-1].name in _BLOCKS)):
-            items[-1].details.append(text.strip())
+            items[-1].details.append(" ".join(text.split()))
         else:
             unparsed.append(Unparsed(number, text, "wanted `name: value`"))
     entries = [StatusItem(item.name, item.value, tuple(item.details), section.file, item.line) for item in items]
