@@ -15,7 +15,7 @@ from typing import Any, Final
 from mixcni.cluster.dump import Parsed, Section, Unparsed
 
 MAX_TRIES: Final = 20  # times that reading goes on behind something that is no JSON
-BEGINS: Final = re.compile(r'[\[{]\s*(?:$|["{\[\]}])')
+BEGINS: Final = re.compile(r'[\[{]\s*(?:$|["{\]}]|\[\s*(?:$|["\[{\]\d-]))')
 """How a line begins with which JSON may begin."""
 
 _DECODER: Final = json.JSONDecoder()

@@ -105,7 +105,14 @@ def _read_json(section: Section) -> Iterator[ReadDump]:
         odd = [line for line in reader.unparsed if own.first_line <= line.line < last]
         partial = f"the JSON from line {odd[0].line} on does not decode" if odd else None
         unparsed = sorted([*parsed.unparsed, *odd])
-        yield _dump_of(own, replace(parsed, unparsed=unparsed, partial=parsed.partial or partial or lost_rows(unparsed)))
+        yield _dump_of(
+            own,
+            replace(
+                parsed,
+                unparsed=unparsed,
+                partial=parsed.partial or partial or (None if own.kind == UNRECOGNISED else lost_rows(unparsed)),
+            ),
+        )
 
 
 class _Lines:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from mixcni.cluster.version import VersionRange
@@ -11,8 +12,14 @@ Plain = str | int | bool | None | list["Plain"] | dict[str, "Plain"]
 
 def plain_entry(kind: str, entry: Any) -> dict[str, Plain]:
     """Where an entry stands and what it is, then its fields by name."""
-    own = {item.name: _plain(item.name, getattr(entry, item.name)) for item in fields(entry) if item.name not in ("file", "line")}
+    own = {name: _plain(name, getattr(entry, name)) for name in columns(entry.__class__)}
     return {"file": entry.file, "line": entry.line, "kind": kind, **own}
+
+
+@cache
+def columns(entry_type: type) -> tuple[str, ...]:
+    """The names of an entry's fields, without those that say where it stands."""
+    return tuple(item.name for item in fields(entry_type) if item.name not in ("file", "line"))
 
 
 def _plain(name: str, value: Any) -> Plain:

@@ -6,7 +6,7 @@ complete dump is there in which it would have to stand.
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -17,6 +17,7 @@ from mixcni.cluster.cilium.endpoints import NOT_ENFORCED, Endpoint
 from mixcni.cluster.cilium.health import HealthNode, HealthSummary
 from mixcni.cluster.cilium.identities import RESERVED_NAMES, Identity
 from mixcni.cluster.cilium.ipcache import IpcacheEntry
+from mixcni.cluster.cilium.lb import LbEntry, services_of
 from mixcni.cluster.cilium.metrics import Metric
 from mixcni.cluster.cilium.nat import NatEntry
 from mixcni.cluster.cilium.nodes import CiliumNode
@@ -29,6 +30,7 @@ from mixcni.cluster.kubernetes import Inventory, KubernetesObject
 from mixcni.cluster.lookup import ConnectionIndex, DumpIndex
 from mixcni.cluster.ofnode import NODE_LOCAL
 from mixcni.cluster.owners import Owner, OwnerIndex
+from mixcni.cluster.plain import columns
 from mixcni.cluster.policy import PolicyVerdict, decide, protocol_name
 from mixcni.cluster.policychoice import PolicyMap, choose_policy_map
 from mixcni.cluster.resolve import IdentityAnswer, IdentityResolver
@@ -211,7 +213,7 @@ class ClusterState:
 
     def columns(self, kind: str) -> tuple[str, ...]:
         """The names of a table's fields, without those that say where an entry stands."""
-        return tuple(item.name for item in fields(TABLES.get(kind, Dump)) if item.name not in ("file", "line"))
+        return columns(TABLES.get(kind, Dump))
 
     @cached_property
     def version(self) -> VersionRange | None:
@@ -247,9 +249,10 @@ class ClusterState:
         return self._owners.of(as_address(address))
 
     def services_at(self, address: str | Address, port: int | None = None) -> tuple[Service, ...]:
-        """The services whose frontend is `address`, and `port` if one is given."""
+        """The services whose frontend is `address`, and `port` if one is given: the agent's, then the datapath's own."""
         wanted = as_address(address)
-        return tuple(item for item in self.services if item.frontend == wanted and port in (None, item.frontend_port))
+        known = (*self.services, *self._services_of_lb)
+        return tuple(item for item in known if item.frontend == wanted and port in (None, item.frontend_port))
 
     def nat_of(self, address: str | Address, port: int | None = None) -> tuple[NatEntry, ...]:
         """The translations in which `address`, with `port` if one is given, is an end or what an end becomes."""
@@ -389,6 +392,10 @@ class ClusterState:
 
     def _policy_map_nodes(self, endpoint_id: int) -> int:
         return len({dump.node for dump in self.dumps if dump.kind == "policy_map" and dump.endpoint_id == endpoint_id} - {None})
+
+    @cached_property
+    def _services_of_lb(self) -> tuple[Service, ...]:
+        return services_of(self.of_type(LbEntry))
 
     @cached_property
     def _dump_index(self) -> DumpIndex:

@@ -93,6 +93,22 @@ def test_a_service_without_backends_is_said_to_have_none() -> None:
     ]
 
 
+def test_the_datapaths_own_services_are_asked_too() -> None:
+    state = state_of(crafted.LB_SLOTS)
+    found = {
+        (str(s.frontend), s.frontend_port): [str(b) for b in s.backends]
+        for port in (53, 80)
+        for s in state.services_at("10.96.0.10", port)
+    }
+    assert found == {("10.96.0.10", 53): ["10.0.0.7:53/UDP"]}
+    (broken,) = state.services_at("10.96.0.11")
+    assert (broken.backends, broken.id) == ((), None)
+    (local,) = state.services_at("10.96.0.12", 80)
+    assert (local.type, local.scope, local.id) == ("NodePort", "internal", 6)
+    old = sample("lb-list-pubidx-48092086106-1.15.txt")
+    assert [(s.id, len(s.backends)) for s in old.services_at("10.96.0.10")] == [(4, 2), (3, 2)]
+
+
 def test_absence_from_conntrack_counts_only_in_a_dump_that_is_whole() -> None:
     whole = sayings("10.9.9.9:1-10.0.1.4:8080", crafted.CT)["ct"]
     cut = [item.says for item in look_up_flow(sample("seed-ct-list.txt"), parse_flow("10.244.3.7:41000-10.242.2.149:8080"))]

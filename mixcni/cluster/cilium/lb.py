@@ -12,6 +12,7 @@ from typing import Final
 
 from mixcni.cluster.addresses import Address, Prefix, parse_prefix
 from mixcni.cluster.cilium.listings import read_listing
+from mixcni.cluster.cilium.services import Service, ServiceBackend
 from mixcni.cluster.dump import Parsed, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import Record
 from mixcni.cluster.kind import Kind
@@ -185,6 +186,28 @@ def read_lb(section: Section) -> Parsed:
             continue
         reader.take(number, text)
     return Parsed(reader.entries, reader.unparsed, _version(reader.forms), partial=lost_rows(reader.unparsed))
+
+
+def services_of(rows: Iterable[LbEntry]) -> tuple[Service, ...]:
+    """The services that rows of the joined form make up, in the order of their first rows."""
+    groups: dict[tuple[Address | None, int | None, str | None, str | None, int | None], list[LbEntry]] = {}
+    for row in rows:
+        if row.map == SERVICES and row.frontend_port is not None:
+            key = (row.frontend, row.frontend_port, row.protocol, row.scope, row.rev_nat if row.protocol is None else None)
+            groups.setdefault(key, []).append(row)
+    return tuple(_service(group) for group in groups.values())
+
+
+def _service(rows: list[LbEntry]) -> Service:
+    """One service; its type is the first of its flags."""
+    first = next((row for row in rows if row.is_service), rows[0])
+    backends = sorted((row for row in rows if row.backend is not None), key=lambda row: row.slot or 0)
+    return Service(
+        next((row.rev_nat for row in rows if row.rev_nat is not None), None), first.frontend, first.frontend_port or 0,
+        first.protocol, first.scope, first.flags[0] if first.flags else None,
+        tuple(ServiceBackend(row.backend, row.backend_port or 0, row.protocol, line=row.line) for row in backends),
+        None, (), first.file, first.line,
+    )  # fmt: skip
 
 
 def _version(forms: set[str]) -> VersionRange | None:
