@@ -206,7 +206,22 @@ def test_long_lines_are_read_in_one_pass(first: str, last: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["", "TCP IN ", "k8s:a=b", "7 Enabled", "...", "```", "$ cilium bpf ct list global", "no maps found", "10.0.0.1/32", "a:"],
+    [
+        "",
+        "TCP IN ",
+        "k8s:a=b",
+        "7 Enabled",
+        "...",
+        "```",
+        "$ cilium bpf ct list global",
+        "no maps found",
+        "10.0.0.1/32",
+        "a:",
+        "[",
+        '{"a": ',
+        '{"a": [',
+        "[[1,",
+    ],
 )
 def test_many_lines_are_read_in_one_pass(line: str) -> None:
     assert read_octets(f"{line}\n".encode() * 20_000, "dump.txt")

@@ -92,17 +92,15 @@ def test_a_service_entry_of_json_is_client_to_service() -> None:
     assert (entry.backend_id, entry.rx_bytes) == (12, None)
 
 
-def test_json_cut_in_an_element_gives_those_before_and_keeps_its_lines() -> None:
+@pytest.mark.parametrize("command", ["$ cilium bpf ipcache list\n", ""], ids=["a command below", "a table below"])
+def test_json_cut_in_an_element_gives_those_before_and_keeps_its_lines(command: str) -> None:
     lines = json.dumps(CT_JSON, indent=2).split("\n")
     second = [at for at, line in enumerate(lines) if line == "  {"][1]
-    state = state_of(
-        "\n".join(lines[: second + 6]) + "\n$ cilium bpf ipcache list\nIP PREFIX/ADDRESS IDENTITY\n10.0.0.1/32 1 0 0.0.0.0\n"
-    )
-    cut, below = state.dumps
+    table = "IP PREFIX/ADDRESS IDENTITY\n10.0.0.1/32 1 0 0.0.0.0\n"
+    cut, below = state_of("\n".join(lines[: second + 6]) + f"\n{command}{table}").dumps
     assert (cut.kind, cut.entries, below.kind, below.entries) == ("ct", 1, "ipcache", 1)
-    assert cut.unparsed_lines == tuple(
-        number for number in range(second + 1, second + 7) if set(lines[number - 1]) - set(" {}[],")
-    )
+    broken = range(second + 1, second + 7)
+    assert cut.unparsed_lines == tuple(number for number in broken if set(lines[number - 1]) - set(" {}[],"))
     assert cut.partial == f"the JSON from line {cut.unparsed_lines[0]} on does not decode"
 
 

@@ -276,3 +276,27 @@ def test_identities_with_a_count_of_endpoints_have_it() -> None:
     assert [(i.id, i.labels, i.refcount) for i in state.identities] == [
         (1, ("reserved:host",), 1), (7, ("reserved:kube-apiserver", "reserved:remote-node"), 0), (4711, ("k8s:a=b",), 3),
     ]  # fmt: skip
+
+
+_TITLES_OR_CHATTER = re.compile(
+    r"""\s*(?:[$\#]|\(?[\w.-]+\)?(?:@[\w.-]+)?[:~\w/]*\ ?[$\#]\ cilium          # a prompt, or an author's remark
+    |Defaulted\ container|-{3,}|\.{2,}$|ENFORCEMENT\b|Nodes:$
+    |(?:ENDPOINT|ID|IP|Key|KEY|SERVICE|Name|REASON)\ +[A-Z]                    # titles
+    |Endpoint\ ID:|Path:                                                        # which are in every row's endpoint_id too
+    |Note\ that\ for\ Linux|LPM\ map\ type|walk\ /\ dump|return\ any|cilium\ map\ get\ cilium_ipcache$)""",
+    re.VERBOSE,
+)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_line_that_could_be_missing_without_a_trace_is_a_title_or_chatter(name: str) -> None:
+    # Nothing is lost silently: every other line is an entry, a part of one, or counted as not understood.
+    lines = DUMPS[name].split("\n")
+
+    def told(some: list[str]) -> tuple[object, ...]:
+        state = ClusterState.of(read_octets("\n".join(some).encode(), name))
+        return facts(state), [(dump.partial is None, len(dump.unparsed), dump.note) for dump in state.dumps]
+
+    whole = told(lines)
+    ignored = [line for at, line in enumerate(lines) if line.strip() and told(lines[:at] + lines[at + 1 :]) == whole]
+    assert [line for line in ignored if not _TITLES_OR_CHATTER.match(line)] == []
