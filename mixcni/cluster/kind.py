@@ -21,7 +21,10 @@ class Kind:
     name: str
     """Also the name of the table of its entries."""
     entry: type | None = None
-    """The dataclass of an entry, with `file` and `line`; None: recognised, but not read."""
+    """The dataclass of an entry, with `file` and `line`; None: recognised, but not read.
+
+    A class variable `SHOWN` names properties that stand beside its fields where entries are printed.
+    """
     read: TextReader | None = None
     read_json: JsonReader | None = None
     extras: tuple[tuple[str, type], ...] = ()

@@ -107,6 +107,7 @@ def clean_text(octets: bytes) -> DumpText:
     if text is None:
         return DumpText((), {}, frozenset(), (), binary=True, cut=cut)
     lines = _without_common_prefix(_split(_without_escapes(text)))
+    del text  # of a large dump every copy counts
     commands: dict[int, Command] = {}
     fences: list[int] = []
     elisions: list[int] = []

@@ -50,7 +50,9 @@ def find_dumps(paths: str | Path | Iterable[str | Path], *, root: str | Path | N
 
 def read_octets(octets: bytes, file: str) -> list[ReadDump]:
     """The dumps in the octets of one file, whatever they are; `file` is the name under which they are cited."""
+    is_blank = not octets or octets.isspace()
     text = clean_text(octets)
+    del octets  # of a large dump every copy counts
     if text.binary:
         return [ReadDump(Dump(file, 1, 1, UNRECOGNISED, None, None, None, 0, note="no text"), ())]
     dumps = [dump for section in split_sections(text, file) for dump in _read_section(section)]
@@ -59,7 +61,7 @@ def read_octets(octets: bytes, file: str) -> list[ReadDump]:
         why = f"only the first {MAX_DUMP_OCTETS} octets of the file were read"
         dumps[-1] = last._replace(dump=replace(last.dump, partial=why))
     if not dumps:
-        note = "empty" if not octets.strip() else "nothing but comments, prompts and blank lines"
+        note = "empty" if is_blank else "nothing but comments, prompts and blank lines"
         dumps = [ReadDump(Dump(file, 1, 1, UNRECOGNISED, None, None, None, 0, note=note), ())]
     return dumps
 

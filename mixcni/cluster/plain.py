@@ -18,8 +18,9 @@ def plain_entry(kind: str, entry: Any) -> dict[str, Plain]:
 
 @cache
 def columns(entry_type: type) -> tuple[str, ...]:
-    """The names of an entry's fields, without those that say where it stands."""
-    return tuple(item.name for item in fields(entry_type) if item.name not in ("file", "line"))
+    """The names of an entry's fields, without those that say where it stands, and of what its type derives for show."""
+    own = (item.name for item in fields(entry_type) if item.name not in ("file", "line"))
+    return (*own, *getattr(entry_type, "SHOWN", ()))
 
 
 def _plain(name: str, value: Any) -> Plain:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from mixcni.cli import main
 from mixcni.cluster.kinds import TABLES
+from mixcni.cluster.plain import columns
 from tests.cluster import crafted
 from tests.cluster.dumps import SAMPLES
 
@@ -61,7 +62,8 @@ def test_entries_are_one_a_line_with_their_fields_by_name(name: str) -> None:
     kind, text, count = crafted.TEXTS[name]
     found = [row for row in rows(run("-", "--entries", text=text)) if row["kind"] != "health"]
     assert len(found) == count
-    names = [item.name for item in fields(TABLES[kind]) if item.name not in ("file", "line")]
+    names = columns(TABLES[kind])
+    assert {item.name for item in fields(TABLES[kind])} - {"file", "line"} <= set(names)
     assert {tuple(row) for row in found} == {("file", "line", "kind", *names)}
     assert {(row["file"], row["kind"]) for row in found} == {("-", kind)}
     lines = text.split("\n")
@@ -147,3 +149,12 @@ def test_the_command_is_there_when_mixcni_is_run() -> None:
         capture_output=True, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout)["entries"] == 2
+
+
+def test_what_a_person_reads_off_a_row_stands_beside_its_fields() -> None:
+    entries = rows(run("-", "--entries", text=crafted.POLICY))
+    assert [(row["direction"], row["deny"], row["peer"], row["ports"]) for row in entries] == [
+        ("ingress", False, "any peer", "8080-8095/TCP"), ("ingress", True, "identity 2", "ANY"),
+        ("egress", False, "identity 33511", "53/UDP"),
+    ]  # fmt: skip
+    assert rows(run("-", "--entries", text=crafted.CT))[0]["flag_names"] == ["RxClosing", "TxClosing", "SeenNonSyn"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 from mixcni.cluster.addresses import Address
 
@@ -21,6 +21,8 @@ class CtEntry:
     `OUT VIP:port -> client:port service`, the reverse of every other line; here every one is client -> VIP with
     direction SVC, as 1.15 prints it. A field that the line does not print is None, never 0.
     """
+
+    SHOWN: ClassVar = ("flag_names",)
 
     protocol: str
     direction: str

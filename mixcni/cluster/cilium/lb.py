@@ -8,7 +8,7 @@ service alone. `--frontends`, `--backends`, `--revnat` and `--source-ranges` lis
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import ClassVar, Final
 
 from mixcni.cluster.addresses import Address, Prefix, parse_prefix
 from mixcni.cluster.cilium.listings import read_listing
@@ -25,6 +25,8 @@ SERVICES, FRONTENDS, BACKENDS, REVNAT, SOURCE_RANGES = "services", "frontends", 
 @dataclass(frozen=True, slots=True)
 class LbEntry:
     """One row; what its map does not hold is None."""
+
+    SHOWN: ClassVar = ("is_service",)
 
     map: str
     """services (the joined form), frontends, backends, revnat or source-ranges."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from mixcni.cluster.dump import Parsed, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import Record, a_mapping, a_number, a_text, read_records
@@ -14,6 +14,8 @@ from mixcni.cluster.version import releases
 @dataclass(frozen=True, slots=True)
 class Metric:
     """Packets of one reason in one direction; no peer is known of them."""
+
+    SHOWN: ClassVar = ("is_drop",)
 
     reason: str
     """`Success`, `Policy denied`, ...: the text of a drop or forward reason."""

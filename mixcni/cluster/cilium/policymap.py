@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from mixcni.cluster.cilium.identities import ANY, is_label, reserved_identity
 from mixcni.cluster.cilium.tuples import protocol_of, swapped
@@ -24,6 +24,8 @@ PORT_BITS: Final = 16
 @dataclass(frozen=True, slots=True)
 class PolicyEntry:
     """One row of a policy map: a peer, a port, and what becomes of packets between them."""
+
+    SHOWN: ClassVar = ("direction", "peer", "ports")
 
     endpoint_id: int | None
     """Whose map it is, if the dump, its command or its file's name says so."""
