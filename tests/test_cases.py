@@ -101,8 +101,8 @@ def test_every_remedy_that_can_be_checked_lets_every_lost_request_pass(name: str
     report = report_on(name).to_dict()
     remedies = report["findings"][0]["remedies"]
     lost = report["losses"][0]["exchanges"]
-    assert len(remedies) == 3
-    assert [remedy["checked"] for remedy in remedies if remedy["checked"]] == [{"would_pass": lost, "of": lost}] * 2
+    assert len(remedies) == 4
+    assert [remedy["checked"] for remedy in remedies if remedy["checked"]] == [{"would_pass": lost, "of": lost}] * 3
     assert "cidr: 10.244.3.0/24" in remedies[0]["yaml"]
 
 

@@ -65,6 +65,7 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
         inputs=tuple(inputs),
         assumptions=tuple(dict.fromkeys(assumptions)),
         scenario={} if case.scenario is None else case.scenario.as_dict(),
+        pod_cidrs=case.pod_cidrs,
     )
 
 

@@ -5,15 +5,24 @@ One module a cause. A cause that the dumps do not confirm is offered as possible
 
 from mixcni.explain.far_end import examine_far_end
 from mixcni.explain.findings import Evidence, Finding, Remedy
+from mixcni.explain.identity_stale import examine as examine_identity_stale
+from mixcni.explain.not_managed import examine as examine_not_managed
+from mixcni.explain.policy_denied_egress import examine as examine_policy_denied_egress
 from mixcni.explain.policy_denied_ingress import examine as examine_policy_denied_ingress
 from mixcni.explain.suspects import Facts, find_suspects
+from mixcni.explain.what_if import WhatIf, what_if
 
-__all__ = ["Evidence", "Facts", "Finding", "Remedy", "explain_losses"]
+__all__ = ["Evidence", "Facts", "Finding", "Remedy", "WhatIf", "explain_losses", "what_if"]
+
+# Of equal confidence, the one that goes deeper stands first.
+_EXAMINERS = (examine_identity_stale, examine_policy_denied_ingress, examine_policy_denied_egress)
 
 
 def explain_losses(facts: Facts) -> tuple[Finding, ...]:
     """The findings, the surest first: a cause for each loss where one is found, and what the responder did itself."""
-    found = [examine_policy_denied_ingress(suspect, facts) for suspect in find_suspects(facts.localisation)]
+    suspects = find_suspects(facts.localisation)
+    found = [examine(suspect, facts) for suspect in suspects for examine in _EXAMINERS]
     findings = [finding for finding in found if finding is not None]
+    findings.extend(dict.fromkeys(finding for suspect in suspects for finding in examine_not_managed(suspect, facts)))
     findings.extend(examine_far_end(facts))
     return tuple(sorted(findings, key=lambda finding: -finding.confidence))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.cluster import ClusterState
+from mixcni.cluster.policies import PolicyEngine
 from mixcni.localise import Localisation
 from mixcni.schema import Direction, ExchangeKind, Fate, Reason, TcpFlag
 from mixcni.topology import Address, Network
@@ -27,6 +28,11 @@ class Facts:
     cluster: ClusterState
     pod_cidrs: Mapping[str, Network] = field(default_factory=dict)
     name_of: Callable[[Path], str] = str
+
+    @property
+    def policies(self) -> PolicyEngine:
+        """Judges flows by the policies that the API server has; without any in the dumps, everything is let through."""
+        return PolicyEngine(self.cluster, unmanaged=self.pod_cidrs)
 
     def capture_of(self, position: int) -> str:
         """The file name of a point's first capture; the point's own name where it has none."""

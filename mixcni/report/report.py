@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mixcni.errors import ParameterError
-from mixcni.explain import Finding
+from mixcni.explain import Finding, WhatIf, what_if
 from mixcni.localise import Localisation
 from mixcni.report.columns import CONVERSATIONS, EXCHANGES, FINDINGS, HOPS, POINTS, documented
 from mixcni.report.contract import report_object
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from mixcni.cluster import ClusterState
     from mixcni.report.figures import Drawing
+    from mixcni.explain.what_if import PolicyText
+    from mixcni.topology import Network
 
 WIDEST: Final = 120  # columns; longer lines of prose are hard to follow
 
@@ -67,6 +69,7 @@ class Report:
     inputs: tuple[InputFile, ...] = field(repr=False)
     assumptions: tuple[str, ...] = field(repr=False)
     scenario: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    pod_cidrs: Mapping[str, "Network"] = field(default_factory=dict, repr=False)
 
     @property
     def verdict(self) -> str:
@@ -223,6 +226,24 @@ class Report:
         if not 0 <= conversation < count:
             raise ParameterError(f"conversation must be in [0, {count}), got {conversation}")
         return conversation
+
+    def what_if(self, policy: "PolicyText") -> WhatIf:
+        """How the observed requests would fare with a policy changed or added: which would pass, which no longer would.
+
+        Parameters
+        ----------
+        policy : a file, YAML text, or mappings
+
+        Raises
+        ------
+        ParameterError : no policy is in it, or something that is none
+
+        Examples
+        --------
+        >>> report.what_if("allow-kubenet-pods.yaml").would_pass
+        12
+        """
+        return what_if(self.localisation, self.cluster, policy, self.pod_cidrs)
 
     def to_dict(self, *, every_exchange: bool = False) -> dict[str, Any]:
         """The report by the contract `mixcni.report/1`; exchanges that were answered only with `every_exchange`."""

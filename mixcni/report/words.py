@@ -9,7 +9,11 @@ from mixcni.localise import Localisation, Verdict
 from mixcni.schema import Direction, ExchangeKind, Fate, Reason
 from mixcni.words import printable
 
-CAUSES: Final = {"policy_denied_ingress": "denied by ingress policy"}
+CAUSES: Final = {
+    "policy_denied_ingress": "denied by ingress policy",
+    "policy_denied_egress": "denied by egress policy",
+    "identity_stale": "taken for another identity by policy",
+}
 VERDICTS: Final = {Verdict.LOSS: "loss", Verdict.NO_LOSS: "no loss", Verdict.UNDECIDED: "undecided"}
 
 

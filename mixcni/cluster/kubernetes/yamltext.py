@@ -62,7 +62,8 @@ def read_yaml(lines: Sequence[str], first_line: int) -> Any:
         return _Builder(first_line).build(yaml.parse("\n".join(lines), Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise YamlError(first_line + (mark.line if mark else 0), f"no YAML: {error.problem or error.context}") from None
+        at = min(mark.line if mark else 0, len(lines) - 1)  # what is missing at the end is missing on the last line
+        raise YamlError(first_line + at, f"no YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise YamlError(first_line, f"no YAML: {str(error).splitlines()[0]}") from None
 

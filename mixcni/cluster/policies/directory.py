@@ -48,6 +48,8 @@ class Directory:
         if not any(guise.is_node for guise in other.guises):
             return other
         local = None if not subject.node or not other.node else subject.node == other.node
+        if local is None and other.is_datapaths:
+            return other
         guises: list[Guise] = []
         for guise in other.guises:
             if not guise.is_node or guise.labels is None:
@@ -106,7 +108,7 @@ class Directory:
         if guise.is_world:
             return self._outside(address, guise, pod)
         if guise.is_node:
-            return self._node(address, guise)
+            return replace(self._node(address, guise), is_datapaths=True)
         return self._managed(address, guise, pod)
 
     def _by_kubernetes(self, address: Address, pod: Pod | None) -> Party:
@@ -123,6 +125,10 @@ class Directory:
             return self._node(address, Guise(address, LabelSet({_REMOTE: ""}), f"the node {address}"))
         if pod is not None:
             return self._by_pod(address, pod)
+        service = next((each for each in self.inventory.services if address in each.addresses), None)
+        if service is not None:
+            says = f"the service {service.namespace}/{service.name}, which stands for one of its backends"
+            return Party(address, (Guise(address, None, says, service.file, service.line),), None)
         within = self.inventory.node_with_pod(address)
         if within is not None:
             return self._by_pod_cidr(address, within)
@@ -156,7 +162,7 @@ class Directory:
             return self._outside(address, outside, pod)
         inside = self._of_pod(address, pod)
         guises = (inside, replace(outside, says="world, should Cilium not run on its node"))
-        return Party(address, guises, None, pod.ports, pod.node, pod.namespace)
+        return Party(address, guises, None, pod.ports, pod.node)
 
     def _by_pod_cidr(self, address: Address, node: Node) -> Party:
         managed = self._runs_cilium(node.name, None)
@@ -189,12 +195,10 @@ class Directory:
     def _managed(self, address: Address, guise: Guise, pod: Pod | None) -> Party:
         listed = self.inventory.cilium_pods.get(address)
         ports = pod.ports if pod is not None else listed.ports if listed is not None and listed.ports else None
-        namespace = guise.labels.values.get(NAMESPACE, "") if guise.labels is not None else ""
-        return Party(address, (guise,), True, ports, pod.node if pod is not None else "", namespace)
+        return Party(address, (guise,), True, ports, pod.node if pod is not None else "")
 
     def _outside(self, address: Address, guise: Guise, pod: Pod | None, node: str = "") -> Party:
-        where = pod.node if pod is not None else node
-        return Party(address, (guise,), False, None, where, pod.namespace if pod is not None else "")
+        return Party(address, (guise,), False, node=pod.node if pod is not None else node)
 
     def _node(self, address: Address, guise: Guise) -> Party:
         name = self.inventory.node_of(address) or ""

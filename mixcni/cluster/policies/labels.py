@@ -59,12 +59,13 @@ class LabelSet:
 
 
 def labels_of_texts(texts: Iterable[str]) -> LabelSet:
-    """Labels as `source:key=value` texts have them: all of an identity's, so none is left open."""
+    """Labels as `source:key=value` texts have them: all of an identity's, unless its namespace is missing, which pods have."""
     values = {}
     for text in texts:
         key, _, value = text.partition("=")
         values[key if ":" in key else f"unspec:{key}"] = value
-    return LabelSet(values)
+    is_cut = NAMESPACE not in values and any(key.startswith("k8s:") for key in values)
+    return LabelSet(values, ("k8s:",) if is_cut else ())
 
 
 def labels_of_pod(

@@ -5,7 +5,7 @@ leave more than one open, a party has several, and a verdict stands only if it i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mixcni.cluster.addresses import Address
 from mixcni.cluster.policies.labels import WORLDS, LabelSet
@@ -52,6 +52,7 @@ class Party:
     is_managed : whether Cilium enforces policy on it; None: no dump tells
     ports : container ports by (name, protocol), for rules with named ports; None: no dump tells
     node : the node that it is or runs on; "" not known
+    is_datapaths : the guises are as the subject's node has them in its own dumps
     """
 
     address: Address | None
@@ -59,8 +60,7 @@ class Party:
     is_managed: bool | None
     ports: Mapping[tuple[str, str], int] | None = None
     node: str = ""
-    namespace: str = ""
-    notes: tuple[str, ...] = field(default=())
+    is_datapaths: bool = False
 
     @property
     def says(self) -> str:

@@ -1,0 +1,383 @@
+"""Denied by policy, at ingress on the responder's Cilium node or at egress on the initiator's: what both causes examine.
+
+What no rule allows is dropped without an answer, and before a conntrack entry is made (Cilium, formats of the datapath; drop
+reason 133). The endpoint, the identity that its node gives the other end, the policy map, the manifests and conntrack are each
+asked; a denial is named only where a map or a manifest shows one.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcni.cluster.cilium.ct import CtEntry
+from mixcni.cluster.cilium.endpoints import Endpoint
+from mixcni.cluster.cilium.policymap import PolicyEntry
+from mixcni.cluster.policies.rules import INGRESS
+from mixcni.cluster.policy import protocol_name
+from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
+from mixcni.explain.managed import managed_evidence
+from mixcni.explain.remedies import allow_remedies
+from mixcni.explain.suspects import Facts, Pair, Suspect, frames_at, is_silence, pairs_of
+from mixcni.schema import Direction, Fate, TcpFlag
+from mixcni.topology import Address
+
+AUDIT: Final = "Disabled (Audit)"  # policies are judged, and what they would drop is reported and let through
+PRIOR = 0.1  # of connection attempts that vanish silently next to the endpoint, before any dump is read
+WORLD = 2  # Cilium's reserved identity
+
+# Likelihood ratios, each the rough share of incidents with this cause that show the fact over the share of others that do.
+ODDS_SILENCE = 2.0  # a firewall that drops, a dead route and an overloaded host are silent too
+ODDS_ENFORCED = 8.0  # most pods have no policy
+ODDS_DENIED = 30.0  # the map itself says so: only a map changed since then would be misleading
+ODDS_DENIED_IF_WORLD = 8.0  # the map says so of world, and no dump tells that the source is world
+ODDS_NO_CONNTRACK = 2.0  # what is lost on the way for any reason has no entry either
+ODDS_WORLD = 2.0
+ODDS_UNMANAGED = 2.0
+ODDS_CONTRAST = 2.0  # others reach the same port: the pod serves, and the wire to it works
+ODDS_NOT_ENFORCED = 0.01
+ODDS_ALLOWED = 0.02
+ODDS_CONNTRACK = 0.05
+ODDS_CONNTRACK_FEW = 0.5  # for some of them alone: a port used before has left its entry
+ODDS_ANSWERED_BACK = 0.1  # Cilium drops, it does not reject
+UNCONFIRMED = 0.45  # at most, where no dump shows a denial: the cause is possible, and not named
+WITHOUT_MAP = 0.9  # at most, where enforcement is on and nobody dumped what it admits
+SHOWN_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Which end's policy a cause is about."""
+
+    cause: str
+    direction: str
+
+    def subject(self, pair: Pair) -> Address:
+        """The end whose policy it is."""
+        return pair.responder if self.direction == INGRESS else pair.initiator
+
+    def other(self, pair: Pair) -> Address:
+        """The end that its rules are about."""
+        return pair.initiator if self.direction == INGRESS else pair.responder
+
+    @property
+    def role(self) -> str:
+        """The subject's, in words."""
+        return "responder" if self.direction == INGRESS else "initiator"
+
+    @property
+    def other_role(self) -> str:
+        """What the other end is to a packet, in words."""
+        return "source" if self.direction == INGRESS else "destination"
+
+    def enforced(self, endpoint: Endpoint) -> bool | None:
+        """Whether an endpoint enforces policy in this direction."""
+        return endpoint.ingress_enforced if self.direction == INGRESS else endpoint.egress_enforced
+
+    def is_in_question(self, suspect: Suspect, points: int) -> bool:
+        """Whether requests were lost where this policy would drop them: beyond the last points, or behind the first."""
+        if suspect.direction != Direction.FORWARD:
+            return False
+        return suspect.far >= points - 1 if self.direction == INGRESS else suspect.near == 0
+
+
+@dataclass(slots=True)
+class _Case:
+    """The facts about one endpoint while they are gathered."""
+
+    side: Side
+
+    evidence: list[Evidence] = field(default_factory=list)
+    against: list[Evidence] = field(default_factory=list)
+    collect: list[str] = field(default_factory=list)
+    assumptions: list[str] = field(default_factory=list)
+    denied: int = 0
+    identity: int | None = None
+    is_assumed: bool = False
+    has_map: bool = True
+    endpoint: Endpoint | None = None
+
+
+def examine_denial(side: Side, suspect: Suspect, facts: Facts) -> Finding | None:
+    """The finding for one loss of requests, or None where a denial on that side does not come into question.
+
+    It comes into question for connection attempts that were lost next to the endpoint.
+    """
+    localisation = facts.localisation
+    if not side.is_in_question(suspect, len(localisation.points)):
+        return None
+    fates = localisation.fates
+    rows = suspect.rows[(fates["kind"][suspect.rows] == 0) & np.isin(fates["fate"][suspect.rows], (Fate.LOST, Fate.UNDECIDED))]
+    if not rows.size:
+        return None
+    pairs = pairs_of(localisation, rows)
+    pair, mine = next(iter(pairs.items()))
+    own = managed_evidence(facts, side.subject(pair))
+    if own is not None and own.is_managed is False and facts.cluster.endpoint_of(side.subject(pair)) is None:
+        return None  # Cilium enforces nothing there
+    case = _Case(side)
+    _silence(case, suspect, rows, facts)
+    if side.direction == INGRESS:
+        _contrast(case, pair, facts)
+    _endpoint(case, pair, suspect, facts)
+    if case.endpoint is not None:
+        _identity(case, pair, facts)
+        if side.enforced(case.endpoint) is not False:
+            _policy_map(case, pairs, case.endpoint, facts)
+            _manifests(case, pairs, facts)
+    _managed(case, pair, facts)
+    _conntrack(case, pair, mine, facts)
+    confidence = confidence_of(PRIOR, [*case.evidence, *case.against])
+    if not case.denied:
+        confidence = min(confidence, UNCONFIRMED)
+    elif not case.has_map:
+        confidence = min(confidence, WITHOUT_MAP)
+    remedies: tuple[Remedy, ...] = ()
+    if case.endpoint is not None:
+        remedies = allow_remedies(facts, pairs, case.endpoint, case.identity, side.direction)
+    return Finding(
+        cause=side.cause,
+        confidence=confidence,
+        sentence=_sentence(case, pair, suspect, rows, facts),
+        evidence=tuple(case.evidence),
+        against=tuple(case.against),
+        remedies=remedies,
+        collect=tuple(case.collect),
+        assumptions=tuple(case.assumptions),
+        loss=suspect.loss,
+    )
+
+
+def _sentence(case: _Case, pair: Pair, suspect: Suspect, rows: NDArray[np.int64], facts: Facts) -> str:
+    target = f"{pair.responder}:{pair.port}" if pair.responder.version == 4 else f"[{pair.responder}]:{pair.port}"
+    what = f"connection attempts from {pair.initiator} to {target}"
+    policy = f"{case.side.direction.capitalize()} policy"
+    if case.endpoint is None:
+        near = facts.localisation.points[suspect.near].name
+        return f"{policy} on the {case.side.role}'s node may have dropped the {what} beyond {near}; no dump of it tells"
+    if not case.denied:
+        return f"{policy} of endpoint {case.endpoint.id} does not explain why {what} vanished"
+    other = case.side.other_role
+    if case.is_assumed:
+        who = f"the {other} is taken for world"
+    elif case.identity == WORLD:
+        who = f"the {other} has no ipcache entry and so the identity world"
+    else:
+        who = f"the {other} has identity {case.identity}"
+    count = f"{case.denied}" if case.denied == rows.size else f"{case.denied} of {rows.size}"
+    return (
+        f"{policy} of endpoint {case.endpoint.id} denied {count} {what}: enforcement is on, {who}, "
+        f"and no rule {'allows it' if case.has_map else 'is known to allow it'}, so the default is to drop"
+    )
+
+
+def _silence(case: _Case, suspect: Suspect, rows: NDArray[np.int64], facts: Facts) -> None:
+    localisation = facts.localisation
+    near = localisation.points[suspect.near]
+    frames = frames_at(localisation, rows, suspect.near)
+    file = facts.capture_of(suspect.near)
+    conversations = np.unique(localisation.fates["conversation"][rows])
+    table = localisation.alignment.transmissions
+    copies = int(
+        (
+            np.isin(table["conversation"], conversations)
+            & (table["point"] == suspect.near)
+            & ((table["tcp_flags"] & TcpFlag.SYN) != 0)
+        ).sum()
+    )
+    if is_silence(localisation, rows):
+        says = (
+            f"{copies} SYNs of {conversations.size} connection attempts passed {near.name}, and no SYN-ACK, reset or ICMP error "
+            "came back: Cilium drops and does not reject"
+        )
+        case.evidence.append(Evidence(says, file, frames=frames, odds=ODDS_SILENCE))
+    else:
+        says = "resets or ICMP errors came back, and Cilium's policy drops without an answer"
+        case.against.append(Evidence(says, file, frames=frames, odds=ODDS_ANSWERED_BACK))
+
+
+def _contrast(case: _Case, pair: Pair, facts: Facts) -> None:
+    """Others that reached the same responder at the last point in the same capture."""
+    localisation = facts.localisation
+    table, fates = localisation.alignment.conversations, localisation.fates
+    last = len(localisation.points) - 1
+    answered = np.unique(fates["conversation"][fates["fate"] == Fate.ANSWERED])
+    seen = answered[table.flow_of[answered, last] >= 0]
+    to_pair = [row for row in seen.tolist() if table.book.address(int(table["responder"][row])) == pair.responder]
+    if not to_pair:
+        return
+    sources = sorted({table.book.text(int(table["initiator"][row])) for row in to_pair})
+    frames = frames_at(localisation, np.flatnonzero(np.isin(fates["conversation"], to_pair)), last, SHOWN_LINES)
+    says = (
+        f"in the same capture {len(to_pair)} other conversations with {pair.responder} were answered, from "
+        f"{', '.join(sources[:4])}: the pod serves, and the way into it works"
+    )
+    case.evidence.append(Evidence(says, facts.capture_of(last), frames=frames, odds=ODDS_CONTRAST))
+
+
+def _endpoint(case: _Case, pair: Pair, suspect: Suspect, facts: Facts) -> None:
+    cluster, side = facts.cluster, case.side
+    position = min(suspect.far, len(facts.localisation.points) - 1) if side.direction == INGRESS else 0
+    node = facts.localisation.points[position].node or f"the {side.role}'s node"
+    address = side.subject(pair)
+    endpoint = cluster.endpoint_of(address)
+    if endpoint is None:
+        if cluster.endpoints:
+            first = cluster.endpoints[0]
+            says = f"no endpoint list has {address}: the dumps are of another node, or of another time"
+            case.against.append(Evidence(says, first.file, odds=1.0))
+        case.collect.append(
+            f"on {node}: cilium endpoint list, cilium bpf policy get ENDPOINT, cilium bpf ipcache list, cilium bpf ct list global"
+        )
+        return
+    case.endpoint = endpoint
+    enforced, word = side.enforced(endpoint), endpoint.ingress_policy if side.direction == INGRESS else endpoint.egress_policy
+    if enforced:
+        says = f"endpoint {endpoint.id} has {address} and enforces policy at {side.direction}: what no rule allows is dropped"
+        case.evidence.append(Evidence(says, endpoint.file, endpoint.line, odds=ODDS_ENFORCED))
+    elif enforced is False:
+        says = f"endpoint {endpoint.id} has {address} and {side.direction} enforcement {word}: policy drops nothing"
+        if word == AUDIT:
+            says += ", it only reports what it would have dropped"
+        case.against.append(Evidence(says, endpoint.file, endpoint.line, odds=ODDS_NOT_ENFORCED))
+    else:
+        case.collect.append(f"on {node}: cilium endpoint list with its POLICY columns")
+
+
+def _identity(case: _Case, pair: Pair, facts: Facts) -> None:
+    other = case.side.other(pair)
+    answer = facts.cluster.identity_of(other)
+    case.identity = answer.identity
+    if answer.identity is None:
+        case.identity, case.is_assumed = WORLD, True
+        case.assumptions.append(
+            f"no dump tells the identity of {other}: taken for world (2), as an address is that Cilium does not know"
+        )
+        case.collect.append(f"on the {case.side.role}'s node: cilium bpf ipcache list")
+    elif answer.is_world:
+        case.evidence.append(Evidence(answer.says, answer.file or "", answer.line, odds=ODDS_WORLD))
+    else:
+        case.evidence.append(Evidence(answer.says, answer.file or "", answer.line))
+
+
+def _policy_map(case: _Case, pairs: dict[Pair, NDArray[np.int64]], endpoint: Endpoint, facts: Facts) -> None:
+    cluster, side = facts.cluster, case.side
+    own = {pair: rows for pair, rows in pairs.items() if cluster.endpoint_of(side.subject(pair)) == endpoint}
+    entries = cluster.policy_entries(endpoint.id)
+    if entries is None:
+        case.denied = sum(rows.size for rows in own.values()) if side.enforced(endpoint) else 0
+        if case.denied:
+            case.has_map = False
+            case.assumptions.append(
+                f"no dump of the policy map of endpoint {endpoint.id} is there: it is taken to admit none of the lost connections"
+            )
+        case.collect.append(f"on the {side.role}'s node: cilium bpf policy get {endpoint.id}")
+        return
+    assumed = cluster.policy_map_is_assumed(endpoint.id)
+    if assumed:
+        case.assumptions.append(assumed)
+    file, first = (entries[0].file, entries[0].line) if entries else (endpoint.file, endpoint.line)
+    said = False
+    for pair, rows in own.items():
+        identity = cluster.identity_of(side.other(pair)).identity
+        taken = WORLD if identity is None else identity
+        verdict = cluster.policy_verdict(endpoint.id, side.direction, taken, pair.port, pair.protocol)
+        line = verdict.entry.line if verdict.entry else first
+        if verdict.allowed is False:
+            case.denied += rows.size
+            odds = 1.0 if said else ODDS_DENIED_IF_WORLD if identity is None else ODDS_DENIED
+            said = True
+            case.evidence.append(Evidence(f"policy map of endpoint {endpoint.id}: {verdict.why}", file, line, odds=odds))
+        elif verdict.allowed:
+            odds = ODDS_ALLOWED if rows.size * 2 > sum(r.size for r in pairs.values()) else 1.0
+            case.against.append(Evidence(f"policy map of endpoint {endpoint.id}: {verdict.why}", file, line, odds=odds))
+        else:
+            case.against.append(Evidence(f"policy map of endpoint {endpoint.id} does not decide it: {verdict.why}", file, line))
+    _allowed_rows(case, entries)
+
+
+def _manifests(case: _Case, pairs: dict[Pair, NDArray[np.int64]], facts: Facts) -> None:
+    """What the policies say as they are written: they stand in for a missing map, and are held against one that is there."""
+    engine = facts.policies
+    if not engine.policies:
+        return
+    pair = next(iter(pairs))
+    found = engine.judge_direction(case.side.direction, engine.flow(pair.initiator, pair.responder, pair.protocol, pair.port))
+    if found.allowed is False:
+        odds = 1.0 if case.has_map else ODDS_DENIED
+        case.evidence.append(Evidence(f"the policies as they are written: {found.why}", found.file, found.line, odds=odds))
+        case.has_map = True
+    elif found.allowed and case.denied and case.has_map:
+        says = f"the policies as they are written would allow it, so the map is of another time or misses a rule: {found.why}"
+        case.against.append(Evidence(says, found.file, found.line))
+    elif found.allowed:
+        case.denied = 0
+        says = f"the policies as they are written allow it: {found.why}"
+        case.against.append(Evidence(says, found.file, found.line, odds=ODDS_ALLOWED))
+    else:
+        case.against.append(Evidence(f"the policies as they are written do not decide it: {found.why}", found.file, found.line))
+
+
+def _allowed_rows(case: _Case, entries: tuple[PolicyEntry, ...]) -> None:
+    """Say what the map does allow: the rows that a denied request did not match."""
+    allowed = [entry for entry in entries if entry.direction == case.side.direction and not entry.deny]
+    if not allowed or not case.denied:
+        return
+    words = "; ".join(f"{entry.peer} on {entry.ports}" for entry in allowed[:4])
+    more = f" and {len(allowed) - 4} more" if len(allowed) > 4 else ""
+    case.evidence.append(Evidence(f"{case.side.direction} is allowed only for {words}{more}", allowed[0].file, allowed[0].line))
+
+
+def _managed(case: _Case, pair: Pair, facts: Facts) -> None:
+    """Whether the other end's node is one that Cilium knows."""
+    told = managed_evidence(facts, case.side.other(pair))
+    if told is None:
+        case.collect.append("on any Cilium node: cilium-health status, or cilium node list")
+    elif told.is_managed:
+        case.against.append(replace(told.evidence, odds=0.5))
+    elif told.is_managed is False:
+        case.evidence.append(replace(told.evidence, odds=ODDS_UNMANAGED))
+
+
+def _conntrack(case: _Case, pair: Pair, rows: NDArray[np.int64], facts: Facts) -> None:
+    cluster, side = facts.cluster, case.side
+    if not cluster.ct and not cluster.has_complete("ct"):
+        case.collect.append(f"on the {side.role}'s node: cilium bpf ct list global")
+        return
+    lost = np.unique(facts.localisation.fates["conversation"][rows]).tolist()
+    entries = [entry for conversation in lost for entry in _let_through(case, conversation, pair, facts)]
+    way = "incoming" if side.direction == INGRESS else "outgoing"
+    if entries:
+        first = entries[0]
+        says = f"conntrack has {len(entries)} of the {len(lost)} lost connections as {way}: they passed the policy"
+        odds = ODDS_CONNTRACK if 2 * len(entries) >= len(lost) else ODDS_CONNTRACK_FEW
+        case.against.append(Evidence(says, first.file, first.line, odds=odds))
+        case.denied = max(case.denied - len(entries), 0)
+        return
+    address = side.subject(pair)
+    others = [entry for entry in cluster.conntrack_with(address) if address == _end(side, entry)]
+    if not others:
+        return
+    first = others[0]
+    peers = sorted({str(entry.source if side.direction == INGRESS else entry.destination) for entry in others})
+    is_whole = cluster.has_complete("ct")
+    from_to = ("to", "from") if side.direction == INGRESS else ("from", "to")
+    says = (
+        f"conntrack{'' if is_whole else ', whose dump is not whole,'} has none of the {len(lost)} lost "
+        f"{protocol_name(pair.protocol)} connections, and {len(others)} others {from_to[0]} {address}, {from_to[1]} "
+        f"{', '.join(peers[:4])}{' and more' if len(peers) > 4 else ''}: a denied request leaves no entry"
+    )
+    case.evidence.append(Evidence(says, first.file, first.line, odds=ODDS_NO_CONNTRACK if is_whole else 1.0))
+
+
+def _end(side: Side, entry: CtEntry) -> Address | None:
+    return entry.destination if side.direction == INGRESS else entry.source
+
+
+def _let_through(case: _Case, conversation: int, pair: Pair, facts: Facts) -> list[CtEntry]:
+    """The conntrack entry that shows a conversation as let through, if there is one."""
+    port = int(facts.localisation.alignment.conversations["initiator_port"][conversation])
+    found = facts.cluster.conntrack_of(pair.initiator, port, pair.responder, pair.port, pair.protocol)
+    wanted = "IN" if case.side.direction == INGRESS else "OUT"
+    return [entry for entry in found if entry.direction == wanted and entry.source == pair.initiator][:1]
