@@ -4,9 +4,13 @@
 allows it, or why the dumps do not decide it. `find_drift` holds that against an endpoint's policy map.
 """
 
+from mixcni.cluster.policies.drift import Drift, find_drift
 from mixcni.cluster.policies.engine import PolicyEngine, read_policies
 from mixcni.cluster.policies.party import Flow, Guise, Party
 from mixcni.cluster.policies.rules import Policy, Rule
 from mixcni.cluster.policies.verdict import DirectionVerdict, FlowVerdict
 
-__all__ = ["DirectionVerdict", "Flow", "FlowVerdict", "Guise", "Party", "Policy", "PolicyEngine", "Rule", "read_policies"]
+__all__ = [
+    "DirectionVerdict", "Drift", "Flow", "FlowVerdict", "Guise", "Party", "Policy", "PolicyEngine", "Rule", "find_drift",
+    "read_policies",
+]  # fmt: skip
