@@ -20,6 +20,14 @@ MAX_UNREAD: Final = 1000  # unparsed lines kept for objects of kinds that are no
 _KEY: Final = re.compile(r"""(?:[\w."'/-]{1,80}\s?:(?:\s|$)|-(?:\s|$)|[\[\]{}]|\.\.\.$|%)""")
 _TABLE: Final = re.compile(r"(?:NAMESPACE +)?NAME +.*\bAGE\b")
 _NOTHING: Final = re.compile(r"No resources found")
+_SLIMMED: Final = frozenset({"kind: Pod", "- kind: Pod", "kind: Node", "- kind: Node"})
+_LEFT_OUT: Final = frozenset({
+    "managedFields:", "annotations:", "ownerReferences:", "env:", "envFrom:", "volumes:", "volumeMounts:", "resources:",
+    "tolerations:", "affinity:", "conditions:", "containerStatuses:", "initContainerStatuses:", "livenessProbe:",
+    "readinessProbe:", "startupProbe:", "lifecycle:", "securityContext:", "images:", "nodeInfo:", "capacity:", "allocatable:",
+    "volumesInUse:", "volumesAttached:", "topologySpreadConstraints:",
+})  # fmt: skip
+"""Blocks of pods and nodes that nothing is kept of."""
 _DECODER: Final = json.JSONDecoder()
 _BETWEEN: Final = re.compile(r"[\s,]*")
 _ITEMS: Final = re.compile(r'"items"\s*:\s*\[')
@@ -60,8 +68,9 @@ def read_kubernetes_json(section: Section, records: Iterable[Record]) -> Parsed:
             result.odd(record.line, str(value)[:200], "no object")
         elif "items" in value and text_of(value.get("kind")).endswith("List"):
             kind = _element_kind(value)
+            line, before = record.line, record.start
             for item, start, end in _items_of(record.text, record.start, record.end):
-                line = record.line + record.text.count("\n", record.start, start)
+                line, before = line + record.text.count("\n", before, start), start
                 result.take_value(item, kind, line, record.text[start:end])
         else:
             result.take_value(value, "", record.line, record.text[record.start : record.end])
@@ -82,7 +91,7 @@ class _Result:
         if not any(chunk.lines):
             return
         try:
-            value = read_yaml(chunk.lines, chunk.first_line)
+            value = _read(chunk)
         except YamlError as error:
             self.broken = self.broken or error.line
             text = chunk.lines[min(max(error.line - chunk.first_line, 0), len(chunk.lines) - 1)]
@@ -130,6 +139,39 @@ class _Result:
             self.odd(line_of(value, line), name, found)
 
 
+def _read(chunk: _Chunk) -> Any:
+    """The value of a chunk. Of pods and nodes, of which there are thousands, only the parts that are kept are parsed.
+
+    Raises
+    ------
+    YamlError : as read_yaml does
+    """
+    if any(line.strip() in _SLIMMED for line in chunk.lines):
+        try:
+            return read_yaml(_slim(chunk.lines), chunk.first_line)
+        except YamlError:
+            pass  # what was left out was no block: the whole of it decides
+    return read_yaml(chunk.lines, chunk.first_line)
+
+
+def _slim(lines: Sequence[str]) -> list[str]:
+    """The lines, those of blocks that nothing is kept of emptied: a key without a value and all that is indented below it."""
+    kept: list[str] = []
+    inside: int | None = None
+    for line in lines:
+        stripped = line.lstrip()
+        indent = len(line) - len(stripped)
+        if inside is not None and stripped:
+            if indent > inside or (indent == inside and stripped.startswith("- ")):
+                kept.append("")
+                continue
+            inside = None
+        if stripped in _LEFT_OUT:
+            inside = indent
+        kept.append("" if inside is not None else line)
+    return kept
+
+
 def _element_kind(value: Any) -> str:
     """What the elements of a list are, by its kind: `PodList` says so, `List` does not."""
     return text_of(value.get("kind")).removesuffix("List")
@@ -161,6 +203,9 @@ def _chunks(document: _Chunk) -> Iterator[_Chunk]:
     end = next((i for i in range(begin, len(lines)) if lines[i] and not lines[i].startswith((" ", "- ", "#"))), len(lines))
     kind = next((line[5:].strip().strip("\"'") for line in (*lines[:at], *lines[end:]) if line.startswith("kind:")), "List")
     starts = [index for index in range(begin, end) if lines[index].startswith(dash)]
+    if starts[:1] != [begin]:
+        yield document  # its elements do not begin on lines of their own
+        return
     for start, after in zip(starts, [*starts[1:], end], strict=True):
         first = f"{dash[:-2]}  {lines[start][len(dash) :]}"
         yield _Chunk(document.first_line + start, [first, *lines[start + 1 : after]], kind.removesuffix("List"))
