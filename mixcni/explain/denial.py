@@ -19,7 +19,7 @@ from mixcni.cluster.policy import protocol_name
 from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
 from mixcni.explain.managed import managed_evidence
 from mixcni.explain.remedies import allow_remedies
-from mixcni.explain.suspects import Facts, Pair, Suspect, frames_at, is_silence, pairs_of
+from mixcni.explain.suspects import Facts, Pair, Suspect, frames_at, is_silence, pairs_of, policy_port
 from mixcni.schema import Direction, Fate, TcpFlag
 from mixcni.topology import Address
 
@@ -32,6 +32,7 @@ ODDS_SILENCE = 2.0  # a firewall that drops, a dead route and an overloaded host
 ODDS_ENFORCED = 8.0  # most pods have no policy
 ODDS_DENIED = 30.0  # the map itself says so: only a map changed since then would be misleading
 ODDS_DENIED_IF_WORLD = 8.0  # the map says so of world, and no dump tells that the source is world
+ODDS_WRITTEN = 8.0  # the manifests say so, if they are all there are
 ODDS_NO_CONNTRACK = 2.0  # what is lost on the way for any reason has no entry either
 ODDS_WORLD = 2.0
 ODDS_UNMANAGED = 2.0
@@ -282,7 +283,7 @@ def _policy_map(case: _Case, pairs: dict[Pair, NDArray[np.int64]], endpoint: End
     for pair, rows in own.items():
         identity = cluster.identity_of(side.other(pair)).identity
         taken = WORLD if identity is None else identity
-        verdict = cluster.policy_verdict(endpoint.id, side.direction, taken, pair.port, pair.protocol)
+        verdict = cluster.policy_verdict(endpoint.id, side.direction, taken, policy_port(pair), pair.protocol)
         line = verdict.entry.line if verdict.entry else first
         if verdict.allowed is False:
             case.denied += rows.size
@@ -303,11 +304,13 @@ def _manifests(case: _Case, pairs: dict[Pair, NDArray[np.int64]], facts: Facts) 
     if not engine.policies:
         return
     pair = next(iter(pairs))
-    found = engine.judge_direction(case.side.direction, engine.flow(pair.initiator, pair.responder, pair.protocol, pair.port))
-    if found.allowed is False:
-        odds = 1.0 if case.has_map else ODDS_DENIED
+    flow = engine.flow(pair.initiator, pair.responder, pair.protocol, policy_port(pair))
+    found = engine.judge_direction(case.side.direction, flow)
+    if found.allowed and found.policy is None:
+        case.collect.append("kubectl get networkpolicies,ciliumnetworkpolicies,ciliumclusterwidenetworkpolicies -A -o yaml")
+    elif found.allowed is False:
+        odds = 1.0 if case.has_map else ODDS_WRITTEN
         case.evidence.append(Evidence(f"the policies as they are written: {found.why}", found.file, found.line, odds=odds))
-        case.has_map = True
     elif found.allowed and case.denied and case.has_map:
         says = f"the policies as they are written would allow it, so the map is of another time or misses a rule: {found.why}"
         case.against.append(Evidence(says, found.file, found.line))

@@ -14,7 +14,7 @@ from mixcni.cluster.policies.rules import INGRESS
 from mixcni.cluster.resolve import name_of
 from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
 from mixcni.explain.managed import managed_evidence
-from mixcni.explain.suspects import Facts, Pair, Suspect, pairs_of
+from mixcni.explain.suspects import Facts, Pair, Suspect, pairs_of, policy_port
 from mixcni.schema import Direction
 from mixcni.topology import Address
 
@@ -53,7 +53,7 @@ def examine(suspect: Suspect, facts: Facts) -> Finding | None:
     if given is None or (told is not None and told.is_managed is False):
         return None  # what Cilium does not manage has no identity that could be stale
     own = _own(facts, pair.initiator)
-    denied = facts.cluster.policy_verdict(endpoint.id, INGRESS, given.number, pair.port, pair.protocol)
+    denied = facts.cluster.policy_verdict(endpoint.id, INGRESS, given.number, policy_port(pair), pair.protocol)
     if own is None:
         if denied.allowed is not False or given.number is None or not MIN_CLUSTER <= given.number < MIN_LOCAL:
             return None
@@ -63,7 +63,7 @@ def examine(suspect: Suspect, facts: Facts) -> Finding | None:
     evidence = [given.evidence, Evidence(own.evidence.says, own.evidence.file, own.evidence.line, odds=ODDS_DIFFERENT)]
     against: list[Evidence] = []
     number = own.number if own.number is not None else _number_of(facts, own.labels)
-    passed = facts.cluster.policy_verdict(endpoint.id, INGRESS, number, pair.port, pair.protocol)
+    passed = facts.cluster.policy_verdict(endpoint.id, INGRESS, number, policy_port(pair), pair.protocol)
     file, line = (endpoint.file, endpoint.line) if denied.entry is None else (denied.entry.file, denied.entry.line)
     would_pass: int | None = None
     if denied.allowed:

@@ -14,7 +14,7 @@ from mixcni.cluster.cilium.policymap import PolicyEntry
 from mixcni.cluster.policies.rules import INGRESS
 from mixcni.cluster.policy import decide, protocol_name
 from mixcni.explain.findings import Remedy
-from mixcni.explain.suspects import Facts, Pair
+from mixcni.explain.suspects import Facts, Pair, policy_port
 from mixcni.explain.what_if import what_if
 from mixcni.topology import Address, Network, in_networks
 
@@ -165,7 +165,7 @@ class _Maker:
         ]  # fmt: skip
         for pair, rows in self.pairs.items():
             identity = cluster.identity_of(self.other(pair)).identity
-            verdict = decide(everybody, self.direction, identity, pair.port, pair.protocol, cluster.version)
+            verdict = decide(everybody, self.direction, identity, policy_port(pair), pair.protocol, cluster.version)
             passed += rows.size if verdict.allowed else 0
         opened = "it opens the pod to everybody" if self.is_ingress else "the pod may then call everybody"
         return Remedy(

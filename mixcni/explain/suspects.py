@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,15 @@ class Pair:
     responder: Address
     port: int
     protocol: int
+
+
+ECHO_REQUESTS: Final = {1: 8, 58: 128}
+"""The message that opens an exchange of ICMP and of ICMPv6 (RFC 792, RFC 4443)."""
+
+
+def policy_port(pair: Pair) -> int:
+    """What rules compare with their ports: the responder's port, of ICMP the type of the message that opens the exchange."""
+    return ECHO_REQUESTS.get(pair.protocol, pair.port)
 
 
 @dataclass(frozen=True, slots=True)

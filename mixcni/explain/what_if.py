@@ -20,7 +20,7 @@ from mixcni.cluster.policies.rules import EGRESS, INGRESS
 from mixcni.cluster.policy import protocol_name
 from mixcni.errors import ParameterError
 from mixcni.explain.present import Effect, Present, with_added
-from mixcni.explain.suspects import Pair, pairs_of
+from mixcni.explain.suspects import Pair, pairs_of, policy_port
 from mixcni.localise import Localisation
 from mixcni.schema import Fate, Reason
 from mixcni.topology import Network
@@ -176,11 +176,12 @@ def what_if(
     kept = [item for key, item in known.items() if key not in keys]
     changed = PolicyEngine(cluster, policies=read_policies([*kept, *objects], inventory), unmanaged=pod_cidrs)
     added = PolicyEngine(cluster, policies=given, unmanaged=pod_cidrs)
+    engines = (engine, changed if replaced else None, added)
     rows = []
     for pair, failed, count in _observed(localisation):
-        flow = engine.flow(pair.initiator, pair.responder, pair.protocol, pair.port)
+        flow = engine.flow(pair.initiator, pair.responder, pair.protocol, policy_port(pair))
         now = {way: present.effect(way, flow) for way in (EGRESS, INGRESS)}
-        then = {way: _then(way, flow, now[way], failed, changed if replaced else None, added) for way in (EGRESS, INGRESS)}
+        then = {way: _then(way, flow, now[way], failed, engines) for way in (EGRESS, INGRESS)}
         rows.append(_row(pair, failed, count, now, then))
     notes = []
     if replaced:
@@ -191,10 +192,23 @@ def what_if(
     return WhatIf(tuple(rows), given, tuple(item.reference for item in replaced), tuple(notes))
 
 
-def _then(direction: str, flow: Flow, now: Effect, failed: bool, changed: PolicyEngine | None, added: PolicyEngine) -> Effect:
-    """What becomes of a flow in one direction under the other policies."""
+def _then(
+    direction: str,
+    flow: Flow,
+    now: Effect,
+    failed: bool,
+    engines: tuple[PolicyEngine, PolicyEngine | None, PolicyEngine],
+) -> Effect:
+    """What becomes of a flow in one direction under the other policies.
+
+    engines : of the policies as they are written, as they are changed (None: none is), and of those given alone
+    """
+    written, changed, added = engines
     if changed is not None:
         found = changed.judge_direction(direction, flow)
+        if not failed and found.allowed is False and written.judge_direction(direction, flow).allowed is False:
+            why = "it passed, and the policies in the dumps would have denied it: they are not all there are"
+            return Effect(None, why, found.file, found.line)
         return Effect(found.allowed, found.why, found.file, found.line)
     if not failed and now.allowed is not True:
         # It passed, so it was allowed, by a rule if the endpoint is isolated: the dumps are of another time or do not tell.

@@ -103,3 +103,11 @@ def test_manifests_stand_in_for_a_map_that_nobody_dumped() -> None:
     assert "selected by NetworkPolicy default/shop-alone" in fact.says
     assert (fact.file, fact.line) == ("dump-2.txt", 2)
     assert any("cilium bpf policy get 873" in sentence for sentence in found.collect)
+    assert found.confidence <= 0.9, "there may be more manifests than were dumped"
+
+
+def test_manifests_that_select_nobody_are_not_all_where_the_endpoint_is_isolated() -> None:
+    objects = f"{DNS_ALONE.replace('app: web', 'app: other')}---{POD_OBJECT}"
+    found = egress_findings(ENFORCED, WORLD, objects)[0]
+    assert found.is_named == egress_findings(ENFORCED, WORLD)[0].is_named
+    assert any("kubectl get networkpolicies" in sentence for sentence in found.collect)

@@ -82,7 +82,7 @@ def object_of(value: Any, default_kind: str, file: str, line: int) -> Kubernetes
 
 
 def _kept(value: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    body = {}
+    body: dict[str, Any] = {}
     for part in _KEPT[kind]:
         if part not in value:
             continue
@@ -95,7 +95,7 @@ def _kept(value: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
                 slim.update({key: _ports_alone(slim[key]) for key in ("containers", "initContainers") if key in slim})
             found = slim
         body[part] = found
-    return MappingProxyType(body)
+    return body
 
 
 def _ports_alone(containers: Any) -> list[dict[str, Any]]:

@@ -43,6 +43,13 @@ class Directory:
             self._known[wanted] = self._find(wanted)
         return self._known[wanted]
 
+    def on_its_node(self, party: Party) -> Party:
+        """The same end as its own node has it: a pod with labels, be it world to a node that has not heard of it."""
+        pod = None if party.address is None else self.inventory.pod_of(party.address)
+        if party.address is None or pod is None or not self._runs_cilium(pod.node, None):
+            return party
+        return self._managed(party.address, self._of_pod(party.address, pod), pod) if party.is_managed is False else party
+
     def seen_from(self, other: Party, subject: Party) -> Party:
         """The same end as the other end's node sees it: its own node is host to it, any other node is a remote one."""
         if not any(guise.is_node for guise in other.guises):
@@ -132,10 +139,17 @@ class Directory:
         within = self.inventory.node_with_pod(address)
         if within is not None:
             return self._by_pod_cidr(address, within)
-        if runs is False or self.inventory.pods:
-            return self._outside(address, self._world(address, f"world: {address} is no pod and no node in any dump"), None)
+        if self._is_outside(address):
+            says = f"world: {address} is no node, and in no pod network of Cilium's"
+            return self._outside(address, self._world(address, says), None)
         doubt = Guise(address, None, f"{address}, of which no dump tells anything")
         return Party(address, (doubt,), None)
+
+    def _is_outside(self, address: Address) -> bool:
+        """Whether an address can be no pod's that Cilium manages: public, or in no pod network where these are known."""
+        listed = (each.pod_cidrs for nodes in (self.inventory.cilium_nodes.values(), self.cluster.nodes) for each in nodes)
+        networks = [cidr for cidrs in listed for cidr in cidrs if cidr.version == address.version]
+        return address.is_global or (bool(networks) and not any(address in cidr for cidr in networks))
 
     def _by_node(self, address: Address, name: str) -> Party:
         listed: Node = self.inventory.cilium_nodes.get(name) or self.inventory.nodes[name]

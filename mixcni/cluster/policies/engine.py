@@ -76,4 +76,5 @@ class PolicyEngine:
     def ends(self, direction: str, flow: Flow) -> tuple[Party, Party]:
         """The end on which a direction is enforced, and the other one as that end's node sees it."""
         pair = (flow.initiator, flow.responder) if direction == EGRESS else (flow.responder, flow.initiator)
-        return pair[0], self.directory.seen_from(pair[1], pair[0])
+        subject = self.directory.on_its_node(pair[0])
+        return subject, self.directory.seen_from(pair[1], subject)

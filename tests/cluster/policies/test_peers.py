@@ -3,13 +3,16 @@
 from ipaddress import ip_address
 
 import pytest
+import yaml
 
+from mixcni.cluster.policies import PolicyEngine
 from mixcni.cluster.policies.answer import NO, YES, Answer, all_of, any_of, negated, unknown
 from mixcni.cluster.policies.icmp import icmp_type
 from mixcni.cluster.policies.labels import LabelSet, labels_of_pod, labels_of_texts, selector_of
 from mixcni.cluster.policies.party import Guise, Party
 from mixcni.cluster.policies.rules import EntityPeer, PortMatch
-from tests.cluster.policies.world import engine, letter, verdict, world
+from tests.cluster.dumps import state_of
+from tests.cluster.policies.world import HERE, WHO, documents, engine, letter, verdict, world
 
 V4, V6 = ip_address("203.0.113.9"), ip_address("2001:db8::9")
 GUISES = {
@@ -163,6 +166,24 @@ def test_a_service_is_not_taken_for_the_world() -> None:
     party = engine([]).directory.party("10.96.0.10")
     assert party.guises[0].labels is None
     assert "the service default/myservice" in party.says
+
+
+def test_a_private_address_that_no_dump_tells_of_may_be_a_pod() -> None:
+    """`kubectl get` of one namespace has few of the pods: that an address is none of them proves nothing."""
+    few = state_of("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nstatus: {podIP: 10.0.0.1, phase: Running}\n")
+    directory = PolicyEngine(few).directory
+    assert directory.party("10.0.0.2").guises[0].labels is None
+    assert directory.party("8.8.8.8").guises[0].is_world
+
+
+def test_a_pod_unknown_to_a_peers_ipcache_is_still_judged_by_its_own_labels() -> None:
+    """One node's ipcache lacks the pod: there it is world; on its own node the policies that select it are enforced."""
+    stale = "IP PREFIX/ADDRESS IDENTITY\n10.0.0.9/32 identity=1001 encryptkey=0 tunnelendpoint=0.0.0.0"
+    objects = (HERE / "world.yaml").read_text() + "---\n" + yaml.safe_dump(documents()["kubernetes default-deny-egress"][0])
+    policies = PolicyEngine(state_of(stale, objects))
+    found = policies.judge(policies.flow(WHO["front"], WHO["db"], "TCP", 80))
+    assert found.flow.initiator.guises[0].is_world
+    assert found.egress.allowed is False
 
 
 def test_a_walkthrough_has_every_rule_that_was_tried() -> None:

@@ -122,7 +122,7 @@ def cluster_of(pods: list[tuple[str, dict[str, str], bool]]) -> tuple[ClusterSta
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}} for name, labels in SPACES.items()
     ]
     for number in (1, 2):
-        node = {"addresses": [{"type": "InternalIP", "ip": f"192.168.0.{number}"}]}
+        node = {"addresses": [{"type": "InternalIP", "ip": f"192.168.0.{number}"}], "ipam": {"podCIDRs": ["10.1.0.0/16"]}}
         items.append({"apiVersion": "cilium.io/v2", "kind": "CiliumNode", "metadata": {"name": f"node-{number}"}, "spec": node})
     ends = []
     for number, (space, labels, has_port) in enumerate(pods):
