@@ -21,6 +21,8 @@ def _lacks(marker: str) -> str | None:
     """Why this machine cannot run tests with a marker; None if it can."""
     if marker == "tshark":
         return None if shutil.which("tshark") else "tshark is not on PATH"
+    if marker == "browser":
+        return None if shutil.which("chromium") else "chromium is not on PATH"
     if os.geteuid() != 0:
         return "network namespaces need root"
     missing = [tool for tool in LAB_TOOLS if shutil.which(tool) is None]
@@ -29,7 +31,7 @@ def _lacks(marker: str) -> str | None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot run, with the reason; where MIXCNI_NO_SKIP=1 that is a failure."""
-    for marker in ("lab", "tshark"):
+    for marker in ("lab", "tshark", "browser"):
         if item.get_closest_marker(marker) is None:
             continue
         reason = _lacks(marker)

@@ -15,7 +15,9 @@ def report_options(command: Any) -> Any:
     for option in (
         click.option("--fail-on", type=click.Choice(["loss", "undecided"]), help="Exit with 3 if this is the verdict."),
         click.option("--all", "every_exchange", is_flag=True, help="With JSON: the answered exchanges too."),
-        click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the report there: .json or .txt."),
+        click.option(
+            "-o", "--output", type=click.Path(path_type=Path), help="Write the report there: .html, .md, .json, .txt or .pcapng."
+        ),
         click.option("--json", "as_json", is_flag=True, help="Print the whole report, schema mixcni.report/1."),
     ):
         command = option(command)
@@ -24,9 +26,11 @@ def report_options(command: Any) -> Any:
 
 def give(report: "mixcni.Report", *, as_json: bool, output: Path | None, every_exchange: bool, fail_on: str | None) -> None:
     """Print or write a report, and end with the exit code that it asks for."""
+    from mixcni.words import printable
+
     if output is not None:
         report.save(output, every_exchange=every_exchange)
-        click.echo(f"mixcni: {report.headline}", err=True)
+        click.echo(f"mixcni: {printable(report.headline)}", err=True)
         click.echo(f"mixcni: wrote {output}", err=True)
     if as_json:
         click.echo(report.to_json(every_exchange=every_exchange))

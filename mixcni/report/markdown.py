@@ -31,7 +31,7 @@ def literal(text: str) -> str:
 
     Characters that are markup become references, and what GitHub links of plain text (mentions, issues, addresses) is parted.
     """
-    text = LINKED.sub(lambda match: match[0][0] + PART + match[0][1:], printable(text))
+    text = LINKED.sub(lambda match: match[0] + PART if match[0] in "@#" else PART + match[0], printable(text).lstrip())
     text = SPECIAL.sub(lambda match: f"&#{ord(match[0])};" if match[0] in "<>&|" else f"\\{match[0]}", text)
     return LEADING.sub(JOINER, text).replace(PART, JOINER)
 

@@ -250,8 +250,9 @@ class Report:
         return report_object(self, every_exchange=every_exchange)
 
     def to_json(self, *, every_exchange: bool = False) -> str:
-        """`to_dict` as JSON text."""
-        return json.dumps(self.to_dict(every_exchange=every_exchange), indent=1, ensure_ascii=False, allow_nan=False)
+        """`to_dict` as JSON text; characters that could steer a terminal are escaped in it."""
+        text = json.dumps(self.to_dict(every_exchange=every_exchange), indent=1, ensure_ascii=False, allow_nan=False)
+        return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
     def print(self, console: "Console | None" = None) -> None:
         """Print the report, in a terminal's width and colours, into a pipe without them; to `console` if one is given."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mixcni.cluster.dump import UNRECOGNISED
 from mixcni.explain import Evidence, Finding
+from mixcni.glance import Glance
 from mixcni.localise import Localisation, Verdict
 from mixcni.report.tables import Crossing, crossings, point_rows
 from mixcni.report.words import VERDICTS, cause_text, reason_text
@@ -67,12 +68,11 @@ class Summary:
     @property
     def glance(self) -> str:
         """The verdict, and a line a point."""
-        width = max((len(point.name) for point in self.points), default=0)
-        lines = [f"Report: {self.headline}"]
-        for point in self.points:
-            counts = f"{plural(point.requests, 'request'):>14}  {plural(point.responses, 'response'):>14}"
-            lines.append(f"  {point.name:<{width}}  {counts}  {point.remark}".rstrip())
-        return "\n".join(lines)
+        rows = [
+            (point.name, plural(point.requests, "request"), plural(point.responses, "response"), point.remark)
+            for point in self.points
+        ]
+        return Glance(f"Report: {self.headline}", rows, right=(1, 2)).text()
 
 
 def summarise(report: "Report") -> Summary:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.localise import Localisation
-from mixcni.report.figures.drawing import BLUE, FAINT, GREEN, INK, Drawing, new_figure, write
+from mixcni.report.figures.drawing import BLUE, FAINT, GREEN, INK, Drawing, head, new_figure, write
 from mixcni.schema import Direction
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _draw_clock(
 ) -> None:
     alignment, reference = localisation.alignment, _reference(localisation, position)
     clock, table = alignment.clocks[position], alignment.transmissions
-    write(axes, 0, 1.03, _title(localisation, position), transform=axes.transAxes, va="bottom", weight="bold")
+    head(axes, _title(localisation, position))
     if not at_p.size:
         why = "it is the common clock" if position == reference else f"no segment was seen both at {clock.reference} and here"
         write(axes, 0.02, 0.5, why, transform=axes.transAxes, va="center")

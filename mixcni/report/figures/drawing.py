@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 BLUE, GREEN, VERMILLION, ORANGE = "#0072b2", "#009e73", "#d55e00", "#e69f00"
 """Okabe and Ito's: requests, responses, what was lost or refused, what is undecided."""
 INK: Final = "#010203"  # stands for the text colour of the page around the figure
+LONGEST_HEAD: Final = 96  # characters
 FAINT: Final = 0.45  # opacity of what is there for orientation
 
 _STYLE = re.compile(r' style="([^"]*)"')
@@ -98,8 +99,14 @@ def new_figure(width: float, *heights: float) -> "tuple[Figure, list[Axes]]":
 
 
 def write(axes: "Axes", x: float, y: float, text: str, **more: Any) -> None:
-    """Text at a place, as it is: no mathematics, no control characters."""
-    axes.text(x, y, printable(text), **{"color": INK, "fontsize": 9, "parse_math": False, **more})
+    """Text at a place, as it is: no mathematics, no control characters. It takes no room from the axes, however long it is."""
+    axes.text(x, y, printable(text), **{"color": INK, "fontsize": 9, "parse_math": False, **more}).set_in_layout(False)
+
+
+def head(axes: "Axes", text: str) -> None:
+    """Text above the axes, to the left, in bold."""
+    title = axes.set_title(shortened(printable(text), LONGEST_HEAD), loc="left", fontsize=9, color=INK, weight="bold")
+    title.set_parse_math(False)
 
 
 def shortened(text: str, limit: int) -> str:

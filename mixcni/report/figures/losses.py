@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mixcni.localise import Localisation
 from mixcni.localise.localisation import Loss
-from mixcni.report.figures.drawing import FAINT, INK, ORANGE, VERMILLION, Drawing, new_figure, write
+from mixcni.report.figures.drawing import FAINT, INK, ORANGE, VERMILLION, Drawing, head, new_figure
 from mixcni.report.ladder import ends_of
 from mixcni.schema import Direction, Fate
 
@@ -96,7 +96,7 @@ def _draw_panel(
     other = ~answered & (fates["near"] < 0)
     span = float(np.nanmax(seconds, initial=0)) or 1.0
     axes.set_xlim(-0.02 * span, 1.02 * span)
-    write(axes, 0, 1.03, title, transform=axes.transAxes, weight="bold", va="bottom")
+    head(axes, title)
     for (word, marker, colour), chosen in zip(KINDS, (lost, other, answered), strict=True):
         kept = chosen & ~np.isnan(seconds)
         columns = np.floor(seconds[kept] / span * MAX_COLUMNS).astype(np.int64)
