@@ -24,6 +24,10 @@ from mixcni.schema import Direction, Fate
 if TYPE_CHECKING:
     from mixcni.report.report import Report
 
+ONE_AT_A_TIME: Final = (
+    "Times are on one clock. Wireshark takes the same segment at another point for a retransmission: look at one at a time, "
+    'with frame.interface_name == "A".'
+)
 MAX_CONVERSATIONS: Final = 200  # that were not answered; the section's comment says how many were left out
 MAX_FRAMES: Final = 50_000  # of them
 MAX_ANSWERED: Final = 10  # shown where every one was answered
@@ -65,7 +69,7 @@ def save_evidence(report: "Report", path: Path, conversations: Sequence[int] | N
     }
     order = sorted(range(len(frames)), key=lambda i: (common[frames[i][0]][frames[i][1].row], frames[i][0], i))
     packets = (_packet(report, *frames[i], int(common[frames[i][0]][frames[i][1].row]), number_of, chosen) for i in order)
-    comment = f"{report.headline}. {_scope(report, wanted, conversations is None)}"
+    comment = f"{report.headline}. {_scope(report, wanted, conversations is None)} {ONE_AT_A_TIME}"
     with path.open("wb") as stream:
         written = write_pcapng(stream, interfaces, packets, program="mixcni", comment=comment)
     return written, len(wanted)
@@ -83,14 +87,14 @@ def _of_the_verdict(localisation: Localisation) -> list[int]:
 def _scope(report: "Report", wanted: Sequence[int], of_the_verdict: bool) -> str:
     fates = report.localisation.fates
     if not of_the_verdict:
-        return f"All frames of conversations {', '.join(map(str, wanted))}; times are on one clock."
+        return f"All frames of conversations {', '.join(map(str, wanted))}."
     troubled = int(np.unique(fates["conversation"][fates["fate"] != Fate.ANSWERED]).size)
     what = (
         f"The frames of {len(wanted)} of {troubled} conversations with an unanswered exchange"
         if troubled
         else "Some answered conversations"
     )
-    return f"{what}, and those that findings rest on; times are on one clock."
+    return f"{what}, and those that findings rest on."
 
 
 class _PacketIndex:

@@ -116,7 +116,8 @@ class Report:
         import pandas as pd
 
         rows = exchange_rows(self.localisation, self.frames, np.arange(len(self.localisation.fates)))
-        return documented(pd.DataFrame(rows, columns=list(EXCHANGES)), EXCHANGES)
+        frame = pd.DataFrame(rows, columns=list(EXCHANGES)).astype({"confidence": "float64"})
+        return documented(frame, EXCHANGES)
 
     @cached_property
     def conversations(self) -> "pd.DataFrame":
