@@ -59,7 +59,6 @@ def _draw_clock(
         write(axes, 0.02, 0.5, why, transform=axes.transAxes, va="center")
         axes.set_axis_off()
         return
-    axes.set_ylabel("µs", color=INK, fontsize=8)
     axes.set_xlabel("seconds on the common clock", color=INK, fontsize=8)
     packets = alignment.points[position].packets
     offset = packets["time_ns"] - clock.common_ns(packets["time_ns"])
@@ -83,9 +82,17 @@ def _draw_clock(
         axes.plot(
             seconds[order][[0, -1]], model[order][[0, -1]] + least, color=colour, linewidth=1, linestyle=(0, (4, 2)), alpha=0.9
         )
-    if base:
-        write(axes, 1, 1.03, f"0 is {base / 1e6:+,.3f} ms", transform=axes.transAxes, ha="right", va="bottom", alpha=0.75)
-    axes.legend(loc="upper right", frameon=False, fontsize=7, labelcolor=INK, ncols=3)
+    axes.set_ylabel(f"µs from {base / 1e6:+,.3f} ms" if base else "µs", color=INK, fontsize=8)
+    axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1, 0.99),
+        frameon=False,
+        fontsize=7,
+        labelcolor=INK,
+        ncols=3,
+        borderpad=0,
+        handletextpad=0.3,
+    )
     axes.grid(visible=True, color=INK, alpha=FAINT / 4, linewidth=0.5)
 
 
