@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from mixcni.errors import ParameterError
 from mixcni.localise import Localisation
-from mixcni.report.ladder import ELSEWHERE, MISSING, Ladder, Rung, ladder_of
+from mixcni.report.ladder import ELSEWHERE, MISSING, Ladder, Rung, exchange_of, ladder_of
 from mixcni.report.octets import CapturedFrame, frames_of
 from mixcni.report.pcapng import InterfaceBlock, PacketBlock, write_pcapng
 from mixcni.report.words import outcome_text
 from mixcni.report.worst import worst_conversations
-from mixcni.schema import Direction, Fate
+from mixcni.schema import Fate
 
 if TYPE_CHECKING:
     from mixcni.report.report import Report
@@ -121,10 +121,9 @@ class _PacketIndex:
 def _choose_conversation(localisation: Localisation, conversation: int, index: _PacketIndex, chosen: Chosen) -> None:
     """Enter all packets of a conversation, with what each shows."""
     ladder = ladder_of(localisation, conversation)
-    rows = np.flatnonzero(localisation.fates["conversation"] == conversation).tolist()
     known: set[tuple[int, int]] = set()
     for number, rung in enumerate(ladder.rungs):
-        outcome = _outcome(localisation, rows, rung)
+        outcome = _outcome(localisation, conversation, rung)
         for position, packet in rung.packets.items():
             says = f"conversation {conversation}, {ladder.title}: {rung.text}{_whereabouts(ladder, number, position)}{outcome}"
             chosen[position][packet].append(says)
@@ -152,14 +151,10 @@ def _whereabouts(ladder: Ladder, number: int, position: int) -> str:
     return f"; {', '.join(parts)}" if parts else ""
 
 
-def _outcome(localisation: Localisation, rows: Iterable[int], rung: Rung) -> str:
+def _outcome(localisation: Localisation, conversation: int, rung: Rung) -> str:
     """What became of the exchange whose octets a segment carries."""
-    fates = localisation.fates
-    part = "request" if rung.direction == Direction.FORWARD else "response"
-    for row in rows:
-        if rung.start < int(fates[f"{part}_end"][row]) and rung.end > int(fates[f"{part}_start"][row]):
-            return f"; exchange {int(fates['number'][row])}: {outcome_text(localisation, row)}"
-    return ""
+    row = exchange_of(localisation, conversation, rung)
+    return "" if row is None else f"; exchange {int(localisation.fates['number'][row])}: {outcome_text(localisation, row)}"
 
 
 def _choose_findings(report: "Report", chosen: Chosen) -> None:

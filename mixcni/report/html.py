@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mixcni.report.postmortem import postmortem_of
 from mixcni.report.summary import Summary, evidence_place
-from mixcni.words import printable
+from mixcni.words import plural, printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -95,6 +95,7 @@ def _environment() -> "Environment":
         place=evidence_place,
         count=lambda number: f"{number:,}",
         share=lambda number: f"{number:g}",
+        plural=plural,
         raw=Markup,
     )
     return environment

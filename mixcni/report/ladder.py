@@ -103,6 +103,16 @@ def ladder_of(localisation: Localisation, conversation: int) -> Ladder:
     )
 
 
+def exchange_of(localisation: Localisation, conversation: int, rung: Rung) -> int | None:
+    """Row of the fate table of the exchange whose octets a segment carries; None where it carries none of any."""
+    fates = localisation.fates
+    first, last = np.searchsorted(fates["conversation"], [conversation, conversation + 1])
+    part = "request" if rung.direction == Direction.FORWARD else "response"
+    begin, end = fates[f"{part}_start"][first:last], fates[f"{part}_end"][first:last]
+    found = np.flatnonzero((begin < rung.end) & (end > rung.start))
+    return int(first + found[0]) if found.size else None
+
+
 def ends_of(localisation: Localisation, conversation: int) -> str:
     """Who called whom: `10.244.3.7:41000 → 10.242.2.149:8080`."""
     table = localisation.alignment.conversations

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from mixcni.report.postmortem import Case, Fact, Postmortem, postmortem_of
-from mixcni.words import printable
+from mixcni.words import plural, printable
 
 if TYPE_CHECKING:
     from mixcni.report.report import Report
@@ -81,7 +81,7 @@ def _lines(mortem: Postmortem) -> Iterator[str]:
     yield from ("", "<details><summary>Inputs</summary>", "", "| file | packets | damage | SHA-256 |", "|---|--:|---|---|")
     for entry in mortem.inputs:
         packets = "dump" if entry.packets is None else f"{entry.packets:,}"
-        damage = "" if entry.packets is None else f"{len(entry.damage)} places" if entry.damage else "none"
+        damage = "" if entry.packets is None else plural(len(entry.damage), "place") if entry.damage else "none"
         yield f"| {literal(entry.file)} | {packets} | {damage} | {code(entry.sha256)} |"
     yield from ("", "</details>")
 

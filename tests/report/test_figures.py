@@ -99,6 +99,28 @@ def test_the_ladder_has_a_frame_number_for_each_copy_and_a_cross_for_each_gap(tm
     assert svg.count(f'stroke="{VERMILLION}"') >= 3
 
 
+def test_a_gap_is_a_loss_only_where_one_is_told(tmp_path: Path) -> None:
+    """Of a copy that was made up for the gap is plain; of what the captures' end leaves open it is neither."""
+    transient, cut, later = (Talk(initiator=("10.244.3.7", port)) for port in (41000, 41001, 41002))
+    transient.handshake(0)
+    transient.say(100, 0, "PA", 100, lost="AB")
+    transient.again(400, len(transient.sent) - 1)
+    transient.say(410, 1, "PA", 200)
+    transient.say(420, 0, "A")
+    later.handshake(8000)
+    later.exchange(8100)
+    cut.say(8105, 0, "S", lost="AB")
+    report = scene_report(tmp_path, transient, later, cut)
+    fates = report.exchanges.groupby("conversation")["fate"].apply(set).tolist()
+    assert fates == [{"answered"}, {"answered"}, {"undecided"}]
+    for conversation, has_gap in ((0, True), (2, True)):
+        svg = report.figure("ladder", conversation).inline
+        assert VERMILLION not in svg
+        assert ("stroke-dasharray" in svg) is has_gap
+    assert ORANGE in report.figure("ladder", 2).inline
+    assert "1 undecided" in texts_of(report.figure("path").svg)
+
+
 def test_marks_are_bounded_however_long_a_capture_is(tmp_path: Path) -> None:
     sizes = []
     for count in (30, 100):

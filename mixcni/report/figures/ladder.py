@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Final
 
 from mixcni.localise import Localisation
-from mixcni.report.figures.drawing import BLUE, FAINT, GREEN, INK, VERMILLION, Drawing, new_figure, shortened, write
-from mixcni.report.ladder import ELSEWHERE, MISSING, Ladder, ladder_of
-from mixcni.schema import Direction
+from mixcni.report.figures.drawing import BLUE, FAINT, GREEN, INK, ORANGE, VERMILLION, Drawing, new_figure, shortened, write
+from mixcni.report.ladder import ELSEWHERE, MISSING, Ladder, exchange_of, ladder_of
+from mixcni.schema import Direction, Fate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,14 +34,28 @@ def draw_ladder(localisation: Localisation, conversation: int) -> Drawing:
         if cut and place == MAX_RUNGS // 2:
             write(axes, -1.55, y, f"… {cut:,} segments left out …", va="center", style="italic")
             y += 1
-        _draw_rung(axes, ladder, number, y)
+        _draw_rung(axes, ladder, number, y, _gap_of(localisation, ladder, number))
         y += 1
     if not ladder.rungs:
         write(axes, -1.55, 0, "no TCP segments", va="center")
     return Drawing(f"ladder {conversation}", f"Conversation {conversation}, {ladder.title}, over all points", figure)
 
 
-def _draw_rung(axes: "Axes", ladder: Ladder, number: int, y: int) -> None:
+def _gap_of(localisation: Localisation, ladder: Ladder, number: int) -> tuple[str, str]:
+    """(marker, colour) of a segment's missing copies: a loss only where its exchange was lost or refused on the way.
+
+    A copy that a retransmission made up for, or that a capture missed, is a plain gap; of what is undecided nobody knows.
+    """
+    row = exchange_of(localisation, ladder.conversation, ladder.rungs[number])
+    fates = localisation.fates
+    if row is not None and fates["near"][row] >= 0:
+        return "x", VERMILLION
+    if row is not None and fates["fate"][row] == Fate.UNDECIDED:
+        return "D", ORANGE
+    return "x", INK
+
+
+def _draw_rung(axes: "Axes", ladder: Ladder, number: int, y: int, gap: tuple[str, str]) -> None:
     rung, marks = ladder.rungs[number], ladder.marks[number]
     colour = BLUE if rung.direction == Direction.FORWARD else GREEN
     write(axes, -1.7, y, f"{ladder.seconds(number):.6f}", ha="right", va="center", alpha=0.75, fontsize=7)
@@ -62,11 +76,11 @@ def _draw_rung(axes: "Axes", ladder: Ladder, number: int, y: int) -> None:
         elif mark == ELSEWHERE:
             axes.plot([position], [y], marker="o", color=colour, markersize=5, markerfacecolor="none", linestyle="none")
         elif mark == MISSING:
-            _draw_gap(axes, before, position, y, colour)
+            _draw_gap(axes, before, position, y, colour, gap)
 
 
-def _draw_gap(axes: "Axes", before: int | None, position: int, y: int, colour: str) -> None:
-    """A copy that should be here and is not: the line ends in a cross before it, or an empty place where none came before."""
+def _draw_gap(axes: "Axes", before: int | None, position: int, y: int, colour: str, gap: tuple[str, str]) -> None:
+    """A copy that should be here and is not: the line ends before it in a mark; an empty place where none came before."""
     if before is None:
         axes.plot([position], [y], marker="x", color=INK, alpha=FAINT, markersize=4, linestyle="none")
         return
@@ -74,4 +88,5 @@ def _draw_gap(axes: "Axes", before: int | None, position: int, y: int, colour: s
         return
     middle = (position + before) / 2
     axes.plot([before, middle], [y, y], color=colour, linewidth=1.5, linestyle=(0, (3, 2)))
-    axes.plot([middle], [y], marker="x", color=VERMILLION, markersize=7, markeredgewidth=2, linestyle="none")
+    marker, told = gap
+    axes.plot([middle], [y], marker=marker, color=told, markersize=7 if marker == "x" else 5, markeredgewidth=2, linestyle="none")

@@ -88,15 +88,9 @@ def _draw_hop(axes: "Axes", crossing: Crossing) -> None:
     outward = 0.1 if direction == Direction.FORWARD else -0.1
     align = "bottom" if direction == Direction.FORWARD else "top"
     if over:
-        write(
-            axes,
-            begin + (end - begin) * (0.3 if lost else 0.5),
-            y + outward / 2,
-            f"{over:,}",
-            ha="center",
-            va=align,
-            color=colour,
-        )
+        inward = -outward / 2 if lost else outward / 2
+        aside = align if not lost else {"bottom": "top", "top": "bottom"}[align]
+        write(axes, begin + (end - begin) * (0.22 if lost else 0.5), y + inward, f"{over:,}", ha="center", va=aside, color=colour)
     if lost:
         middle = (begin + end) / 2
         axes.plot([middle], [y], marker="x", color=VERMILLION, markersize=10, markeredgewidth=2.6, linestyle="none")
@@ -108,7 +102,7 @@ def _ends(localisation: Localisation, count: int) -> list[tuple[int, float, str,
     """(position, height, colour, words) beside the point where they were last seen: what has no end, or the far end's doing."""
     fates = localisation.fates
     rows = (fates["near"] < 0) & (fates["direction"] < 0)
-    found = []
+    found: list[tuple[int, float, str, str]] = []
     for fate, word, colour, y in (
         (Fate.UNDECIDED, "undecided", ORANGE, 1.0),
         (Fate.SILENT, "silent", ORANGE, -1.0),
