@@ -8,6 +8,7 @@ from typing import Final
 from mixcni.anonymise.anonymiser import Anonymiser
 from mixcni.anonymise.dumps import share_dump
 from mixcni.case import Case
+from mixcni.case.manifest import NAME, read_manifest
 from mixcni.cluster import read_dumps
 from mixcni.cluster.lines import MAX_DUMP_OCTETS
 from mixcni.errors import CaseError
@@ -151,8 +152,9 @@ def _manifest(case: Case, points: list[list[str]], dumps: list[str], mask: Anony
     yield 'title = "an anonymised case"'
     for lines in points:
         yield from lines
-    if case.path_given and len(points) > 1:
-        yield from ("", "[path]", f"request = [{', '.join(map(_quoted, _point_names(case)))}]")
+    routes = {word: route for word, route in _routes(case).items() if len(route) > 1}
+    if routes:
+        yield from ("", "[path]", *(f"{word} = [{', '.join(map(_quoted, route))}]" for word, route in routes.items()))
     yield from ("", "[cluster]", f"dumps = [{', '.join(map(_quoted, dumps))}]")
     if case.pod_cidrs:
         yield from ("", "[cluster.pod_cidrs]")
@@ -161,6 +163,19 @@ def _manifest(case: Case, points: list[list[str]], dumps: list[str], mask: Anony
         yield from ("", "[scenario]")
         for name, value in case.scenario.as_dict().items():
             yield f"{name} = {str(value).lower() if isinstance(value, bool) else _quoted(value)}"
+
+
+def _routes(case: Case) -> dict[str, list[str]]:
+    """The ways of requests and of responses as the case gives them, by the points' new names."""
+    renamed = dict(zip((point.name for point in case.points), _point_names(case), strict=True))
+    if not case.path_given:
+        return {}
+    routes = {"request": tuple(renamed), "response": ()}
+    if (case.folder / NAME).is_file():
+        manifest = read_manifest(case.folder / NAME)
+        if set(renamed) <= {point.name for point in manifest.points}:
+            routes = {"request": manifest.request_path, "response": manifest.response_path}
+    return {word: [renamed[name] for name in route if name in renamed] for word, route in routes.items()}
 
 
 def _quoted(text: str) -> str:

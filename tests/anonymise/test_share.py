@@ -103,6 +103,20 @@ def test_names_of_points_that_tell_something_are_numbered(tmp_path: Path) -> Non
     assert not [path for path in folder.rglob("*") if path.is_file() and b"acme" in path.read_bytes()]
 
 
+def test_both_ways_of_the_path_are_kept(tmp_path: Path) -> None:
+    ways = 'request = ["A", "B", "C"]\nresponse = ["C", "B", "A"]'
+    case = copy_of(FOUNDING, tmp_path, replaced("case.toml", 'request = ["A", "B", "C"]', ways))
+    share_case(mixcni.open_case(case), tmp_path / "shared", KEY)
+    assert ways in (tmp_path / "shared" / "case.toml").read_text()
+
+
+def test_files_named_one_by_one_are_shared_too(tmp_path: Path) -> None:
+    files = {name: [CAPTURES / FOUNDING / f"{name}.pcap"] for name in "ABC"}
+    share_case(mixcni.case_of_files(files, [CAPTURES / FOUNDING / "cilium"]), tmp_path / "shared", KEY)
+    facts = mixcni.diagnose(tmp_path / "shared").to_dict()
+    assert (facts["path"], facts["losses"][0]["cause"]) == (["A", "B", "C"], "policy_denied_ingress")
+
+
 def test_what_is_no_dump_is_left_out_and_said(tmp_path: Path) -> None:
     def change(folder: Path) -> None:
         (folder / "cilium" / "notes.txt").write_text("call Alice about the payments outage\n")
