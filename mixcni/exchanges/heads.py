@@ -9,9 +9,8 @@ from mixcni.exchanges.streams import Stream
 MOST_HEAD: Final = 1 << 18  # octets; servers refuse heads of a fraction of that
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) +(\S[^\r\n]*?) +HTTP/(1\.\d)[ \t]*\r?\n")
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.\d[ \t]+(\d{3})(?:[ \t][^\r\n]*)?\r?\n")
-CUT_REQUEST: Final = re.compile(
-    rb"(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) (/|\*|https?://|[\w.\-\[\]:]+:\d)[^\r\n]*"
-)
+CUT_REQUEST: Final = re.compile(rb"(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) (/|\*|https?://|[\w.\-\[\]:]+:\d)[^\r\n]*")
+SIMPLE_REQUEST: Final = re.compile(rb"GET +(/\S*) *\r?\n(?:\r?\n)?")  # HTTP/0.9: no version, no fields, and a response without a head
 END: Final = re.compile(rb"\r?\n\r?\n")
 
 
@@ -20,7 +19,7 @@ class Head:
     """The start line and fields of a message; what was not captured of them is not there.
 
     end : offset behind the empty line; None where the head was not captured whole
-    method : "" for a response; status : -1 for a request
+    method : "" for a response; status : -1 for a request; is_simple : HTTP/0.9
     """
 
     start: int
@@ -29,6 +28,7 @@ class Head:
     target: str
     status: int
     fields: dict[bytes, bytes]
+    is_simple: bool = False
 
     def text(self, name: bytes) -> str:
         """A field's value as text; empty where it is not there."""
@@ -54,7 +54,7 @@ def read_head(stream: Stream, offset: int, *, response: bool) -> Head | None:
     line = stream.read(offset, MOST_LINE)
     match = (STATUS_LINE if response else REQUEST_LINE).match(line)
     if match is None:
-        return None if response else _cut_request(stream, offset, line)
+        return None if response else _simple_request(stream, offset, line) or _cut_request(stream, offset, line)
     octets = line if END.search(line) else stream.read(offset, MOST_HEAD)
     end = END.search(octets, match.end() - 2)
     whole = octets[match.end() : end.start()] if end else octets[match.end() :]
@@ -63,6 +63,14 @@ def read_head(stream: Stream, offset: int, *, response: bool) -> Head | None:
     if response:
         return Head(offset, behind, "", "", int(match[1]), fields)
     return Head(offset, behind, match[1].decode("latin-1"), match[2].decode("latin-1"), -1, fields)
+
+
+def _simple_request(stream: Stream, offset: int, line: bytes) -> Head | None:
+    """A request of HTTP/0.9, which is all that its sender says."""
+    match = SIMPLE_REQUEST.match(line)
+    if match is None or offset != stream.first or offset + match.end() != stream.end:
+        return None
+    return Head(offset, stream.end, "GET", match[1].decode("latin-1"), -1, {}, is_simple=True)
 
 
 def _cut_request(stream: Stream, offset: int, line: bytes) -> Head | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from mixcni.exchanges.heads import Head, read_head
+from mixcni.exchanges.heads import MOST_HEAD, Head, read_head
 from mixcni.exchanges.messages import Found, Reading
 from mixcni.exchanges.streams import Stream
 from mixcni.schema import ExchangeKind
@@ -45,7 +45,7 @@ class _Walk:
     def __init__(self, stream: Stream, *, response: bool) -> None:
         self.stream = stream
         self.at = stream.first
-        self.after_gap = not stream.is_known(stream.first)
+        self.after_gap = not stream.is_known(1)
         self._response = response
 
     def next_head(self) -> Head | None:
@@ -89,9 +89,17 @@ def read_http1(forward: Stream, reverse: Stream) -> Reading:
     Parameters
     ----------
     forward, reverse : requests go forward
+
+    Messages are counted whose head is there to its empty line, or goes into a hole. A request of HTTP/0.9, which needs no such line,
+    is an exchange in any case, and its response, which has no head, is not counted.
     """
     requests = list(_requests(forward))
     reading = Reading(requests=sum(request.is_whole for request in requests))
+    if len(requests) == 1 and requests[0].head.is_simple and reverse.read(reverse.first, 5) != b"HTTP/":
+        reading.exchanges.append(_request_alone(requests[0], reverse.first))
+        reading.exchanges[0].response = reverse.first, reverse.end
+        reading.requests = int(forward.read(forward.first, MOST_HEAD).endswith((b"\n\r\n", b"\n\n")))
+        return reading
     pending = deque(requests)
     walk = _Walk(reverse, response=True)
     last_end = max(reverse.first, 1)

@@ -10,7 +10,7 @@ from mixcni.kernels.jit import i64, kernel
 # mixcni.schema.Hint
 NO_HINT, HTTP_REQUEST, HTTP_RESPONSE, HTTP2_PREFACE, HTTP2_FRAMES, TLS_RECORD, DNS_MESSAGE = 0, 1, 2, 3, 4, 5, 6
 
-SPACE, LINE_FEED, CARRIAGE_RETURN, HYPHEN, UNDERSCORE, LETTER_A, LETTER_Z = 0x20, 0x0A, 0x0D, 0x2D, 0x5F, 0x41, 0x5A
+SPACE, LINE_FEED, CARRIAGE_RETURN, HYPHEN, SLASH, UNDERSCORE, LETTER_A, LETTER_Z = 0x20, 0x0A, 0x0D, 0x2D, 0x2F, 0x5F, 0x41, 0x5A
 LONGEST_METHOD = 24  # letters; UPDATEREDIRECTREF is the longest that IANA has
 LONGEST_LINE = 8_192  # octets: what servers take as a request line (RFC 9112 section 3 asks for 8000)
 HTTP_NAME = 0x48545450  # HTTP
@@ -67,7 +67,9 @@ def is_request_line(octets, at, end):
     while i < last:
         if u8(octets, i) == LINE_FEED:
             line_end = i - 1 if u8(octets, i - 1) == CARRIAGE_RETURN else i
-            return 1 if line_end - at >= 12 and is_http_version(octets, line_end - 8) else 0
+            if line_end - at >= 12 and is_http_version(octets, line_end - 8):
+                return 1
+            return 1 if be32(octets, at) == GET_ and u8(octets, at + 4) == SLASH else 0  # HTTP/0.9
         i += 1
     return is_known_method(octets, at)
 

@@ -1,0 +1,103 @@
+"""Messages and their pairing against tshark on every capture and sample, each difference named."""
+
+import random
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mixcni.decode import decode_packets
+from mixcni.errors import CaptureError
+from mixcni.exchanges import ExchangeTable, pair_exchanges
+from mixcni.flows import FlowTable, track_flows
+from mixcni.read import CaptureFile
+from mixcni.schema import Direction, ExchangeKind, Label
+from tests.cases import CAPTURES
+from tests.flows.rows import as_rows
+from tests.exchanges.streams import talk_of
+from tests.exchanges.test_http1 import CHUNKED, CHUNKED_POST, GET, HEAD, HINTS, NO_CONTENT, OK, OK_OF_HEAD, POST, UNTIL_CLOSE
+from tests.wire import START, S, Frame, write_pcap
+
+SAMPLES = sorted(path for path in (Path(__file__).parents[1] / "samples" / "pcaps").iterdir() if ".pcap" in path.name)
+EVERY = [*sorted(CAPTURES.glob("*/*.pcap")), *SAMPLES]
+TCP = 6
+REPEATED = Label.RETRANSMISSION | Label.KEEP_ALIVE
+Pairs = set[tuple[int, int]]
+
+PAIRED_BY_US = {
+    ("http-pipelined.pcap", (4, 8)): "two requests in frame 4: tshark keeps one open request and leaves the second response alone",
+    ("mpls-vlan.pcap", (37, 41)): "HTTP/0.9: the response has no head, so that tshark shows three continuations",
+} | {
+    ("ipv6-extension-headers.pcap", pair): "HTTP/0.9 without an empty line, for which tshark waits"
+    for pair in ((8, 7), (16, 18), (26, 28), (36, 38))
+}
+"""Pairs of frames, request and response, that we have and tshark has not."""
+
+
+FIELDS = (
+    "frame.number", "http.request.method", "http.response.code", "http.request_in", "dns.response_to", "icmp.resp_to", "icmpv6.resp_to",
+    "tls.handshake.extensions_server_name",
+)  # fmt: skip
+
+
+def tshark(path: Path, *options: str) -> list[dict[str, list[str]]]:
+    """The fields of every frame; each may be there several times."""
+    wanted = [argument for field in FIELDS for argument in ("-e", field)]
+    command = ["tshark", "-2", "-r", str(path), *options, "-Y", "not ssdp", "-T", "fields", *wanted]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    rows = [dict(zip(FIELDS, line.split("\t"), strict=True)) for line in lines]
+    return [{name: value.split(",") if value else [] for name, value in row.items()} for row in rows]
+
+
+def pairs_in(rows: list[dict[str, list[str]]], *fields: str) -> Pairs:
+    """(frame of the request, frame of the response), of frames that name the request's."""
+    return {(int(request), int(row["frame.number"][0])) for row in rows for field in fields for request in row[field]}
+
+
+def read(path: Path) -> tuple[FlowTable, ExchangeTable] | None:
+    try:
+        flows = track_flows(decode_packets([CaptureFile(path)]))
+    except CaptureError:
+        return None
+    return flows, pair_exchanges(flows)
+
+
+def last_packet(flows: FlowTable, row: dict[str, int], side: Direction) -> int:
+    """The packet with which a message is there whole: tshark shows it in that frame; of datagrams it is the only one."""
+    name = ("request", "response")[side]
+    segments = flows.segments
+    mine = (segments["flow"] == row["flow"]) & (segments["direction"] == side) & (segments["copy_of"] < 0) & (segments["length"] > 0)
+    end = segments["offset"] + segments["length"]
+    mine &= (segments["offset"] < row[f"{name}_end"]) & (end > row[f"{name}_start"]) & ((segments["label"] & REPEATED) == 0)
+    packets = segments["packet"][mine]
+    return int(packets.max(initial=row[f"{name}_packet"])) if flows["protocol"][row["flow"]] == TCP else row[f"{name}_packet"]
+
+
+def pairs_of(flows: FlowTable, exchanges: ExchangeTable, *kinds: ExchangeKind) -> Pairs:
+    """(frame of the request, frame of the response) of each exchange that has both."""
+    frames = flows.packets["frame_number"]
+    rows = [row for row in as_rows(exchanges) if row["kind"] in kinds and min(row["request_packet"], row["response_packet"]) >= 0]
+    return {(int(frames[last_packet(flows, row, Direction.FORWARD)]), int(frames[last_packet(flows, row, Direction.REVERSE)])) for row in rows}
+
+
+@pytest.mark.tshark
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_messages_and_pairs_are_tsharks(path):
+    rows, found = tshark(path), read(path)
+    if found is None:
+        assert not any(row["http.request.method"] or row["http.response.code"] for row in rows)
+        return
+    flows, exchanges = found
+    assert exchanges.http is not None
+    counts = [sum(len(row[field]) for row in rows) for field in ("http.request.method", "http.response.code")]
+    assert exchanges.http.sum(axis=0).tolist() == counts
+    ours, theirs = pairs_of(flows, exchanges, ExchangeKind.HTTP1), pairs_in(rows, "http.request_in")
+    assert ours - theirs == {pair for name, pair in PAIRED_BY_US if name == path.name}
+    assert theirs <= ours
+    assert pairs_of(flows, exchanges, ExchangeKind.DNS) == pairs_in(rows, "dns.response_to")
+    assert pairs_of(flows, exchanges, ExchangeKind.ECHO) == pairs_in(rows, "icmp.resp_to", "icmpv6.resp_to")
+    details = exchanges.details
+    kinds = exchanges["kind"][details["exchange"]]
+    names = [details.text("host", row) for row in range(len(details)) if kinds[row] == ExchangeKind.TLS_HANDSHAKE]
+    assert sorted(filter(None, names)) == sorted(name for row in rows for name in row["tls.handshake.extensions_server_name"])
