@@ -52,7 +52,7 @@ def read_payloads(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:
 
 def _payloads_of(packets: PacketTable, block: FrameBlock, rows: NDArray[np.int64], builder: _Builder) -> list[bytes]:
     places = packets["frame_number"][rows].astype(np.int64) - block.first_frame_number
-    frames = FrameArrays(*(column[places] for column in block.frames))
+    frames = FrameArrays(**{name: column[places] for name, column in block.frames._asdict().items()})
     if not np.array_equal(frames.captured, packets["captured_length"][rows]):
         path = packets.files[int(packets["file"][rows[0]])]
         had = int(frames.captured.sum(dtype=np.int64))

@@ -65,7 +65,7 @@ def datagram_messages(segments: list[Segment]) -> list[Message]:
 
 
 def stream_messages(stream: Stream) -> list[Message]:
-    """The messages of one direction over TCP: each behind its length (RFC 1035 section 4.2.2); behind a hole from the next segment on."""
+    """The messages of one direction over TCP, each behind its length (RFC 1035 section 4.2.2); behind a hole from a segment."""
     found: list[Message] = []
     at = stream.first
     while 0 <= at < stream.end:

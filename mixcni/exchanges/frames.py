@@ -77,7 +77,8 @@ def header_at(stream: Stream, offset: int) -> tuple[int, int, int, int] | None:
     if len(octets) < HEADER:
         return None
     size, kind, flags, identifier = int.from_bytes(octets[:3]), octets[3], octets[4], int.from_bytes(octets[5:9])
-    if identifier >> 31 or (kind in OF_CONNECTION) != (identifier == 0) and not (kind == WINDOW_UPDATE or kind > CONTINUATION):
+    misplaced = (kind in OF_CONNECTION) != (identifier == 0) and kind != WINDOW_UPDATE and kind <= CONTINUATION
+    if identifier >> 31 or misplaced:
         return None
     if FIXED_SIZES.get(kind, size) != size or (kind == SETTINGS and size % 6) or (kind == GOAWAY and size < 8):
         return None
@@ -105,7 +106,7 @@ def read_frames(stream: Stream, offset: int) -> Iterator[FrameRead]:
             continue
         size, kind, flags, identifier = header
         end = at + HEADER + size
-        fields = None
+        fields: Fields | None = None
         if kind in (HEADERS, PUSH_PROMISE, CONTINUATION):
             body = stream.read(at + HEADER, size)
             if len(body) < size or (kind == CONTINUATION and not awaited):

@@ -9,8 +9,12 @@ from mixcni.exchanges.streams import Stream
 MOST_HEAD: Final = 1 << 18  # octets; servers refuse heads of a fraction of that
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) +(\S[^\r\n]*?) +HTTP/(1\.\d)[ \t]*\r?\n")
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.\d[ \t]+(\d{3})(?:[ \t][^\r\n]*)?\r?\n")
-CUT_REQUEST: Final = re.compile(rb"(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) (/|\*|https?://|[\w.\-\[\]:]+:\d)[^\r\n]*")
-SIMPLE_REQUEST: Final = re.compile(rb"GET +(/\S*) *\r?\n(?:\r?\n)?")  # HTTP/0.9: no version, no fields, and a response without a head
+CUT_REQUEST: Final = re.compile(
+    rb"(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) (/|\*|https?://|[\w.\-\[\]:]+:\d)[^\r\n]*"
+)
+SIMPLE_REQUEST: Final = re.compile(
+    rb"GET +(/\S*) *\r?\n(?:\r?\n)?"
+)  # HTTP/0.9: no version, no fields, and a response without a head
 END: Final = re.compile(rb"\r?\n\r?\n")
 
 

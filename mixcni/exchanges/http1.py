@@ -1,8 +1,8 @@
 """HTTP/1.x: requests and responses of one connection, and which response answers which request (RFC 9110, RFC 9112).
 
 Messages are cut by their own framing, so that content is skipped whether or not it was captured. Where a hole hides the framing,
-reading goes on at the next segment that begins with a start line. Responses answer requests in order (RFC 9112 section 9.3); behind
-a hole it is what the response's segment acknowledges that tells which requests its sender had.
+reading goes on at the next segment that begins with a start line. Responses answer requests in order (RFC 9112 section 9.3);
+behind a hole it is what the response's segment acknowledges that tells which requests its sender had.
 """
 
 from collections import deque
@@ -18,7 +18,6 @@ from mixcni.schema import ExchangeKind
 LONGEST_CHUNK_LINE: Final = 1 << 12  # octets, extensions included (RFC 9112 section 7.1.1)
 MOST_EMPTY_LINES: Final = 16  # before a start line (RFC 9112 section 2.2)
 SWITCHING_PROTOCOLS, NO_CONTENT, NOT_MODIFIED = 101, 204, 304
-NO_REQUEST: Final = "", ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,8 @@ def read_http1(forward: Stream, reverse: Stream) -> Reading:
     ----------
     forward, reverse : requests go forward
 
-    Messages are counted whose head is there to its empty line, or goes into a hole. A request of HTTP/0.9, which needs no such line,
-    is an exchange in any case, and its response, which has no head, is not counted.
+    Messages are counted whose head is there to its empty line, or goes into a hole. A request of HTTP/0.9, which needs no such
+    line, is an exchange in any case, and its response, which has no head, is not counted.
     """
     requests = list(_requests(forward))
     reading = Reading(requests=sum(request.is_whole for request in requests))
@@ -118,7 +117,7 @@ def read_http1(forward: Stream, reverse: Stream) -> Reading:
         reading.responses += message.is_whole
         if request is not None:
             pending.popleft()
-        reading.exchanges.append(_exchange(forward, reverse, request, message, acknowledged, interim))
+        reading.exchanges.append(_exchange(request, message, acknowledged, interim))
         interim = 0
         if _switches(head, request) and request is not None and head.end is not None:
             reading.beyond = request.end, head.end
@@ -127,7 +126,7 @@ def read_http1(forward: Stream, reverse: Stream) -> Reading:
             pending.clear()
             break
     for request in pending:
-        reading.exchanges.append(_exchange(forward, reverse, request, None, -1, interim))
+        reading.exchanges.append(_exchange(request, None, -1, interim))
         reading.exchanges[-1].response = last_end, last_end
         interim = 0
     reading.exchanges.sort(key=lambda found: (found.request[0], found.response[0]))
@@ -225,9 +224,7 @@ def _request_alone(request: Message, response_at: int) -> Found:
     )
 
 
-def _exchange(
-    forward: Stream, reverse: Stream, request: Message | None, response: Message | None, acknowledged: int, interim: int
-) -> Found:
+def _exchange(request: Message | None, response: Message | None, acknowledged: int, interim: int) -> Found:
     at = max(acknowledged, 1)
     found = _request_alone(request, 1) if request else Found(ExchangeKind.HTTP1, (at, at), (1, 1))
     found.interim = interim

@@ -57,7 +57,7 @@ def split_turns(segments, tcp_flags, state, out):
     octets which arrive late, or which the capture missed, belong to it. Without a SYN the first begins with its first segment.
 
     segments : SegmentColumns, (n,) each; tcp_flags : (n,) uint8, of the same rows
-    state : TurnState, one row a flow: `current` and `handshake` -1, `turns` 0, `end_forward` and `end_reverse` 0 or where turns begin
+    state : TurnState, one row a flow: `current`, `handshake` -1; `turns` 0; `end_forward`, `end_reverse` 0 or where turns begin
     out : ExchangeArrays, with room for a row a segment that has length, twice for a SYN with data
     """
     count = 0

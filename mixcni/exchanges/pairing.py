@@ -58,7 +58,7 @@ def pair_exchanges(flows: FlowTable) -> ExchangeTable:
 
 def _with_turns_behind(turns: Columns, readings: dict[int, Reading]) -> list[tuple[int, int, Found]]:
     """(flow, number, exchange) of every message, numbered from 1; turns behind them are numbered on."""
-    messages = []
+    messages: list[tuple[int, int, Found]] = []
     for flow in sorted(readings):
         exchanges = readings[flow].exchanges
         messages.extend((flow, number, found) for number, found in enumerate(exchanges, 1))

@@ -41,7 +41,7 @@ def read_flows(flows: FlowTable, protocol: NDArray[np.uint8]) -> Iterator[tuple[
     ------
     CaptureError : a capture cannot be read again
     """
-    rows, offsets = _wanted(flows, protocol)
+    rows, offsets, cut = _wanted(flows, protocol)
     flow_of = flows.segments["flow"][rows]
     order = np.argsort(flow_of, kind="stable")
     rows, flow_of, offsets = rows[order], flow_of[order], offsets[order]
@@ -53,12 +53,12 @@ def read_flows(flows: FlowTable, protocol: NDArray[np.uint8]) -> Iterator[tuple[
         end = int(np.searchsorted(flow_of, flow_of[reach - 1], side="right" if reach == rows.size else "left"))
         if end <= begin:
             end = int(np.searchsorted(flow_of, flow_of[begin], side="right"))  # a flow by itself
-        yield from _read_batch(flows, protocol, rows[begin:end], offsets[begin:end])
+        yield from _read_batch(flows, protocol, cut, rows[begin:end], offsets[begin:end])
         begin = end
 
 
-def _wanted(flows: FlowTable, protocol: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the segments to be read, and the offset at which the payload of each begins.
+def _wanted(flows: FlowTable, protocol: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Rows of the segments to be read, the offset at which the payload of each begins, and (f,) whether a flow has others.
 
     Datagrams have no offsets: theirs are the octets of payload that their direction had before, from 1 on as for TCP. An echo
     counts as one octet.
@@ -78,7 +78,9 @@ def _wanted(flows: FlowTable, protocol: NDArray[np.uint8]) -> tuple[NDArray[np.i
     np.minimum.at(lowest, side, offsets)
     limit = np.where(kind == Protocol.TLS, MOST_TLS_OCTETS, MOST_OCTETS)
     kept = offsets - lowest[side] < limit
-    return rows[kept], offsets[kept]
+    cut = np.zeros(len(flows), dtype=np.bool_)
+    cut[segments["flow"][rows[~kept]]] = True
+    return rows[kept], offsets[kept], cut
 
 
 def _before(side: NDArray[np.int64], payload: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -92,7 +94,7 @@ def _before(side: NDArray[np.int64], payload: NDArray[np.int64]) -> NDArray[np.i
 
 
 def _read_batch(
-    flows: FlowTable, protocol: NDArray[np.uint8], rows: NDArray[np.int64], offsets: NDArray[np.int64]
+    flows: FlowTable, protocol: NDArray[np.uint8], cut: NDArray[np.bool_], rows: NDArray[np.int64], offsets: NDArray[np.int64]
 ) -> Iterator[tuple[int, Reading | Records]]:
     """Read the payloads of these segments, which are all of their flows, and the messages in them."""
     segments = flows.segments
@@ -107,7 +109,23 @@ def _read_batch(
     for flow, direction, start, size, acknowledged, at, octets in zip(*lists, payloads, strict=True):
         found[flow][direction].append(Segment(start, start + size, octets, at, acknowledged))
     for flow in sorted(found):
-        yield flow, _read_flow(Protocol(int(protocol[flow])), *found.pop(flow))
+        read = _read_flow(Protocol(int(protocol[flow])), *found.pop(flow))
+        yield flow, _without_unfinished(read) if cut[flow] and isinstance(read, Reading) else read
+
+
+def _without_unfinished(reading: Reading) -> Reading:
+    """The reading of a flow that goes on behind what was read, up to its first exchange that may: turns tell of the others."""
+    finished = 0
+    end = max((found.response[1] for found in reading.exchanges), default=1)
+    for found in reading.exchanges:
+        if found.response[0] == found.response[1] or found.response[1] == end:
+            break
+        finished += 1
+    unfinished = reading.exchanges[finished:]
+    if unfinished and reading.beyond is None:
+        reading.beyond = min(f.request[0] for f in unfinished), min(f.response[0] for f in unfinished)
+    reading.exchanges = reading.exchanges[:finished]
+    return reading
 
 
 def _read_flow(protocol: Protocol, forward: list[Segment], reverse: list[Segment]) -> Reading | Records:
@@ -130,8 +148,6 @@ def _read_flow(protocol: Protocol, forward: list[Segment], reverse: list[Segment
         later = read_http2(*streams, reading.beyond, reading.exchanges[-1])
         reading.exchanges += later.exchanges
         reading.beyond = None
-    elif any(stream.end - stream.first >= MOST_OCTETS for stream in streams):
-        reading.beyond = reading.beyond or (streams[0].end, streams[1].end)
     return _with_packets(reading, streams)
 
 

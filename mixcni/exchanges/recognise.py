@@ -49,7 +49,7 @@ def recognise(flows: FlowTable) -> NDArray[np.uint8]:
     protocol[tcp & any_begins[Hint.TLS_RECORD]] = Protocol.TLS
     protocol[tcp & ((asks[:, reverse] > 0) | (answers[:, forward] > 0))] = Protocol.HTTP1_TURNED
     protocol[tcp & ((asks[:, forward] > 0) | (answers[:, reverse] > 0))] = Protocol.HTTP1
-    protocol[tcp & (counts[:, forward, Hint.HTTP2_PREFACE] > 0)] = Protocol.HTTP2
+    protocol[tcp & (counts[:, forward, Hint.HTTP2_PREFACE] > 0) & (asks[:, forward] == 0)] = Protocol.HTTP2  # else an upgrade
     icmp = (packets["present"][segments["packet"]] & (Layer.ICMP | Layer.ICMPV6)) != 0
     echo = icmp & np.isin(packets["destination_port"][segments["packet"]], ECHO_TYPES)
     protocol[segments["flow"][echo]] = Protocol.ECHO

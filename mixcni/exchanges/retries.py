@@ -18,9 +18,9 @@ RETRIED: Final = (ExchangeKind.HTTP1, ExchangeKind.HTTP2, ExchangeKind.GRPC, Exc
 def link_retries(flows: FlowTable, columns: dict[str, NDArray[Any]], said: list[tuple[int, Found]]) -> list[int]:
     """For each exchange the row of the earlier one that it tries again; -1 where it is a first attempt.
 
-    An exchange is a retry where, within the retry window, the same client asked the same server the same before, by method and target
-    or question, on another flow, and that attempt failed: unanswered when this one began, or answered by a gateway's error. Where both
-    carry an `x-request-id` it must be the same one.
+    An exchange is a retry where, within the retry window, the same client asked the same server the same before, by method and
+    target or question, on another flow, and that attempt failed: unanswered when this one began, or answered by a gateway's
+    error. Where both carry an `x-request-id` it must be the same one.
 
     Parameters
     ----------

@@ -77,5 +77,5 @@ class ExchangeTable(Table):
                 joined[name] = joined[name].fillna("").astype("str")
             else:
                 joined[name] = joined[name].fillna(-1).astype("int64")
-        joined.attrs["schema"] = {name: column._asdict() for name, column in (self.schema | dict(DETAILS)).items()}
+        joined.attrs["schema"] = {name: column._asdict() for name, column in {**self.schema, **DETAILS}.items()}
         return joined

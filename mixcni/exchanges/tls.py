@@ -1,7 +1,7 @@
 """TLS: what is sent in the clear, and which turns of a connection are handshake (RFC 8446, RFC 5246).
 
-Exchanges of a TLS connection are turns of direction, as of any other: records inside them are encrypted. What the hellos and alerts
-in the clear say is told with the turn that has them.
+Exchanges of a TLS connection are turns of direction, as of any other: records inside them are encrypted. What the hellos and
+alerts in the clear say is told with the turn that has them.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 ALERT_OCTETS: Final = 2  # in the clear; encrypted ones are longer
 CLIENT_HELLO: Final = 1
 STEPS: Final = {
-    0: "hello_request", 1: "client_hello", 2: "server_hello", 4: "new_session_ticket", 8: "encrypted_extensions", 11: "certificate",
-    12: "server_key_exchange", 13: "certificate_request", 14: "server_hello_done", 15: "certificate_verify",
+    0: "hello_request", 1: "client_hello", 2: "server_hello", 4: "new_session_ticket", 8: "encrypted_extensions",
+    11: "certificate", 12: "server_key_exchange", 13: "certificate_request", 14: "server_hello_done", 15: "certificate_verify",
     16: "client_key_exchange", 20: "finished", 22: "certificate_status", 24: "key_update",
 }  # fmt: skip
 SERVER_NAME, ALPN = 0, 16  # extensions (RFC 6066 section 3, RFC 7301 section 3.1)

@@ -18,7 +18,7 @@ VERDICTS: Final = {Verdict.LOSS: "loss", Verdict.NO_LOSS: "no loss", Verdict.UND
 
 
 def detail_of(localisation: Localisation, row: int) -> dict[str, str | int]:
-    """What the messages of fate row `row` say, by the columns of mixcni.schema.DETAILS; empty where their protocol is not known."""
+    """What the messages of fate row `row` say, by the columns of mixcni.schema.DETAILS; empty where no message is known."""
     fates = localisation.fates
     position, exchange = int(fates["told_at"][row]), int(fates["exchange"][row])
     if position < 0:

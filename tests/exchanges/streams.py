@@ -1,7 +1,9 @@
 """Streams for tests: octets in segments of any cut, order and repetition, as Streams and as captured connections."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -28,14 +30,17 @@ def whole(octets: bytes) -> Stream:
 def deliveries(draw: st.DrawFn, octets: bytes) -> list[tuple[int, bytes]]:
     """`octets` from offset 1 on as segments: cut anywhere, overlapping, repeated and in any order; none is missing."""
     cuts = sorted({0, len(octets), *draw(st.lists(st.integers(0, len(octets)), max_size=8))})
-    spans = [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if a < b]
+    spans = [(a, b) for a, b in itertools.pairwise(cuts) if a < b]
     spans += draw(st.lists(st.sampled_from(spans), max_size=3)) if spans else []
-    spans += [(a, min(a + size, len(octets))) for a, size in draw(st.lists(st.tuples(st.sampled_from(cuts), st.integers(1, 80)), max_size=3))]
+    spans += [
+        (a, min(a + size, len(octets)))
+        for a, size in draw(st.lists(st.tuples(st.sampled_from(cuts), st.integers(1, 80)), max_size=3))
+    ]
     order = draw(st.permutations(spans))
     return [(1 + a, octets[a:b]) for a, b in order if a < b]
 
 
-def talk_of(turns: Iterable[tuple[int, bytes]], *, step_ns: int = MS, size: int = 1400, **ends: tuple[str, int]) -> list[Frame]:
+def talk_of(turns: Iterable[tuple[int, bytes]], *, step_ns: int = MS, size: int = 1400, **ends: Any) -> list[Frame]:
     """A connection in which each (side, octets) is sent in segments of `size` octets after what stands before it."""
     talk = Conversation(**ends)
     frames = talk.handshake()

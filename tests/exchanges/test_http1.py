@@ -110,7 +110,11 @@ def test_a_refused_tunnel_goes_on_as_http():
 def test_requests_without_responses_stand_in_order():
     reading = read_http1(whole(GET + POST + GET), whole(OK))
     end = 1 + len(OK)
-    assert [(found.status, found.response) for found in reading.exchanges] == [(200, (1, end)), (-1, (end, end)), (-1, (end, end))]
+    assert [(found.status, found.response) for found in reading.exchanges] == [
+        (200, (1, end)),
+        (-1, (end, end)),
+        (-1, (end, end)),
+    ]
 
 
 def test_content_is_skipped_where_it_was_not_captured():

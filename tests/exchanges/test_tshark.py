@@ -2,7 +2,6 @@
 
 import random
 import subprocess
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,10 @@ from mixcni.flows import FlowTable, track_flows
 from mixcni.read import CaptureFile
 from mixcni.schema import Direction, ExchangeKind, Label
 from tests.cases import CAPTURES
-from tests.flows.rows import as_rows
 from tests.exchanges.streams import talk_of
 from tests.exchanges.test_http1 import CHUNKED, CHUNKED_POST, GET, HEAD, HINTS, NO_CONTENT, OK, OK_OF_HEAD, POST, UNTIL_CLOSE
-from tests.wire import START, S, Frame, write_pcap
+from tests.flows.rows import as_rows
+from tests.wire import Frame, write_pcap
 
 SAMPLES = sorted(path for path in (Path(__file__).parents[1] / "samples" / "pcaps").iterdir() if ".pcap" in path.name)
 EVERY = [*sorted(CAPTURES.glob("*/*.pcap")), *SAMPLES]
@@ -26,7 +25,10 @@ REPEATED = Label.RETRANSMISSION | Label.KEEP_ALIVE
 Pairs = set[tuple[int, int]]
 
 PAIRED_BY_US = {
-    ("http-pipelined.pcap", (4, 8)): "two requests in frame 4: tshark keeps one open request and leaves the second response alone",
+    (
+        "http-pipelined.pcap",
+        (4, 8),
+    ): "two requests in frame 4: tshark keeps one open request and leaves the second response alone",
     ("mpls-vlan.pcap", (37, 41)): "HTTP/0.9: the response has no head, so that tshark shows three continuations",
 } | {
     ("ipv6-extension-headers.pcap", pair): "HTTP/0.9 without an empty line, for which tshark waits"
@@ -36,8 +38,8 @@ PAIRED_BY_US = {
 
 
 FIELDS = (
-    "frame.number", "http.request.method", "http.response.code", "http.request_in", "dns.response_to", "icmp.resp_to", "icmpv6.resp_to",
-    "tls.handshake.extensions_server_name",
+    "frame.number", "http.request.method", "http.response.code", "http.request_in", "dns.response_to", "icmp.resp_to",
+    "icmpv6.resp_to", "tls.handshake.extensions_server_name",
 )  # fmt: skip
 
 
@@ -67,7 +69,9 @@ def last_packet(flows: FlowTable, row: dict[str, int], side: Direction) -> int:
     """The packet with which a message is there whole: tshark shows it in that frame; of datagrams it is the only one."""
     name = ("request", "response")[side]
     segments = flows.segments
-    mine = (segments["flow"] == row["flow"]) & (segments["direction"] == side) & (segments["copy_of"] < 0) & (segments["length"] > 0)
+    mine = (
+        (segments["flow"] == row["flow"]) & (segments["direction"] == side) & (segments["copy_of"] < 0) & (segments["length"] > 0)
+    )
     end = segments["offset"] + segments["length"]
     mine &= (segments["offset"] < row[f"{name}_end"]) & (end > row[f"{name}_start"]) & ((segments["label"] & REPEATED) == 0)
     packets = segments["packet"][mine]
@@ -78,7 +82,10 @@ def pairs_of(flows: FlowTable, exchanges: ExchangeTable, *kinds: ExchangeKind) -
     """(frame of the request, frame of the response) of each exchange that has both."""
     frames = flows.packets["frame_number"]
     rows = [row for row in as_rows(exchanges) if row["kind"] in kinds and min(row["request_packet"], row["response_packet"]) >= 0]
-    return {(int(frames[last_packet(flows, row, Direction.FORWARD)]), int(frames[last_packet(flows, row, Direction.REVERSE)])) for row in rows}
+    return {
+        (int(frames[last_packet(flows, row, Direction.FORWARD)]), int(frames[last_packet(flows, row, Direction.REVERSE)]))
+        for row in rows
+    }
 
 
 @pytest.mark.tshark
@@ -101,3 +108,40 @@ def test_messages_and_pairs_are_tsharks(path):
     kinds = exchanges["kind"][details["exchange"]]
     names = [details.text("host", row) for row in range(len(details)) if kinds[row] == ExchangeKind.TLS_HANDSHAKE]
     assert sorted(filter(None, names)) == sorted(name for row in rows for name in row["tls.handshake.extensions_server_name"])
+
+
+def made_connections(seed: int) -> list[Frame]:
+    """Connections on any port that speak HTTP/1 in the ways in which tshark pairs it rightly: one request at a time."""
+    chance = random.Random(seed)
+    frames: list[Frame] = []
+    for number in range(12):
+        turns: list[tuple[int, bytes]] = []
+        for _ in range(chance.randint(1, 6)):
+            request = chance.choice([GET, HEAD, POST, CHUNKED_POST])
+            response = OK_OF_HEAD if request == HEAD else chance.choice([OK, CHUNKED, NO_CONTENT, HINTS + OK])
+            turns += [(0, request), (1, response)]
+        if chance.random() < 0.3:
+            turns += [(0, GET), (1, UNTIL_CLOSE)]
+        ends = ("10.244.3.7", 41_000 + number), ("10.242.2.149", chance.choice([80, 8080, 9_999, 50_051]))
+        frames += talk_of(turns, size=chance.choice([70, 200, 1400]), initiator=ends[0], responder=ends[1])
+    return sorted(frames)
+
+
+@pytest.mark.tshark
+@pytest.mark.parametrize("seed", range(3))
+def test_made_connections_on_any_port_are_tsharks(tmp_path, seed):
+    """Each response that tshark pairs is ours; its frames are those with which messages are whole."""
+    path = write_pcap(tmp_path / "made.pcap", made_connections(seed))
+    rows, found = tshark(path), read(path)
+    assert found is not None
+    flows, exchanges = found
+    assert exchanges.http is not None
+    assert exchanges.http.sum(axis=0).tolist() == [
+        sum(len(row[field]) for row in rows) for field in ("http.request.method", "http.response.code")
+    ]
+    assert exchanges.http.sum() > 40
+    frames = flows.packets["frame_number"]
+    answered = {
+        int(frames[last_packet(flows, row, Direction.FORWARD)]) for row in as_rows(exchanges) if row["kind"] == ExchangeKind.HTTP1
+    }
+    assert {request for request, _ in pairs_in(rows, "http.request_in")} <= answered

@@ -63,7 +63,7 @@ def is_request_line(octets, at, end):
         i += 1
     if i - at < 3 or i >= end or u8(octets, i) != SPACE:
         return 0
-    last = min(end, at + LONGEST_LINE)
+    target, last = i + 1, min(end, at + LONGEST_LINE)
     while i < last:
         if u8(octets, i) == LINE_FEED:
             line_end = i - 1 if u8(octets, i - 1) == CARRIAGE_RETURN else i
@@ -71,22 +71,22 @@ def is_request_line(octets, at, end):
                 return 1
             return 1 if be32(octets, at) == GET_ and u8(octets, at + 4) == SLASH else 0  # HTTP/0.9
         i += 1
-    return is_known_method(octets, at)
+    return is_known_method(octets, at) if target < end and u8(octets, target) > SPACE else 0
 
 
 @kernel
-def is_frame(octets, at, end):
+def frame_octets(octets, at):
     """Octets of the HTTP/2 frame that begins at `at` with its header whole, or 0 where none can (RFC 9113 section 6)."""
     size, kind = be32(octets, at) >> 8, i64(u8(octets, at + 3))
     stream = be32(octets, at + 5)
     if stream >> 31 or kind > LARGEST_FRAME_TYPE or size > LARGEST_RECORD:
         return 0
     of_connection = kind == F_SETTINGS or kind == F_PING or kind == F_GOAWAY
-    if of_connection and stream or not of_connection and not stream and kind != F_WINDOW_UPDATE:
+    if (of_connection and stream) or (not of_connection and not stream and kind != F_WINDOW_UPDATE):
         return 0
-    if kind == F_SETTINGS and size % 6 or kind == F_PING and size != 8 or kind == F_GOAWAY and size < 8:
+    if (kind == F_SETTINGS and size % 6) or (kind == F_PING and size != 8) or (kind == F_GOAWAY and size < 8):
         return 0
-    if kind == F_WINDOW_UPDATE and size != 4 or kind == F_RST_STREAM and size != 4 or kind == F_PRIORITY and size != 5:
+    if ((kind == F_WINDOW_UPDATE or kind == F_RST_STREAM) and size != 4) or (kind == F_PRIORITY and size != 5):
         return 0
     flags = i64(u8(octets, at + 4))
     if flags & ~0x2D or (kind == F_HEADERS and size == 0):
@@ -99,7 +99,7 @@ def are_frames(octets, at, end, stop):
     """Whether HTTP/2 frames fill a payload exactly, and one is not of octets alone: [at, end) is captured, `stop` its end."""
     telling = 0
     while at + FRAME_HEADER <= end:
-        kind, size = i64(u8(octets, at + 3)), i64(is_frame(octets, at, end))
+        kind, size = i64(u8(octets, at + 3)), i64(frame_octets(octets, at))
         if size == 0:
             return 0
         telling |= 0 if kind == F_DATA or kind == F_CONTINUATION else 1

@@ -1,0 +1,127 @@
+"""Flows and their protocols: what replaces turns, what is linked as a retry, and what cannot be read."""
+
+import numpy as np
+import pytest
+
+from mixcni.decode import decode_packets
+from mixcni.errors import CaptureError
+from mixcni.exchanges import pair_exchanges, reading
+from mixcni.flows import track_flows
+from mixcni.read import CaptureFile
+from tests.exchanges.streams import exchanges_of, flows_of, talk_of
+from tests.exchanges.test_http1 import GET, OK, SWITCHING, UPGRADE
+from tests.wire import MS, Frame, S, write_pcap
+
+UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+
+
+def attempt(port: int, *turns: tuple[int, bytes], after: int = 0) -> list[Frame]:
+    return [frame.at(frame.time_ns + after) for frame in talk_of(turns, initiator=("10.244.3.7", port))]
+
+
+def retries(tmp_path, *attempts: list[Frame]) -> list[int]:
+    """`retry_of` of each exchange that has details."""
+    frames = sorted(frame for one in attempts for frame in one)
+    return [int(row) for row in exchanges_of(tmp_path / "retry.pcap", frames).details["retry_of"]]
+
+
+def test_a_request_tried_again_after_none_or_a_gateways_answer_is_linked(tmp_path):
+    """Rows 0, 2 and 4 are the handshakes."""
+    first, second, third = (
+        attempt(40_001, (0, GET)),
+        attempt(40_002, (0, GET), (1, UNAVAILABLE), after=S),
+        attempt(40_003, (0, GET), (1, OK), after=2 * S),
+    )
+    assert retries(tmp_path, first, second, third) == [-1, 1, 3]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param(attempt(40_002, (0, GET), after=31 * S), id="after the retry window"),
+        pytest.param(attempt(40_002, (0, GET.replace(b"hello", b"other")), after=S), id="another target"),
+        pytest.param(
+            attempt(40_002, (0, GET.replace(b"\r\n\r\n", b"\r\nx-request-id: 2\r\n\r\n")), after=S), id="another request id"
+        ),
+    ],
+)
+def test_another_request_is_no_retry(tmp_path, second):
+    first = attempt(40_001, (0, GET.replace(b"\r\n\r\n", b"\r\nx-request-id: 1\r\n\r\n")))
+    assert retries(tmp_path, first, second) == [-1, -1]
+
+
+def test_after_an_answer_the_same_request_is_another(tmp_path):
+    assert retries(tmp_path, attempt(40_001, (0, GET), (1, OK)), attempt(40_002, (0, GET), (1, OK), after=S)) == [-1, -1]
+
+
+def test_octets_behind_an_upgrade_are_turns(tmp_path):
+    turns = [(0, UPGRADE), (1, SWITCHING), (0, b"\x81\x02hi"), (1, b"\x81\x02yo"), (0, b"\x88\0")]
+    table = exchanges_of(tmp_path / "ws.pcap", talk_of(turns))
+    frame = table.to_frame()
+    assert frame["kind"].tolist() == ["handshake", "http1", "turn", "turn"]
+    assert frame["number"].tolist() == [0, 1, 2, 3]
+    assert frame["request_start"].tolist()[2:] == [1 + len(UPGRADE), 5 + len(UPGRADE)]
+    assert frame["response_start"].tolist()[2] == 1 + len(SWITCHING)
+
+
+def test_flows_that_speak_nothing_known_keep_their_turns(tmp_path):
+    table = exchanges_of(tmp_path / "turns.pcap", talk_of([(0, b"EHLO a\r\n"), (1, b"250 ok\r\n"), (0, b"QUIT\r\n")]))
+    assert table.to_frame()["kind"].tolist() == ["handshake", "turn", "turn"]
+    assert len(table.details) == 0
+
+
+def test_requests_of_a_side_taken_for_the_responder_are_counted_and_stay_turns(tmp_path):
+    """Caught in the midst, both ports ephemeral: the response is heard first, and its sender taken for the initiator."""
+    frames = talk_of([(0, GET), (1, OK), (0, GET), (1, OK)], initiator=("10.0.0.1", 40_000), responder=("10.0.0.2", 50_051))
+    flows = flows_of(tmp_path / "turned.pcap", frames[4:-3])
+    table = pair_exchanges(flows)
+    assert table.http is not None
+    assert table.http.tolist() == [[1, 2]]
+    assert set(table.to_frame()["kind"]) == {"turn"}
+
+
+def test_many_flows_are_read_some_at_a_time(tmp_path, monkeypatch):
+    """The tables of one reading and of a reading a flow are the same."""
+    attempts = [attempt(40_000 + i, (0, GET), (1, OK), (0, GET), (1, OK), after=i * MS) for i in range(5)]
+    flows = flows_of(tmp_path / "many.pcap", sorted(frame for one in attempts for frame in one))
+    at_once = pair_exchanges(flows)
+    monkeypatch.setattr(reading, "BATCH_OCTETS", 100)
+    one_by_one = pair_exchanges(flows)
+    for name in at_once:
+        assert np.array_equal(at_once[name], one_by_one[name])
+    assert at_once.http is not None
+    assert at_once.http.tolist() == [[2, 2]] * 5
+
+
+def test_behind_the_limit_of_a_direction_are_turns(tmp_path, monkeypatch):
+    """An exchange that may go on there is one of them: nothing is unanswered because it was not read."""
+    monkeypatch.setattr(reading, "MOST_OCTETS", len(GET) + 1)
+    table = exchanges_of(
+        tmp_path / "long.pcap", talk_of([(0, GET), (1, OK), (0, GET), (1, OK), (0, GET), (1, OK)], size=len(GET))
+    )
+    frame = table.to_frame()
+    assert frame["kind"].tolist() == ["handshake", "turn", "turn", "turn"]
+    monkeypatch.setattr(reading, "MOST_OCTETS", 2 * len(OK))
+    table = exchanges_of(tmp_path / "long.pcap", talk_of([(0, GET), (1, OK)] * 4, size=len(GET)))
+    assert table.to_frame()["kind"].tolist() == ["handshake", "http1", "turn", "turn", "turn"]
+    assert table["request_start"].tolist()[2:] == [1 + i * len(GET) for i in (1, 2, 3)]
+    assert table["response_end"].tolist()[1:] == [1 + i * len(OK) for i in (1, 2, 3, 4)]
+
+
+def test_a_capture_that_changed_in_the_meantime_is_an_error(tmp_path):
+    flows = flows_of(tmp_path / "changed.pcap", talk_of([(0, GET), (1, OK)]))
+    write_pcap(tmp_path / "changed.pcap", talk_of([(0, GET + GET), (1, OK)]))
+    with pytest.raises(CaptureError, match=r"changed.pcap, octet 0: a capture read again needs 209 octets"):
+        pair_exchanges(flows)
+    write_pcap(tmp_path / "changed.pcap", [])
+    with pytest.raises(CaptureError, match="needs 2 octets by its wanted frames, has 0"):
+        pair_exchanges(flows)
+
+
+def test_what_can_be_read_once_has_turns_and_no_http(tmp_path):
+    path = write_pcap(tmp_path / "gone.pcap", talk_of([(0, GET), (1, OK)]))
+    flows = track_flows(decode_packets([CaptureFile(path)]))
+    path.unlink()
+    table = pair_exchanges(flows)
+    assert table.http is None
+    assert table.to_frame()["kind"].tolist() == ["handshake", "turn"]
