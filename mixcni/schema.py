@@ -173,6 +173,29 @@ class Ending(IntEnum):
     RESET = 3
 
 
+class ResetOrigin(IntEnum):
+    """Who sent a reset, as far as it can be guessed from one point: the host whose address it has, or something on the way."""
+
+    UNKNOWN = 0
+    ENDPOINT = 1
+    MIDDLEBOX = 2
+
+
+class ResetReason(IntFlag):
+    """What a guess of a reset's origin rests on: how the reset is like the other segments of its side, or unlike them."""
+
+    SAME_TTL = 0x001
+    OTHER_TTL = 0x002
+    IP_ID_NEXT = 0x004
+    IP_ID_FAR = 0x008
+    WINDOW_OF_SIDE = 0x010
+    SEQUENCE_DUE = 0x020
+    SEQUENCE_BEYOND = 0x040
+    SENT_ON = 0x080
+    TOO_FAST = 0x100
+    SEVERAL_SEQUENCES = 0x200
+
+
 class Fate(IntEnum):
     """What became of an exchange (DESIGN.md section 4)."""
 
@@ -392,6 +415,29 @@ SEGMENTS: Final[Schema] = MappingProxyType(
         "acknowledged": Column("int64", "octet", "RFC 9293 3.4", "SEG.ACK less the other base, unwrapped; -1 without ACK"),
         "copy_of": Column("int64", "", "mixcni", "row of the segment that was heard first, of which this is a copy; -1"),
         "sub_hop": Column("uint8", "", "mixcni", "which of the copies of one packet at this point it is, in order; 0 the first"),
+    }
+)
+
+ERRORS: Final[Schema] = MappingProxyType(
+    {
+        "packet": Column("int64", "", "mixcni", "row of the ICMP error in the packet table"),
+        "flow": Column("int32", "", "mixcni", "row of the flow whose packet it quotes; -1 where that was not seen"),
+        "direction": Column("int8", "", "mixcni.schema.Direction", "of the quoted packet; -1 where no flow has it"),
+        "router": Column("int32", "", "IPFIX 8, 27", "address code of the error's sender"),
+        "kind": Column("uint8", "", "RFC 792; RFC 4443 2.1", "ICMP type"),
+        "code": Column("uint8", "", "RFC 792; RFC 4443 2.1", "ICMP code"),
+        "offset": Column("int64", "octet", "RFC 9293 3.4", "stream offset of the quoted segment; -1 where it is no TCP"),
+        "segment": Column("int64", "", "mixcni", "row of the quoted segment in the segment table, the last such before it; -1"),
+    }
+)
+
+RESETS: Final[Schema] = MappingProxyType(
+    {
+        "packet": Column("int64", "", "mixcni", "row of the reset in the packet table"),
+        "flow": Column("int32", "", "mixcni", "row in the flow table"),
+        "direction": Column("uint8", "", "mixcni.schema.Direction", "of the side whose address it has"),
+        "origin": Column("uint8", "", "mixcni.schema.ResetOrigin"),
+        "reasons": Column("uint16", "", "mixcni.schema.ResetReason", "flags"),
     }
 )
 

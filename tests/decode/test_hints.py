@@ -44,8 +44,9 @@ def test_first_octets_tell(octets, expected):
 @pytest.mark.parametrize(
     "octets",
     [
-        b"", b"GET", b"GET  ", b"EHLO mail.example.org\r\n", b"get / HTTP/1.1\r\n", b"PING key\r\n", b"GET key\r\n",
-        b"HTTP/2 200 ok", b"GETTING / HTTP/1.9x\r\n", b"\x16\2\0\0\x20", b"\x16\3\3\x60\0", bytes(40), HEADERS_FRAME + b"\0", b"\0\0\0\0\0\0\0\0\1",
+        b"", b"GET", b"GET  ", b"EHLO mail.example.org\r\n", b"get / HTTP/1.1\r\n", b"PING key\r\n",
+        b"GET key\r\n", b"HTTP/2 200 ok", b"GETTING / HTTP/1.9x\r\n", b"\x16\2\0\0\x20", b"\x16\3\3\x60\0",
+        bytes(40), HEADERS_FRAME + b"\0", b"\0\0\0\0\0\0\0\0\1",
     ],
 )  # fmt: skip
 def test_other_octets_tell_nothing(octets):
