@@ -51,6 +51,7 @@ class CapturePoint:
     kind : None where the case does not say
     scope : networks whose traffic must pass here; empty: learned from the flows seen here
     window : when the capture ran, (first, last) ns since the Unix epoch by the point's own clock; None: learned
+    passed_by : whether requests, and whether responses, pass here
     """
 
     name: str
@@ -59,6 +60,7 @@ class CapturePoint:
     kind: PointKind | None = None
     scope: tuple[Network, ...] = ()
     window: tuple[int, int] | None = None
+    passed_by: tuple[bool, bool] = (True, True)
 
 
 @dataclass(frozen=True, slots=True)

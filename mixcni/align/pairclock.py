@@ -17,6 +17,7 @@ LEAST_COMPARED: Final = 5  # segments; of fewer none is out of line
 DRIFT_SPAN_NS: Final = 2_000_000_000  # in less a drift of 100 ppm moves no more than delays vary by
 DRIFT_SEGMENTS: Final = 8  # in a direction; fewer say too little of the least delay
 PLAIN_DELAY_NS: Final = 1_000_000_000  # a delay that changes by more than this is none: what moves is the clock
+ONE_SIDED: Final = 4.0  # times the mean distance from the line over its length: no second line bounds what least delays hide
 WINDOWS: Final = 50  # of segments that follow each other, the least delays of which are compared to find a step
 LEAST_SIDE: Final = 3  # segments in a direction on either side of a step
 AROUND: Final = 20  # such least delays, of both directions, on either side of a place are looked at
@@ -154,7 +155,8 @@ def _drifting(matched: Matched, difference: NDArray[np.int64], forward: NDArray[
             noises.append((away + 1.0) / (width * min(cloud[0].size, DRIFT_SEGMENTS)))
     if not all(sizes):
         level, slope = lines[0]
-        return PairFit(clouds.at_ns, clouds.base_ns + round(level), None, slope, noises[0], first, last, difference.size)
+        slack = noises[0] * min(difference.size, DRIFT_SEGMENTS) * ONE_SIDED
+        return PairFit(clouds.at_ns, clouds.base_ns + round(level), None, slope, slack, first, last, difference.size)
     weights = 1 / np.array(noises) ** 2
     slope = float(np.average([line[1] for line in lines], weights=weights))
     ends = float(first - clouds.at_ns), float(last - clouds.at_ns)

@@ -3,11 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from mixcni.case.manifest import NAME, Manifest, PointEntry, Scenario, read_manifest
+from mixcni.case.manifest import NAME, Manifest, PointEntry, Scenario, both_ways, read_manifest
 from mixcni.case.rotation import in_time_order, missing_files
 from mixcni.errors import CaseError
 from mixcni.glance import Glance
@@ -147,12 +147,12 @@ def _by_manifest(folder: Path, manifest: Manifest, files: list[Path]) -> Case:
     if not any(point.captures for point in points):
         raise CaseError(folder / NAME, "[[point]] tables whose captures are there", f"{len(points)} points without files")
     by_name = {point.name: point for point in points}
-    order = manifest.request_path
+    order = _order(manifest)
     if order:
         aside = [name for name in by_name if name not in order]
         if aside:
             notes.append(f"points {', '.join(aside)} are not on the path that case.toml gives: left out")
-    chosen = tuple(by_name[name] for name in order) if order else tuple(points)
+    chosen = tuple(replace(by_name[name], passed_by=ways) for name, ways in order.items()) if order else tuple(points)
     taken = {file for point in points for file in point.captures} | {folder / NAME}
     if manifest.dumps is None:
         dumps = [file for file in files if file not in taken]
@@ -173,6 +173,13 @@ def _by_manifest(folder: Path, manifest: Manifest, files: list[Path]) -> Case:
         scenario=manifest.scenario,
         notes=tuple(notes),
     )
+
+
+def _order(manifest: Manifest) -> dict[str, tuple[bool, bool]]:
+    """The points in path order, and whether requests and responses pass each; those of the way back stand among the others."""
+    request, response = manifest.request_path, manifest.response_path
+    names = both_ways(request, response, [point.name for point in manifest.points]) or []
+    return {name: (name in request, name in response or not response) for name in names}
 
 
 def _matching(folder: Path, pattern: str, files: list[Path]) -> list[Path]:

@@ -3,8 +3,9 @@
 import datetime as dt
 import difflib
 import ipaddress
+import itertools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -128,6 +129,19 @@ def _point(path: Path, number: int, values: Mapping[str, Any]) -> PointEntry:
     )
 
 
+def both_ways(request: Sequence[str], response: Sequence[str], names: Sequence[str]) -> list[str] | None:
+    """The points of both paths from the initiator on, else in the order of `names`; None where the two contradict each other."""
+    import networkx as nx
+
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for path in (request, response[::-1]):
+        graph.add_nodes_from(path)
+        graph.add_edges_from(itertools.pairwise(path))
+    if not nx.is_directed_acyclic_graph(graph):
+        return None
+    return list(nx.lexicographical_topological_sort(graph, key=list(names).index))
+
+
 def read_manifest(path: Path) -> Manifest:
     """The manifest in the file `path`.
 
@@ -153,8 +167,8 @@ def read_manifest(path: Path) -> Manifest:
         unknown = [name for name in route if name not in names]
         if unknown or len(set(route)) != len(route):
             raise order.wrong(key, f"names of points ({', '.join(names)}), each once", ", ".join(route))
-    if response and request and response != request[::-1]:
-        raise order.wrong("response", "the request path reversed: another way back is not followed yet", ", ".join(response))
+    if both_ways(request, response, names) is None:
+        raise order.wrong("response", "points in an order that the request path does not contradict", ", ".join(response))
     cluster = _Reader(path, reader.take("cluster", dict, {}, "a table"), "[cluster] ", CLUSTER_KEYS)
     cidrs = cluster.take("pod_cidrs", dict, {}, "a table of node = CIDR")
     scenario = None

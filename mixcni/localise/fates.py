@@ -105,6 +105,37 @@ class FateRules:
         self.last_seen[done] = np.where(against, self._last(self.response_seen), nearest % len(self.points))[done]
         self.decided |= done
 
+    def lost_rest(self, whole: Intervals, closed_ns: NDArray[np.int64]) -> None:
+        """The response began to arrive, and its rest was lost for good, while the initiator still waited for it.
+
+        What is not proven so stays answered.
+
+        Parameters
+        ----------
+        whole : the atoms of each response
+        closed_ns : (c,) when each conversation's initiator first sent a FIN or a reset; NEVER where it did not
+        """
+        against = self.sights.against[self.conversation]
+        side = self._first(self.concerned)
+        begun = self.decided & ~against & (side < len(self.points))
+        arrived = all_of(whole, self.atom_passed)[np.arange(side.size), side % len(self.points)]
+        rows = np.flatnonzero(begun & ~arrived)
+        side = side[rows]
+        atom = first_without(whole, self.atom_passed)[rows, side]
+        seen = self.atoms.counts[atom] > 0
+        sender = self._first(seen)
+        known = sender < len(self.points)
+        rows, atom, sender = rows[known], atom[known], sender[known]
+        towards = self._last(self.witness[rows, :, Direction.REVERSE] & (self.positions < sender[:, None]))
+        waits = self.atoms.first_ns[atom].min(axis=1, initial=NEVER) + RTO_NS <= closed_ns[self.conversation[rows]]
+        kept = waits & (towards >= 0)
+        rows, atom, sender, towards = rows[kept], atom[kept], sender[kept], towards[kept]
+        self._lose(rows, Direction.REVERSE, sender, towards, atom)
+        others = rows[self.fate[rows] != Fate.LOST]
+        self._settle(others, Fate.ANSWERED, Reason.NONE)
+        self.decider[others] = -1
+        self.last_seen[np.setdiff1d(rows, others)] = sender[np.isin(rows, others, invert=True)]
+
     def against_the_path(self) -> None:
         """What is begun at the far end meets the points the other way round: no request of the path, and not followed."""
         rows = np.flatnonzero(~self.decided & self.sights.against[self.conversation])
@@ -143,7 +174,8 @@ class FateRules:
             beyond = self._first(self.witness[rows, :, Direction.REVERSE] & further & self._runs_at(time))
             by_responder = ~(self.concerned[rows] & further).any(axis=1)
             if reason == Reason.BY_ICMP:
-                by_responder |= refusals.icmp_by_responder[self.conversation[rows]]
+                # its own address may be put in a router's error by the NAT that translates its service
+                by_responder |= refusals.icmp_by_responder[self.conversation[rows]] & (beyond >= len(self.points))
             unwatched = ~by_responder & (beyond >= len(self.points))
             on_way = ~by_responder & ~unwatched
             self.last_seen[rows] = self._last(self.request_passed)[rows]

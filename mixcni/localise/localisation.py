@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mixcni.align import Alignment
 from mixcni.exchanges import ExchangeTable
-from mixcni.localise.atoms import Atoms, Intervals, cut_atoms
+from mixcni.localise.atoms import NEVER, Atoms, Intervals, cut_atoms
 from mixcni.localise.exchanges import merge_exchanges
 from mixcni.localise.fates import FateRules, FateTable
 from mixcni.localise.missrate import MissRate, is_watched, miss_rates
@@ -93,11 +93,19 @@ def acknowledged_offsets(alignment: Alignment) -> NDArray[np.int64]:
     return highest
 
 
+def closed_times(alignment: Alignment) -> NDArray[np.int64]:
+    """(c,) when each conversation's initiator was first seen to close or reset it, ns on the common clock; NEVER without."""
+    table = alignment.transmissions
+    times = np.full(len(alignment.conversations), NEVER, dtype=np.int64)
+    rows = np.flatnonzero(((table["tcp_flags"] & (TcpFlag.FIN | TcpFlag.RST)) != 0) & (table["direction"] == Direction.FORWARD))
+    np.minimum.at(times, table["conversation"][rows], table["time_ns"][rows])
+    return times
+
+
 def localise_losses(
     points: Sequence[CapturePoint],
     alignment: Alignment,
     exchanges: Sequence[ExchangeTable],
-    response_path: Sequence[int] = (),
 ) -> Localisation:
     """Every exchange's fate, what was lost on which hop in which direction, and the verdict.
 
@@ -106,26 +114,27 @@ def localise_losses(
     points : in path order
     alignment : of these points
     exchanges : one ExchangeTable a point
-    response_path : positions of the points that responses meet, where that is not all of them
     """
     columns = merge_exchanges(alignment, exchanges)
     stream = columns["conversation"].astype(np.int64) * 2
-    atoms, (request, response) = cut_atoms(
+    atoms, (request, response, whole) = cut_atoms(
         alignment.transmissions,
         len(points),
         [
             (stream, columns["request_start"], columns["request_end"]),
             (stream + 1, columns["response_start"], columns["response_start"]),
+            (stream + 1, columns["response_start"], columns["response_end"]),
         ],
     )
     first_piece = response.begin + (columns["response_end"] > columns["response_start"])
     response = Intervals(response.begin, first_piece)
     acknowledged = acknowledged_offsets(alignment)
-    sights = judge_sights(points, alignment, atoms.passed(acknowledged), atoms, response_path)
+    sights = judge_sights(points, alignment, atoms.passed(acknowledged), atoms)
     rates = miss_rates(atoms, _watching(sights), acknowledged, sights.windows, sights.slacks)
     refusals = find_refusals(alignment)
     rules = FateRules(points, columns, atoms, request, response, sights, rates, acknowledged)
     rules.answered()
+    rules.lost_rest(whole, closed_times(alignment))
     rules.against_the_path()
     rules.lost_response()
     rules.refused(refusals)
@@ -153,22 +162,30 @@ def _watching(sights: Sights) -> NDArray[np.bool_]:
 
 
 def _sum_losses(fates: FateTable) -> tuple[Loss, ...]:
-    """Losses and refusals on the way by hop and direction, requests before responses, then the main one first."""
+    """Losses and refusals on the way by hop and direction, requests before responses, then the main one first.
+
+    Where a point between did not watch some of the exchanges, and others show on which part of the way it is, those are counted
+    there; their own rows say between which points they are known to have been lost.
+    """
     rows = np.flatnonzero(fates["near"] >= 0)
-    losses = []
     keys = np.stack([fates[name][rows].astype(np.int64) for name in ("near", "far", "direction")], axis=1)
-    for near, far, direction in np.unique(keys, axis=0).tolist():
-        mine = rows[(keys == (near, far, direction)).all(axis=1)]
-        losses.append(
-            Loss(
-                near=near,
-                far=far,
-                direction=Direction(direction),
-                fates=mine,
-                conversations=int(np.unique(fates["conversation"][mine]).size),
-                confidence=min(MOST_CERTAIN, float(fates["hop_confidence"][mine].max())),
-            )
+    groups = {tuple(key): rows[(keys == key).all(axis=1)] for key in np.unique(keys, axis=0).tolist()}
+    for wide in sorted(groups, key=lambda key: key[0] - key[1]):
+        inside = [key for key in groups if key != wide and key[2] == wide[2] and wide[0] <= key[0] and key[1] <= wide[1]]
+        if inside:
+            main = max(inside, key=lambda key: (groups[key].size, -key[0]))
+            groups[main] = np.sort(np.concatenate([groups[main], groups.pop(wide)]))
+    losses = [
+        Loss(
+            near=near,
+            far=far,
+            direction=Direction(direction),
+            fates=mine,
+            conversations=int(np.unique(fates["conversation"][mine]).size),
+            confidence=min(MOST_CERTAIN, float(fates["hop_confidence"][mine].max())),
         )
+        for (near, far, direction), mine in groups.items()
+    ]
     return tuple(sorted(losses, key=lambda loss: (loss.direction, -loss.conversations, -loss.fates.size, loss.near)))
 
 

@@ -81,9 +81,7 @@ def addresses_passing(point: CapturePoint, alignment: Alignment, position: int) 
     return np.asarray(passing)
 
 
-def judge_sights(
-    points: Sequence[CapturePoint], alignment: Alignment, passed: NDArray[np.bool_], atoms: Atoms, response: Sequence[int] = ()
-) -> Sights:
+def judge_sights(points: Sequence[CapturePoint], alignment: Alignment, passed: NDArray[np.bool_], atoms: Atoms) -> Sights:
     """The sight of every conversation at every point.
 
     Downstream of where it was seen a conversation is expected at a point that its responder's traffic passes, upstream at one
@@ -97,7 +95,6 @@ def judge_sights(
     points : in path order, as in `alignment`
     passed : (a, p) whether each atom is known to have been at each point
     atoms : of all conversations
-    response : positions of the points that responses meet; none: all of them
     """
     conversations = alignment.conversations
     seen = conversations.flow_of >= 0
@@ -142,8 +139,7 @@ def judge_sights(
                 assumed_windows.append(position)
     beyond = positions > farthest[:, None]
     hidden = hidden_directions(points, alignment) | unseen_directions(atoms, passed, seen)
-    if response:
-        hidden[:, Direction.REVERSE] |= ~np.isin(positions, response)
+    hidden |= ~np.array([point.passed_by for point in points], dtype=np.bool_).reshape(len(points), 2)
     witness = (sight == Sight.SEEN) | ((sight == Sight.MISSING) & beyond)
     return Sights(
         sight=sight,

@@ -73,6 +73,7 @@ def _point(row: dict[str, Any], report: "Report", position: int) -> dict[str, An
         "clock": {
             "offset_ns": clock.offset_ns if clock.is_known else None,
             "drift_ppm": None if clock.drift_ppm is None else round(clock.drift_ppm, 6),
+            "drift_uncertainty_ppm": None if clock.drift_uncertainty_ppm is None else round(clock.drift_uncertainty_ppm, 6),
             "uncertainty_ns": clock.uncertainty_ns,
         },
     }

@@ -64,7 +64,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ("window = [2022", "window = [2032", "[[point]] 1 window: first before last"),
         ('name = "B"', 'name = "A"', "point: each name once, found A, A"),
         ('request = ["A", "B"]', 'request = ["A", "Z"]', "[path] request: names of points (A, B), each once, found A, Z"),
-        ('response = ["B", "A"]', 'response = ["A", "B"]', "[path] response: the request path reversed"),
+        ('response = ["B", "A"]', 'response = ["A", "B"]', "[path] response: points in an order"),
         ('captures = ["B.pcap"]', "captures = []", "[[point]] 2 captures: at least one file or pattern, found none"),
         ("network_policy = true", 'network_policy = "yes"', "[scenario] network_policy: true or false, found str 'yes'"),
         ("[path]", "[path", "wanted a TOML file"),
