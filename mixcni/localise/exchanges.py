@@ -76,7 +76,8 @@ def _turns(alignment: Alignment, table: ExchangeTable, point: int, source: NDArr
     conversation_of[conversations.flow_of[seen, point]] = seen
     conversation = conversation_of[table["flow"]]
     of_stream = alignment.points[point]["protocol"][table["flow"]] == PROTOCOL_TCP
-    kept = np.flatnonzero((source[conversation] == point) & of_stream & (table["kind"] != ExchangeKind.HANDSHAKE))
+    main = (conversation >= 0) & (table["kind"] != ExchangeKind.HANDSHAKE)  # what the point heard again is in its main flow
+    kept = np.flatnonzero(main & of_stream & (source[conversation] == point))
     conversation = conversation[kept]
     flipped = conversations.flipped[conversation, point]
     shift = conversations.shift[conversation, point]

@@ -130,7 +130,7 @@ class FateRules:
         waits = self.atoms.first_ns[atom].min(axis=1, initial=NEVER) + RTO_NS <= closed_ns[self.conversation[rows]]
         kept = waits & (towards >= 0)
         rows, atom, sender, towards = rows[kept], atom[kept], sender[kept], towards[kept]
-        self._lose(rows, Direction.REVERSE, sender, towards, atom)
+        self._lose(rows, Direction.REVERSE, towards, atom)
         others = rows[self.fate[rows] != Fate.LOST]
         self._settle(others, Fate.ANSWERED, Reason.NONE)
         self.decider[others] = -1
@@ -153,7 +153,7 @@ class FateRules:
         unseen = towards < 0
         self._leave(rows[unseen], Reason.NO_WINDOW, nearest[unseen] - 1)
         rows, nearest, towards = rows[~unseen], nearest[~unseen], towards[~unseen]
-        self._lose(rows, Direction.REVERSE, nearest, towards, self.response.begin[rows])
+        self._lose(rows, Direction.REVERSE, towards, self.response.begin[rows])
 
     def refused(self, refusals: Refusals) -> None:
         """A reset or an ICMP error came back for a request that has no response."""
@@ -223,7 +223,7 @@ class FateRules:
         watched = beyond < len(self.points)
         rows, beyond = rows[watched], beyond[watched]
         atom = first_without(self.request, self.atom_passed)[rows, beyond]
-        self._lose(rows, Direction.FORWARD, self._last(self.atoms.counts[atom] > 0), beyond, atom)
+        self._lose(rows, Direction.FORWARD, beyond, atom)
 
     def silent(self) -> None:
         """The request arrived at the last point, or was acknowledged, and nothing came back."""
@@ -251,14 +251,30 @@ class FateRules:
         self,
         rows: NDArray[np.int64],
         direction: Direction,
-        sender: NDArray[np.int64],
         receiver: NDArray[np.int64],
         atom: NDArray[np.int64],
     ) -> None:
-        """Call `atom` of each row lost between two points, if both watched for long enough and the far one misses little."""
+        """Call `atom` of each row lost before its receiver, if both points watched for long enough and that one misses little."""
+        sender = self._senders(direction, receiver, atom)
         for source, target in np.unique(np.stack([sender, receiver], axis=1), axis=0).tolist():
             here = (sender == source) & (receiver == target)
             self._lose_between(rows[here], direction, source, target, atom[here])
+
+    def _senders(self, direction: Direction, receiver: NDArray[np.int64], atom: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(rows,) the last point before each receiver that saw the atom, and watched for long enough then; else the last one."""
+        nearest, watching = np.full((2, atom.size), -1, dtype=np.int64)
+        for target in np.unique(receiver).tolist():
+            mine, window = np.flatnonzero(receiver == target), self.windows[target]
+            before = range(target) if direction == Direction.FORWARD else range(len(self.points) - 1, target, -1)
+            for point in before:
+                nearest[mine[self.atoms.counts[atom[mine], point] > 0]] = point
+                other = self.windows[point]
+                if window is not None and other is not None:
+                    counts, first = self.atoms.within(point, window)
+                    seen = counts[atom[mine]] > 0
+                    enough = min(window[1], other[1]) - np.where(seen, first[atom[mine]], NEVER) >= RTO_NS
+                    watching[mine[seen & enough]] = point
+        return np.where(watching >= 0, watching, nearest)
 
     def _lose_between(
         self, rows: NDArray[np.int64], direction: Direction, source: int, target: int, atom: NDArray[np.int64]
