@@ -218,6 +218,7 @@ class ExchangeKind(IntEnum):
     TLS_RECORDS = 6
     DNS = 7
     ECHO = 8
+    DATAGRAM = 9
 
 
 class Reason(IntEnum):

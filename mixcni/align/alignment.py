@@ -50,5 +50,13 @@ def align_points(names: Sequence[str], points: Sequence[FlowTable], nodes: Seque
     clocks, cycles = estimate_clocks(names, gather_transmissions(points, conversations, own), own, nodes)
     times = [clock.common_ns(at) for clock, at in zip(clocks, own, strict=True)]
     conversations = join_flows(points, times, clocks)
-    transmissions = gather_transmissions(points, conversations, times)
+    transmissions = gather_transmissions(points, conversations, times, _slack_ns(clocks, points))
     return Alignment(tuple(points), conversations, transmissions, tuple(clocks), tuple(times), cycles)
+
+
+def _slack_ns(clocks: Sequence[ClockModel], points: Sequence[FlowTable]) -> int | None:
+    """How far times of two points may be off by what their clocks are uncertain; None where some are not joined."""
+    there = [clock for clock, flows in zip(clocks, points, strict=True) if len(flows)]
+    if not all(clock.is_known for clock in there):
+        return None
+    return 2 * max((clock.uncertainty_ns or 0 for clock in there), default=0)

@@ -7,6 +7,7 @@ Evidence is weighed in bits, one a halving of the chance that two unrelated flow
 Flows are joined one to one: each must be the other's best by a margin; what is not is listed, and nobody guesses.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ ISN_BITS: Final = 32  # RFC 6528: an initial sequence number says nothing of ano
 SAME_OPTIONS_BITS: Final = 4  # hosts of one kind send the same
 SAME_TIMESTAMP_BITS: Final = 16  # RFC 7323 section 5.4: a clock of milliseconds, with an offset a connection
 IN_TIME_BITS: Final = 8
+DATAGRAM_BITS: Final = 12  # an IP identification of 16 bits, which counts up on some hosts
+SAME_CALLER_BITS: Final = 24  # an address with a port that was chosen for this conversation
+SAME_CALLED_BITS: Final = 8  # an address with the port of a service
 TOKEN_BITS: Final = 40  # SEQ and ACK together, less what connections of one age have in common
 MOST_TOKENS: Final = 4  # more say no more
 ENOUGH_BITS: Final = 40  # one in 10**12: of a million flows at each of two points not one pair is joined by chance
@@ -89,9 +93,10 @@ class _Strands:
         self.begun = np.flatnonzero(np.isin(self.iss, known[times > 1])).tolist()
         lacking = is_tcp & ~self.there.all(axis=1)
         self.unbegun = np.flatnonzero(lacking).tolist() if (lacking & (self.iss < 0)).any() else []
+        self.datagrams = np.flatnonzero(~is_tcp & ~self.there.all(axis=1)).tolist() if not is_tcp.all() else []
         self.members: dict[int, list[int]] = defaultdict(list)
         chosen = np.zeros(count, dtype=np.bool_)
-        chosen[[*self.begun, *self.unbegun]] = True
+        chosen[[*self.begun, *self.unbegun, *self.datagrams]] = True
         for row in np.flatnonzero(chosen[conversation]).tolist():
             self.members[int(conversation[row])].append(row)
 
@@ -139,7 +144,7 @@ def join_translated(every: UnitedFlows, conversation: NDArray[np.int64], clocks:
     joined, turned = np.arange(count), np.zeros(count, dtype=np.bool_)
     evidence, bits = np.full(count, int(Evidence.KEY)), np.zeros(count, dtype=np.int64)
     strands = _Strands(every, conversation, clocks)
-    pairings = [*_by_handshake(strands), *_in_the_midst(strands)]
+    pairings = [*_by_handshake(strands), *_in_the_midst(strands), *_by_datagrams(strands)]
     accepted, doubtful = _mutual_best(pairings, strands.there)
     there = strands.there.copy()
     refused = []
@@ -300,6 +305,45 @@ def _by_nearness(strands: _Strands, begun: dict[int, bool], known: set[tuple[int
                 if octets_between(every, *rows, turned=turned) <= MOST_UNSEEN and strands.in_time(one, other) is not False:
                     pairings.append(Pairing(*pair, turned=turned, bits=ENOUGH_BITS // 2, evidence=Evidence.NUMBERS))
     return pairings
+
+
+def _by_datagrams(strands: _Strands) -> list[Pairing]:
+    """Pairings of conversations without streams: by IP identifications and lengths of what they sent, and the end that stayed."""
+    if not strands.datagrams:
+        return []
+    shared = _shared_datagrams(strands)
+    every = strands.every
+    pairings = []
+    for (one, other), equal in shared.items():
+        in_time = strands.in_time(one, other)
+        if in_time is False or not _may_meet(strands, one, other):
+            continue
+        mine, theirs = int(strands.best[one]), int(strands.best[other])
+        bits, evidence = DATAGRAM_BITS * min(equal, MOST_TOKENS), Evidence.NUMBERS
+        for ends, weight in (("initiator", SAME_CALLER_BITS), ("responder", SAME_CALLED_BITS)):
+            address, port = getattr(every, ends), getattr(every, f"{ends}_port")
+            bits += weight * bool(address[mine] == address[theirs] and port[mine] == port[theirs])
+        if in_time:
+            bits, evidence = bits + IN_TIME_BITS, evidence | Evidence.TIME
+        pairings.append(Pairing(one, other, turned=False, bits=bits, evidence=evidence))
+    return pairings
+
+
+def _shared_datagrams(strands: _Strands) -> dict[tuple[int, int], int]:
+    """For pairs of conversations how many different (direction, IP identification, length) both have."""
+    every = strands.every
+    rows = np.array(sorted(row for number in strands.datagrams for row in strands.members[number]), dtype=np.int64)
+    sent = every.datagrams_of(rows)
+    token = numbered(sent["protocol"], sent["direction"], sent["ip_id"], sent["octets"])
+    seen = np.unique(np.stack([token, strands.conversation[sent["row"]]], axis=1), axis=0)
+    starts = np.flatnonzero(np.append(np.ones(min(len(seen), 1), dtype=np.bool_), np.diff(seen[:, 0]) != 0))
+    sizes = np.diff(np.append(starts, len(seen)))
+    counts: dict[tuple[int, int], int] = defaultdict(int)
+    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+        if 1 < size <= MOST_EQUAL:
+            for pair in itertools.combinations(seen[start : start + size, 1].tolist(), 2):
+                counts[pair] += 1
+    return counts
 
 
 def _mutual_best(pairings: list[Pairing], there: NDArray[np.bool_]) -> tuple[list[Pairing], tuple[Pairing, ...]]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.conversations import ConversationTable
+from mixcni.align.datagrams import gather_datagrams
 from mixcni.align.united import PROTOCOL_TCP
 from mixcni.flows import FlowTable
 from mixcni.schema import TRANSMISSIONS
@@ -14,24 +15,29 @@ from mixcni.tables import Table
 
 
 class TransmissionTable(Table):
-    """The TCP segments of all conversations at all points, point after point, each in file order.
+    """The segments of all conversations at all points, then their datagrams: point after point, each in file order.
 
-    What a point heard again (interfaces of one host, a tunnel and what is in it) is left out.
+    What a point heard again (interfaces of one host, a tunnel and what is in it) is left out. Datagrams stand as octets: that of
+    their turn's number (mixcni.align.datagrams).
     """
 
     schema = TRANSMISSIONS
 
 
 def gather_transmissions(
-    points: Sequence[FlowTable], conversations: ConversationTable, times: Sequence[NDArray[np.int64]]
+    points: Sequence[FlowTable],
+    conversations: ConversationTable,
+    times: Sequence[NDArray[np.int64]],
+    slack_ns: int | None = None,
 ) -> TransmissionTable:
-    """The TCP segments of all points, with offsets on their conversation's bases.
+    """The segments and datagrams of all points, with offsets on their conversation's bases.
 
     Parameters
     ----------
     points : one FlowTable a point, in path order
     conversations : of these points
     times : of each point's packets, ns
+    slack_ns : how far times of two points may be off beside the way between them; None: their clocks are not joined
     """
     parts = []
     for point, flows in enumerate(points):
@@ -58,6 +64,7 @@ def gather_transmissions(
         }
         fresh = ~_heard_before(columns, members.is_primary[flow])
         parts.append({name: array[fresh] for name, array in columns.items()})
+    parts.extend(gather_datagrams(points, conversations, times, slack_ns))
     return TransmissionTable({name: np.concatenate([part[name] for part in parts]) for name in TRANSMISSIONS})
 
 

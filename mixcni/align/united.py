@@ -113,6 +113,27 @@ class UnitedFlows:
             parts.append({name: columns[name].astype(np.int64) for name in names})
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
+    def datagrams_of(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """What some flows without streams sent: row, protocol, direction, IP identification (none is 0) and payload octets."""
+        names = ("row", "protocol", "direction", "ip_id", "octets")
+        parts: list[dict[str, NDArray[np.int64]]] = []
+        for point, flows in enumerate(self.points):
+            wanted = np.zeros(len(flows), dtype=np.bool_)
+            wanted[self.flow[rows[self.point[rows] == point]]] = True
+            segments = flows.segments
+            kept = np.flatnonzero(wanted[segments["flow"]] & (segments["copy_of"] < 0))
+            kept = kept[flows.packets["ip_id"][segments["packet"][kept]] > 0]
+            flow, packet = segments["flow"][kept], segments["packet"][kept]
+            columns = {
+                "row": flow + self.first_row[point],
+                "protocol": flows["protocol"][flow],
+                "direction": segments["direction"][kept],
+                "ip_id": flows.packets["ip_id"][packet],
+                "octets": flows.packets["payload_octets"][packet],
+            }
+            parts.append({name: columns[name].astype(np.int64) for name in names})
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
 
 def option_rows(packets: PacketTable, packet: NDArray[np.int64]) -> NDArray[np.int64]:
     """(n,) the row of each packet in the table of options; -1 where it has none."""

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from mixcni.align import Alignment
 from mixcni.exchanges import ExchangeTable
 from mixcni.schema import Direction, ExchangeKind, TcpFlag
+from mixcni.topology import Address
 
 COLUMNS = (
     "conversation", "number", "kind", "request_start", "request_end", "response_start", "response_end", "told_at", "exchange",
 )  # fmt: skip
 PROTOCOL_TCP = 6
 STREAMED = (ExchangeKind.HTTP2, ExchangeKind.GRPC)  # exchanges overlap in the octets of a connection
+ALL_ONES = 2**32 - 1  # the limited broadcast (RFC 919)
 
 
 def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable]) -> dict[str, NDArray[Any]]:
@@ -40,7 +42,7 @@ def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable]) ->
     np.minimum.at(start, place, transmissions["start"][moving])
     source = (extent - start).sum(axis=2).argmax(axis=1) if count else np.zeros(0, dtype=np.int64)
 
-    parts = [_handshakes(alignment)]
+    parts = [_handshakes(alignment), _datagrams(alignment)]
     parts.extend(_turns(alignment, table, point, source) for point, table in enumerate(exchanges))
     merged = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
     order = np.lexsort((merged["number"], merged["conversation"]))
@@ -67,6 +69,37 @@ def _handshakes(alignment: Alignment) -> dict[str, NDArray[Any]]:
         "told_at": zeros - 1,
         "exchange": zeros - 1,
     }
+
+
+def _datagrams(alignment: Alignment) -> dict[str, NDArray[Any]]:
+    """The turns of conversations without streams, a request and a response each; none of those with many at once."""
+    table, conversations = alignment.transmissions, alignment.conversations
+    book = conversations.book
+    for_many = np.array([_is_for_many(book.address(code)) for code in range(len(book))], dtype=np.bool_)
+    followed = (conversations["protocol"] != PROTOCOL_TCP) & ~for_many[conversations["responder"]]
+    rows = np.flatnonzero(followed[table["conversation"]])
+    turn = np.stack([table[name][rows].astype(np.int64) for name in ("conversation", "start")], axis=1)
+    turns, place = np.unique(turn, axis=0, return_inverse=True)
+    there = np.zeros((len(turns), 2), dtype=np.int64)
+    there[place.reshape(-1), table["direction"][rows]] = 1
+    conversation, number = turns[:, 0], turns[:, 1]
+    return {
+        "conversation": conversation,
+        "number": number,
+        "kind": np.full(number.size, int(ExchangeKind.DATAGRAM), dtype=np.int64),
+        "request_start": number,
+        "request_end": number + there[:, Direction.FORWARD],
+        "response_start": number,
+        "response_end": number + there[:, Direction.REVERSE],
+        "told_at": np.full(number.size, -1, dtype=np.int64),
+        "exchange": np.full(number.size, -1, dtype=np.int64),
+    }
+
+
+def _is_for_many(address: Address) -> bool:
+    """Whether an address is no single host's: what is sent there passes where it is asked for, and many answer or none."""
+    limited = address.version == 4 and int(address) == ALL_ONES
+    return address.is_multicast or limited or address.is_unspecified
 
 
 def _turns(alignment: Alignment, table: ExchangeTable, point: int, source: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
@@ -99,6 +132,7 @@ def _complete(merged: dict[str, NDArray[Any]], extent: NDArray[np.int64], told: 
     """
     conversation, kind = merged["conversation"], merged["kind"]
     last = np.flatnonzero(np.append(np.diff(conversation) != 0, np.full(min(conversation.size, 1), fill_value=True)))
+    last = last[kind[last] != ExchangeKind.DATAGRAM]
     replied = last[(kind[last] != ExchangeKind.HANDSHAKE) & ~np.isin(kind[last], STREAMED)]
     more = replied[extent[conversation[replied], Direction.REVERSE] > told[conversation[replied], Direction.REVERSE]]
     merged["response_end"][more] = np.maximum(merged["response_end"][more], extent[conversation[more], Direction.REVERSE])

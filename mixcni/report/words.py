@@ -42,6 +42,8 @@ def request_text(localisation: Localisation, row: int) -> str:
     start, end = int(fates["request_start"][row]), int(fates["request_end"][row])
     if start == end:
         return "none: the responder spoke first"
+    if fates["kind"][row] == ExchangeKind.DATAGRAM:
+        return f"datagrams of turn {start + 1}"
     return f"octets {start - 1}-{end - 2}"
 
 

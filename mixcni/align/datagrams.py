@@ -1,0 +1,148 @@
+"""UDP datagrams and ICMP echoes at several points: which are one, and which turn of their conversation each belongs to.
+
+No router changes a datagram's length, nor its IP identification (RFC 791 section 3.1; RFC 6864 lets hosts leave that at 0),
+and no NAT does. So equal ones of one conversation and direction are one datagram where they were seen at nearly one time. All
+that one side sends before the other replies is one turn, in which a repeated question is another copy of it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcni.align.conversations import ConversationTable
+from mixcni.align.kernel import cluster_equal
+from mixcni.align.united import PROTOCOL_TCP, numbered
+from mixcni.flows import FlowTable
+from mixcni.kernels.jit import run
+from mixcni.schema import Direction
+
+LONGEST_WAY_NS: Final = 1_000_000_000  # from the first point to the last
+
+Columns = dict[str, NDArray[Any]]
+
+
+def gather_datagrams(
+    points: Sequence[FlowTable], conversations: ConversationTable, times: Sequence[NDArray[np.int64]], slack_ns: int | None
+) -> list[Columns]:
+    """The datagrams of each point as columns of a TransmissionTable: octet `start` is the number of its turn.
+
+    Parameters
+    ----------
+    points : one FlowTable a point, in path order
+    conversations : of these points
+    times : of each point's packets, ns
+    slack_ns : how far times may be off; None where clocks are not joined: then only what is there once a point is matched, and
+        numbers count the datagrams of each direction
+    """
+    parts = [_of_point(flows, conversations, point, times[point]) for point, flows in enumerate(points)]
+    every = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+    if not every or not every["time_ns"].size:
+        return []
+    number = _turns(every, _together(every, slack_ns)) if slack_ns is not None else _ranks(every, _alone(every))
+    bounds = np.cumsum([0, *(part["time_ns"].size for part in parts)])
+    found = []
+    for point, part in enumerate(parts):
+        size = part["time_ns"].size
+        mine = number[bounds[point] : bounds[point + 1]]
+        found.append(
+            {
+                "conversation": part["conversation"],
+                "point": np.full(size, point, dtype=np.uint16),
+                "direction": part["direction"],
+                "start": mine,
+                "end": mine + 1,
+                "acknowledged": np.full(size, -1, dtype=np.int64),
+                "tcp_flags": np.zeros(size, dtype=np.uint8),
+                "time_ns": part["time_ns"],
+                "packet": part["packet"],
+            }
+        )
+    return found
+
+
+def _of_point(flows: FlowTable, conversations: ConversationTable, point: int, times: NDArray[np.int64]) -> Columns:
+    """One point's datagrams, each once: those of main flows, and of others what those do not have."""
+    segments, members = flows.segments, conversations.members_at(point)
+    kept = np.flatnonzero((flows["protocol"][segments["flow"]] != PROTOCOL_TCP) & (segments["copy_of"] < 0))
+    flow, packet = segments["flow"][kept], segments["packet"][kept]
+    return {
+        "conversation": members.conversation[flow],
+        "point": np.full(kept.size, point, dtype=np.int64),
+        "direction": segments["direction"][kept] ^ members.flipped[flow],
+        "ip_id": flows.packets["ip_id"][packet].astype(np.int64),
+        "octets": flows.packets["payload_octets"][packet].astype(np.int64),
+        "time_ns": times[packet],
+        "packet": packet,
+    }
+
+
+def _groups(every: Columns) -> NDArray[np.int64]:
+    """(n,) the number of each datagram among those that differ in conversation, direction, IP identification or length."""
+    return numbered(*(every[name] for name in ("conversation", "direction", "ip_id", "octets")))
+
+
+def _alone(every: Columns) -> NDArray[np.int64]:
+    """(n,) the datagram that each row shows, where times cannot be compared: equal ones are one if no point has two of them."""
+    group = _groups(every)
+    place = numbered(group, every["point"])
+    repeated = np.zeros(int(group.max()) + 1, dtype=np.bool_)
+    repeated[group[np.bincount(place)[place] > 1]] = True
+    return np.where(repeated[group], group.size + np.arange(group.size), group)
+
+
+def _together(every: Columns, slack_ns: int) -> NDArray[np.int64]:
+    """(n,) the datagram that each row shows: equal ones near in time, and one at each point."""
+    group = _groups(every)
+    order = np.lexsort((every["point"], every["time_ns"], group))
+    cluster = np.empty(order.size, dtype=np.int64)
+    run(
+        cluster_equal,
+        order.size,
+        group[order],
+        every["point"][order],
+        every["time_ns"][order],
+        LONGEST_WAY_NS + slack_ns,
+        cluster,
+    )
+    found = np.empty(order.size, dtype=np.int64)
+    found[order] = cluster
+    return found
+
+
+def _firsts(every: Columns, datagram: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the first sight of each datagram, and (n,) the place of each row's datagram among those."""
+    order = np.lexsort((every["time_ns"], datagram))
+    fresh = np.ones(order.size, dtype=np.bool_)
+    fresh[1:] = np.diff(datagram[order]) != 0
+    place = np.empty(order.size, dtype=np.int64)
+    place[order] = np.cumsum(fresh) - 1
+    return order[fresh], place
+
+
+def _turns(every: Columns, datagram: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the turn of its conversation that each datagram belongs to: a new one begins where the initiator speaks again."""
+    first, place = _firsts(every, datagram)
+    order = np.lexsort((every["direction"][first], every["time_ns"][first], every["conversation"][first]))
+    conversation, direction = every["conversation"][first][order], every["direction"][first][order]
+    changed = np.ones(order.size, dtype=np.bool_)
+    changed[1:] = np.diff(conversation) != 0
+    begins = changed.copy()
+    begins[1:] |= (direction[1:] == Direction.FORWARD) & (direction[:-1] == Direction.REVERSE)
+    count = np.cumsum(begins)
+    start = count[np.flatnonzero(changed)][np.cumsum(changed) - 1]
+    turn = np.empty(order.size, dtype=np.int64)
+    turn[order] = count - start
+    return np.asarray(turn[place])
+
+
+def _ranks(every: Columns, datagram: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the rank of each datagram among those of its conversation and direction."""
+    first, place = _firsts(every, datagram)
+    stream = numbered(every["conversation"][first], every["direction"][first])
+    order = np.lexsort((first, stream))
+    ordered = stream[order]
+    rank = np.empty(order.size, dtype=np.int64)
+    rank[order] = np.arange(order.size) - np.searchsorted(ordered, ordered)
+    return np.asarray(rank[place])
