@@ -173,9 +173,6 @@ class FateRules:
             further = self.positions > farthest[:, None]
             beyond = self._first(self.witness[rows, :, Direction.REVERSE] & further & self._runs_at(time))
             by_responder = ~(self.concerned[rows] & further).any(axis=1)
-            if reason == Reason.BY_ICMP:
-                # its own address may be put in a router's error by the NAT that translates its service
-                by_responder |= refusals.icmp_by_responder[self.conversation[rows]] & (beyond >= len(self.points))
             unwatched = ~by_responder & (beyond >= len(self.points))
             on_way = ~by_responder & ~unwatched
             self.last_seen[rows] = self._last(self.request_passed)[rows]

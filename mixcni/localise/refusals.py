@@ -22,7 +22,6 @@ class Refusals:
     reset_ns : (c, p) int64, last time of a reset from the responder's side at each point, on the common clock; -1 none
     resets : (c, p) int64, how many there were
     icmp_ns : (c, p) int64, the same for an ICMP error that quotes a request
-    icmp_by_responder : (c,) bool, such an error was sent by the responder's own address
     icmp_packet : (c, p) int64, row of the last such error in the point's packet table; -1 none
     icmp_errors : (c, p) int64, how many there were
     """
@@ -30,7 +29,6 @@ class Refusals:
     reset_ns: NDArray[np.int64]
     resets: NDArray[np.int64]
     icmp_ns: NDArray[np.int64]
-    icmp_by_responder: NDArray[np.bool_]
     icmp_packet: NDArray[np.int64]
     icmp_errors: NDArray[np.int64]
 
@@ -49,7 +47,6 @@ def find_refusals(alignment: Alignment) -> Refusals:
         reset_ns=reset_ns,
         resets=resets,
         icmp_ns=np.full(shape, -1, dtype=np.int64),
-        icmp_by_responder=np.zeros(shape[0], dtype=np.bool_),
         icmp_packet=np.full(shape, -1, dtype=np.int64),
         icmp_errors=np.zeros(shape, dtype=np.int64),
     )
@@ -98,4 +95,3 @@ def _enter_icmp_errors(alignment: Alignment, point: int, found: Refusals) -> Non
         time = int(alignment.times[point][packet])
         if time > found.icmp_ns[row, point]:
             found.icmp_ns[row, point], found.icmp_packet[row, point] = time, packet
-        found.icmp_by_responder[row] |= packets["source"][packet] == quotes["destination"][i]
