@@ -42,7 +42,7 @@ def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable]) ->
     np.minimum.at(start, place, transmissions["start"][moving])
     source = (extent - start).sum(axis=2).argmax(axis=1) if count else np.zeros(0, dtype=np.int64)
 
-    parts = [_handshakes(alignment), _datagrams(alignment)]
+    parts = [_handshakes(alignment), _datagrams(alignment, exchanges)]
     parts.extend(_turns(alignment, table, point, source) for point, table in enumerate(exchanges))
     merged = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
     order = np.lexsort((merged["number"], merged["conversation"]))
@@ -71,7 +71,7 @@ def _handshakes(alignment: Alignment) -> dict[str, NDArray[Any]]:
     }
 
 
-def _datagrams(alignment: Alignment) -> dict[str, NDArray[Any]]:
+def _datagrams(alignment: Alignment, exchanges: Sequence[ExchangeTable]) -> dict[str, NDArray[Any]]:
     """The turns of conversations without streams, a request and a response each; none of those with many at once."""
     table, conversations = alignment.transmissions, alignment.conversations
     book = conversations.book
@@ -83,6 +83,7 @@ def _datagrams(alignment: Alignment) -> dict[str, NDArray[Any]]:
     there = np.zeros((len(turns), 2), dtype=np.int64)
     there[place.reshape(-1), table["direction"][rows]] = 1
     conversation, number = turns[:, 0], turns[:, 1]
+    told_at, exchange = _told_by(alignment, exchanges, rows, place.reshape(-1), number.size)
     return {
         "conversation": conversation,
         "number": number,
@@ -91,9 +92,31 @@ def _datagrams(alignment: Alignment) -> dict[str, NDArray[Any]]:
         "request_end": number + there[:, Direction.FORWARD],
         "response_start": number,
         "response_end": number + there[:, Direction.REVERSE],
-        "told_at": np.full(number.size, -1, dtype=np.int64),
-        "exchange": np.full(number.size, -1, dtype=np.int64),
+        "told_at": told_at,
+        "exchange": exchange,
     }
+
+
+def _told_by(
+    alignment: Alignment, exchanges: Sequence[ExchangeTable], rows: NDArray[np.int64], turn: NDArray[np.int64], turns: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(turns,) the point whose exchange has a turn's first request as its own, the first such on the path, and that exchange.
+
+    rows, turn : datagrams, as rows of the transmission table, and the turn of each; -1 is told where no exchange has it
+    """
+    table = alignment.transmissions
+    told_at, exchange = np.full(turns, -1, dtype=np.int64), np.full(turns, -1, dtype=np.int64)
+    for point, known in reversed(list(enumerate(exchanges))):
+        packets = known["request_packet"]
+        by_packet = np.argsort(packets, kind="stable")
+        asked = np.flatnonzero((table["point"][rows] == point) & (table["direction"][rows] == Direction.FORWARD))
+        place = np.searchsorted(packets[by_packet], table["packet"][rows[asked]])
+        found = by_packet[np.minimum(place, packets.size - 1)] if packets.size else np.zeros(0, dtype=np.int64)
+        asked = asked[: found.size]
+        has = (packets[found] == table["packet"][rows[asked]]) & (known["kind"][found] != ExchangeKind.HANDSHAKE)
+        latest_first = np.flatnonzero(has)[::-1]  # what is entered last, the earliest, stays
+        told_at[turn[asked[latest_first]]], exchange[turn[asked[latest_first]]] = point, found[latest_first]
+    return told_at, exchange
 
 
 def _is_for_many(address: Address) -> bool:
