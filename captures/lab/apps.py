@@ -25,7 +25,6 @@ PROBE_TIMEOUT_S: Final = 0.8
 STARTS_WITHIN_S: Final = 10.0
 CLIENTS_WAIT_S: Final = 90.0
 CONNECTIONS_IN_ROW: Final = 2
-PAUSE_S: Final = (0.01, 0.12)
 DNS_TRIES: Final = 3
 DNS_HEADER: Final = struct.Struct(">6H")
 # RFC 1035 section 4.1: a query that wants recursion; a response to it with one answer; type A, class IN.
@@ -197,7 +196,7 @@ def _plan_request(scenario: Scenario, dice: random.Random) -> Attempt:
         "method": "POST" if posted else "GET",
         "path": "/orders" if posted else f"/items/{size}",
         "body_octets": size if posted else 0,
-        "pause_s": round(dice.uniform(*PAUSE_S), 3),
+        "pause_s": round(dice.uniform(*scenario.pause_s), 3),
     }
 
 

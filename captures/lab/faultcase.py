@@ -51,7 +51,7 @@ def _record(scenario: Scenario, folder: Path, *, noisy: bool) -> None:
     clean.mkdir(parents=True, exist_ok=True)
     with Namespaces() as lab:
         line = build_line(lab, scenario)
-        attempts, probes, apps, fault, summaries = _run(lab, line, clean)
+        attempts, probes, apps, fault, summaries = run_between_captures(lab, line, clean)
     check_outcomes(scenario, attempts)
     captures = {point: read_pcap(clean / f"{point}.pcap") for point in scenario.points}
     for path in clean.iterdir():
@@ -86,7 +86,7 @@ def _record(scenario: Scenario, folder: Path, *, noisy: bool) -> None:
     (folder / "truth.json").write_text(compact_json(record))
 
 
-def _run(
+def run_between_captures(
     lab: Namespaces, line: Line, folder: Path
 ) -> tuple[list[Attempt], list[Attempt], Apps, Fault, dict[str, CaptureSummary]]:
     """Carry out a case's traffic under its fault, between captures that see all of it."""

@@ -139,12 +139,13 @@ def _verdicts(
 def _is_foreign(
     scenario: Scenario, hop: tuple[str, str], failing: Sequence[dict[str, Any]], kept: Mapping[str, Sequence[Segment]]
 ) -> bool:
-    """Whether the next point beyond the fault never saw the address that was called.
+    """Whether the next point beyond the fault never saw the address that was called, by any name that a point saw for it.
 
     Then nothing but a stated scope says that what is sent to it (a service's address, say) would have to pass there.
     """
     known = {end[0] for segment in kept[hop[1]] for end in (segment.source, segment.destination)}
-    return scenario.direction == "request" and not known & {flow["responder"][0] for flow in failing}
+    called = {responder[0] for flow in failing for _, responder in flow["names"].values()}
+    return scenario.direction == "request" and not known & called
 
 
 def _hops(

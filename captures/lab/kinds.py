@@ -11,6 +11,7 @@ DRAWN_TOGETHER: Final = ("plain", "plain", "plain", "snat", "dnat", "both", *TUN
 ICMP_TYPES: Final = ("admin-prohibited", "host-unreachable", "net-unreachable", "port-unreachable")
 # Of the cases in which it cannot change which packets a fault meets.
 OFFLOAD_SHARE: Final = 0.15
+OFFLOADS: Final = ("ends", "all")
 
 Draw = Callable[[Scenario, random.Random], Scenario]
 
@@ -251,13 +252,18 @@ def _dns(scenario: Scenario, dice: random.Random) -> Scenario:
 
 
 def _offload(scenario: Scenario, dice: random.Random) -> Scenario:
-    return replace(scenario, offload=True, octets_range=(500, 200_000), carrier=dice.choice(("plain", "snat", "dnat", "vxlan")))
+    return replace(
+        scenario,
+        offload=dice.choice(OFFLOADS),
+        octets_range=(500, 200_000),
+        carrier=dice.choice(("plain", "snat", "dnat", "vxlan")),
+    )
 
 
 def _offload_loss(scenario: Scenario, dice: random.Random) -> Scenario:
     dropped = _drop(scenario, dice, dice.choice(("request", "response")), ("plain", "snat", "dnat"))
     dropped = replace(dropped, mechanism="nft", select="all" if dropped.select == "client" else dropped.select)
-    return replace(dropped, offload=True, octets_range=(500, 200_000))
+    return replace(dropped, offload=dice.choice(OFFLOADS), octets_range=(500, 200_000))
 
 
 KINDS: Final[dict[str, Draw]] = {
@@ -320,5 +326,10 @@ def draw_scenario(kind: str, seed: int) -> Scenario:
     names = "".join(dice.sample(NAMES[: len(scenario.layout)], len(scenario.layout)))
     if not scenario.manifest and scenario.tells_order and dice.random() < 0.5:
         scenario = replace(scenario, names=names)
-    offloads = scenario.mechanism in {"", "nft"} and scenario.what in {"all", "data", "new"} and scenario.loss == 1.0
-    return replace(scenario, offload=scenario.offload or (offloads and dice.random() < OFFLOAD_SHARE))
+    offloads = (
+        not scenario.offload
+        and scenario.mechanism in {"", "nft"}
+        and scenario.what in {"all", "data", "new"}
+        and scenario.loss == 1.0
+    )
+    return replace(scenario, offload=dice.choice(OFFLOADS)) if offloads and dice.random() < OFFLOAD_SHARE else scenario

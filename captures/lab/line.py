@@ -87,9 +87,9 @@ def build_line(lab: Namespaces, scenario: Scenario) -> Line:
     if scenario.carrier in TUNNELS:
         _add_tunnel(line)
     _translate(line)
-    if not scenario.offload:
-        for namespace in line.places.values():
-            _turn_off_offload(namespace)
+    offloaded = {"": (), "ends": ("client", "server"), "all": line.places}[scenario.offload]
+    for place in line.places.keys() - offloaded:
+        _turn_off_offload(line[place])
     return line
 
 

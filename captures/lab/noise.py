@@ -132,6 +132,12 @@ def trim(records: Sequence[Record], begin_ns: int, end_ns: int) -> list[Record]:
     return [record for record in records if begin_ns <= record.time_ns <= end_ns]
 
 
+def copy_twice(records: Sequence[Record], dice: random.Random) -> list[Record]:
+    """Every frame two times, as a mirror port shows what it sees both enter and leave."""
+    copies = [record._replace(time_ns=record.time_ns + dice.randint(*COPY_DELAY_NS)) for record in records]
+    return sorted((*records, *copies), key=lambda record: record.time_ns)
+
+
 def copy_as_any(records: Sequence[Record], dice: random.Random) -> list[Record]:
     """Frames of Ethernet as `-i any` writes them (LINUX_SLL2) on a bond: each once on the slave and once on the bond.
 

@@ -3,6 +3,7 @@
 Files come from this lab's own tcpdump, so anything else in one raises `LabError`.
 """
 
+import gzip
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,8 +33,8 @@ class Record(NamedTuple):
 
 
 def read_pcap(path: Path) -> tuple[int, list[Record]]:
-    """Link type and records of a little-endian pcap; one of microseconds counts as well."""
-    content = path.read_bytes()
+    """Link type and records of a little-endian pcap, gzipped or not; one of microseconds counts as well."""
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     if len(content) < FILE_HEADER.size:
         raise LabError(f"{path.name} has no pcap header")
     magic, *_, link_type = FILE_HEADER.unpack_from(content)

@@ -46,6 +46,7 @@ class Scenario:
     carrier : plain, snat, dnat, both, vxlan, geneve, ipip; port : the tunnel's
     asymmetric : responses go by a second underlay; neighbour : a client on a third node calls as well
     server : the mode of `oddserver.py`; "" the shop
+    offload : where segmentation and checksums are left to hardware that is not there: "" nowhere, ends (in the pods) or all
     late_s, reorder, duplicate : by how much a wire's late packets are late; shares of packets that are late, and that come twice
     names : the points' names in path order; manifest, scope : whether the case has a manifest, and that says what passes the pods
     """
@@ -73,7 +74,7 @@ class Scenario:
     server: str = ""
     server_delay_s: float = 0.0
     timeout_s: float = LOSS_TIMEOUT_S
-    offload: bool = False
+    offload: str = ""
     reuse_ports: int = 0
     reorder: float = 0.0
     duplicate: float = 0.0
@@ -83,6 +84,7 @@ class Scenario:
     connections: int = 10
     requests: tuple[int, int] = (1, 3)
     octets_range: tuple[int, int] = (200, 8_000)
+    pause_s: tuple[float, float] = (0.01, 0.12)
     posts: float = 0.2
     names: str = NAMES
     manifest: bool = True

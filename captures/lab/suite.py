@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Record a suite of faults and print how right `mixcni diagnose` is: `suite.py OUT [--seed N] [--count N] [--kind KIND ...]`.
+"""Record a suite of faults and print how right `mixcni diagnose` is: `suite.py OUT [--seed N] [--count N]`.
 
 Needs root, and the tools ip, nft, sysctl, tc and tcpdump. OUT gets a folder a recording, `KIND-SEED` with `-noisy` where
 its captures suffered: in it `case/` for a diagnosis, `truth.json`, and `report.json` once it was diagnosed. What is there already
@@ -7,8 +7,10 @@ is not recorded again; `--score` only diagnoses and marks.
 """
 
 import argparse
+import difflib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,8 +29,12 @@ from score import Marks, calibration, judge, table
 
 AT_ONCE: Final = 5
 MIXCNI: Final = (sys.executable, "-m", "mixcni")
+NAME: Final = re.compile(r"(?P<kind>[a-z-]+)-(?P<seed>\d+)(?P<noisy>-noisy)?")
 TRUTH: Final = "truth.json"
 REPORT: Final = "report.json"
+
+# Kind, seed, and whether its captures suffer.
+Case = tuple[str, int, bool]
 
 
 def stop(number: int, _: FrameType | None) -> NoReturn:
@@ -48,7 +54,7 @@ def record_one(kind: str, seed: int, folder: Path, *, noisy: bool) -> float:
     return time.monotonic() - started
 
 
-def plan(kinds: list[str], seed: int, count: int, noise: str) -> list[tuple[str, int, bool]]:
+def plan(kinds: list[str], seed: int, count: int, noise: str) -> list[Case]:
     """The suite's cases, as kind, seed and whether noisy: the kinds in turn, each time with another seed."""
     cases = []
     for number in range(count):
@@ -58,7 +64,16 @@ def plan(kinds: list[str], seed: int, count: int, noise: str) -> list[tuple[str,
     return cases
 
 
-def record(cases: list[tuple[str, int, bool]], out: Path, jobs: int) -> int:
+def named(name: str) -> Case:
+    """The case of a folder's name; `LabError` where no case has it."""
+    match = NAME.fullmatch(name)
+    if match is None or match["kind"] not in KINDS:
+        near = difflib.get_close_matches(match["kind"] if match else name, KINDS, n=1)
+        raise LabError(f"no case {name!r}: wanted KIND-SEED or KIND-SEED-noisy" + (f"; did you mean {near[0]}?" if near else ""))
+    return match["kind"], int(match["seed"]), match["noisy"] is not None
+
+
+def record(cases: list[Case], out: Path, jobs: int) -> int:
     """Record what is not there yet, several at a time; how many could not be."""
     failures = 0
     with ProcessPoolExecutor(jobs, max_tasks_per_child=1) as pool:
@@ -129,6 +144,7 @@ def main() -> int:
     parser.add_argument("out", type=Path, nargs="?", help="the folder that gets one folder a recording")
     parser.add_argument("--seed", type=int, default=1, help="of the first round of kinds (default: %(default)s)")
     parser.add_argument("--count", type=int, default=len(KINDS), help="how many recordings (default: one a kind)")
+    parser.add_argument("--case", action="append", metavar="NAME", help="only the recording of this name; repeatable")
     parser.add_argument("--kind", action="append", choices=list(KINDS), help="only this kind; repeatable")
     parser.add_argument("--noise", choices=("none", "half", "all"), default="half", help="which rounds of kinds suffer noise")
     parser.add_argument("--jobs", type=int, default=AT_ONCE, help="recordings at a time (default: %(default)s)")
@@ -146,12 +162,12 @@ def main() -> int:
     failures = 0
     try:
         if not options.score:
+            planned = plan(options.kind or list(KINDS), options.seed, options.count, options.noise)
+            cases = [named(name) for name in options.case] if options.case else planned
             require_root_and_tools("tc")
             options.out.mkdir(parents=True, exist_ok=True)
             remove_leftovers()
-            failures += record(
-                plan(options.kind or list(KINDS), options.seed, options.count, options.noise), options.out, options.jobs
-            )
+            failures += record(cases, options.out, options.jobs)
         if not options.record:
             folders = sorted(path.parent for path in options.out.glob(f"*/{TRUTH}"))
             text, missing = score(folders, 2)

@@ -1,7 +1,8 @@
 """A cable with faults, in user space: `wire.py LEFT RIGHT` copies frames between two interfaces and loses some.
 
 Reads one line of JSON, a `plan`, from standard input and says `ready`; when standard input ends it writes how many
-packets it lost, and which initiators' ports they belonged to, as JSON to standard output.
+packets it lost, how many of them were bare acknowledgements, and which initiators' ports they belonged to, as JSON to
+standard output.
 
 plan : {"responder": address, "port": p, "directions": ["request", "response"], "what": w, "octets": n,
         "share": s, "salt": t, "loss": l, "seed": d, "delay_s": [least, most], "late_s": x, "reorder": r, "duplicate": u}
@@ -24,6 +25,7 @@ ALL_PROTOCOLS: Final = 0x0003  # ETH_P_ALL of linux/if_ether.h
 OUTGOING: Final = 4  # PACKET_OUTGOING of linux/if_packet.h
 LARGEST: Final = 65_549
 SYN_ACK: Final = 0x12
+SYN_FIN_RST: Final = 0x07
 
 
 def flow_draw(port: int, salt: int) -> float:
@@ -45,6 +47,7 @@ class Wire:
             self.sockets.append(sock)
         self.under_way: list[tuple[float, int, int, bytes]] = []
         self.lost: Counter[int] = Counter()
+        self.bare = 0
         self.count = 0
 
     def is_lost(self, frame: bytes) -> bool:
@@ -72,6 +75,7 @@ class Wire:
         hit = direction in plan["directions"] and matches[plan["what"]] and flow_draw(port, plan["salt"]) < plan["share"]
         if hit and self.dice.random() < plan["loss"]:
             self.lost[port] += 1
+            self.bare += payload == 0 and not segment[13] & SYN_FIN_RST
             return True
         return False
 
@@ -106,7 +110,7 @@ def main() -> None:
     wire = Wire(sys.argv[1], sys.argv[2], plan)
     print("ready", flush=True)
     wire.run()
-    json.dump({"dropped_packets": wire.lost.total(), "ports": sorted(wire.lost)}, sys.stdout)
+    json.dump({"dropped_packets": wire.lost.total(), "bare_acknowledgements": wire.bare, "ports": sorted(wire.lost)}, sys.stdout)
 
 
 if __name__ == "__main__":
