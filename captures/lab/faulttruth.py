@@ -70,8 +70,8 @@ def truth_of(
 ) -> dict[str, Any]:
     """The part of the truth that a diagnosis is held against.
 
-    failing : the conversations that failed through the fault; `hops` of each are those on which a packet of it can be seen to be
-        missing, the narrowest first, and with none of them it is not `decidable`
+    failing : the conversations that failed through it; `sent` counts a point's packets of the fault's direction, `hops` are
+        those on which one of them can be seen to be missing, the narrowest first; with none of them it is not `decidable`
     hop : that of most of them; hops : all that are right to name, for a point that was not there widens a hop
     """
     windows = {point: capture.window for point, capture in noisy.items() if capture.window}
@@ -86,6 +86,7 @@ def truth_of(
                     "responder": conversation.attempt["responder"],
                     "names": names,
                     "seen": [point for point in names if _sightings(conversation, point, kept[point], None)],
+                    "sent": {point: len(_sightings(conversation, point, kept[point], scenario.direction)) for point in names},
                     "hops": own,
                     "decidable": bool(own),
                 }
