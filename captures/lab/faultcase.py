@@ -18,13 +18,15 @@ from innermost import segments
 from line import CLIENTS, SERVER, SERVICE, Line, build_line
 from namespaces import LabError, Namespaces
 from noise import NO_NOISE, draw_noise, suffer, write_noisy
-from pcapfile import WHOLE, read_pcap
-from recorder import CaptureSummary, Recorder, kernel_version, tcpdump_versions
+from pcapfile import read_pcap
+from recorder import BUFFER_KIB, CaptureSummary, IncompleteCapture, Recorder, kernel_version, tcpdump_versions
 from scenario import Scenario
 
 # How long probes run alone before and after the clients.
 MARGIN_S: Final = 0.5
 LARGEST_FRAME: Final = 2_048
+# An IPv4 packet of the largest length in a frame with tunnel headers around it.
+LARGEST_SUPERSEGMENT: Final = 66_000
 KINDS_OF_PLACE: Final = {"client": "pod", "node-1": "node", "node-2": "node", "any-2": "any", "server": "pod"}
 NODE_OF_PLACE: Final = {"client": "node-1", "node-1": "node-1", "node-2": "node-2", "any-2": "node-2", "server": "node-2"}
 TRIES: Final = 4
@@ -39,7 +41,7 @@ def record_fault_case(scenario: Scenario, folder: Path, *, noisy: bool) -> None:
     for left in range(TRIES - 1, -1, -1):
         try:
             _record(scenario, folder, noisy=noisy)
-        except NotAsPlanned:
+        except (NotAsPlanned, IncompleteCapture):
             if not left:
                 raise
         else:
@@ -94,9 +96,9 @@ def run_between_captures(
     fault, apps = Fault(line), Apps(line)
     if scenario.mechanism == "wire":
         fault.install()
-    largest = WHOLE if scenario.offload else LARGEST_FRAME
+    largest, buffer_kib = (LARGEST_SUPERSEGMENT, 3 * BUFFER_KIB) if scenario.offload else (LARGEST_FRAME, BUFFER_KIB)
     recorders = {
-        point: Recorder(lab, *line.interface(place), folder / f"{point}.pcap", largest=largest)
+        point: Recorder(lab, *line.interface(place), folder / f"{point}.pcap", largest=largest, buffer_kib=buffer_kib)
         for point, place in scenario.points.items()
     }
     apps.start()

@@ -17,6 +17,10 @@ QUIET_WAIT_S: Final = 5.0
 POLL_S: Final = 0.05
 
 
+class IncompleteCapture(LabError):
+    """The kernel dropped packets that tcpdump was to write."""
+
+
 @dataclass(frozen=True, slots=True)
 class CaptureSummary:
     """tcpdump's closing words, in packets."""
@@ -40,17 +44,20 @@ class CaptureSummary:
 class Recorder:
     """One running tcpdump that writes `path`; the constructor returns once it listens.
 
-    largest : octets of the largest frame; 0: as large as tcpdump can. The kernel's buffer has a slot of that size a frame.
+    largest : octets of the largest frame; 0: as large as tcpdump can
+    buffer_kib : the kernel's buffer, which has a slot of that size for each frame
     """
 
-    def __init__(self, lab: Namespaces, namespace: Namespace, interface: str, path: Path, *, largest: int = 0) -> None:
+    def __init__(
+        self, lab: Namespaces, namespace: Namespace, interface: str, path: Path, *, largest: int = 0, buffer_kib: int = BUFFER_KIB
+    ) -> None:
         self.path = path
         self._said = path.with_suffix(".stderr")
         # The file is opened here and not by tcpdump, which may have given up root by the time it would open it.
         with path.open("wb") as packets, self._said.open("wb") as said:
             self._process = lab.spawn(
                 namespace,
-                *("tcpdump", "-n", "-i", interface, "-s", str(largest), "-B", str(BUFFER_KIB), "-U", "--immediate-mode"),
+                *("tcpdump", "-n", "-i", interface, "-s", str(largest), "-B", str(buffer_kib), "-U", "--immediate-mode"),
                 *("--time-stamp-precision=nano", "-w", "-"),
                 stdout=packets,
                 stderr=said,
@@ -69,7 +76,7 @@ class Recorder:
         summary = CaptureSummary.parse(self._said.read_text())
         self._said.unlink()
         if summary.dropped_by_kernel:
-            raise LabError(f"{self.path.name} is not whole: the kernel dropped {summary.dropped_by_kernel} packets")
+            raise IncompleteCapture(f"{self.path.name} is not whole: the kernel dropped {summary.dropped_by_kernel} packets")
         return summary
 
     def _wait_until_listening(self) -> None:
