@@ -34,9 +34,9 @@ def attempt_connection(plan: dict[str, Any], connection: dict[str, Any]) -> dict
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(tuple(connection["source"]))
         outcome = _outcome_of_connecting(sock, (address, port))
-        requests = list(_send_requests(sock, plan, connection)) if outcome == "connected" else []
         # Asked after connecting, for only then has the kernel chosen the port; a timed-out socket still knows it.
         initiator = list(sock.getsockname())
+        requests = list(_send_requests(sock, plan, connection)) if outcome == "connected" else []
     return {
         "initiator": initiator,
         "responder": [address, port],

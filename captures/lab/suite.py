@@ -85,7 +85,7 @@ def record(cases: list[Case], out: Path, jobs: int) -> int:
         for done in as_completed(waiting):
             try:
                 print(f"{waiting[done]}: recorded in {done.result():.1f} s", file=sys.stderr)
-            except LabError as error:
+            except (LabError, OSError) as error:
                 failures += 1
                 print(f"{waiting[done]}: {error}", file=sys.stderr)
     return failures
