@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mixcni.case import Case, case_of_files, demo_folder, diagnose, open_case
+    from mixcni.comparison import Comparison, compare
     from mixcni.decode import Capture, open_capture
     from mixcni.errors import CaptureError, CaseError, DumpError, MixcniError, ParameterError
+    from mixcni.experiments import Matrix, matrix
     from mixcni.report import Report
 
 __version__ = version("mixcni")
@@ -23,13 +25,17 @@ __all__ = [
     "CaptureError",
     "Case",
     "CaseError",
+    "Comparison",
     "DumpError",
+    "Matrix",
     "MixcniError",
     "ParameterError",
     "Report",
     "case_of_files",
+    "compare",
     "demo_folder",
     "diagnose",
+    "matrix",
     "open_capture",
     "open_case",
 ]
@@ -39,7 +45,11 @@ _HOMES = {
     **dict.fromkeys(("CaptureError", "CaseError", "DumpError", "MixcniError", "ParameterError"), "mixcni.errors"),
     **dict.fromkeys(("Case", "case_of_files", "demo_folder", "diagnose", "open_case"), "mixcni.case"),
     "Capture": "mixcni.decode",
+    "Comparison": "mixcni.comparison",
+    "Matrix": "mixcni.experiments",
     "Report": "mixcni.report",
+    "compare": "mixcni.comparison",
+    "matrix": "mixcni.experiments",
     "open_capture": "mixcni.decode",
 }
 

@@ -15,6 +15,8 @@ COMMANDS: Final = (
     "points",
     "flows",
     "cluster",
+    "compare",
+    "matrix",
     "extract",
     "demo",
     "compile",

@@ -1,5 +1,6 @@
 """What the commands that make a report share: its options, and how it is printed or written."""
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,3 +39,11 @@ def give(report: "mixcni.Report", *, as_json: bool, output: Path | None, every_e
         report.print()
     if fail_on is not None and report.verdict == fail_on:
         sys.exit(LOST)
+
+
+def columns() -> int:
+    """How wide to write text: a terminal's width up to what can be followed; into a pipe a fixed one."""
+    from mixcni.report.report import WIDEST
+    from mixcni.words import WIDTH
+
+    return min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDTH
