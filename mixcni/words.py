@@ -1,7 +1,6 @@
 """Counts and lists in words, and text that is safe to show: for every sentence that mixcni writes."""
 
 import textwrap
-
 from typing import Final
 
 WIDTH: Final = 100  # columns of text that goes into a file or a pipe

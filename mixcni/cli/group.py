@@ -18,8 +18,10 @@ COMMANDS: Final = (
     "compare",
     "matrix",
     "extract",
+    "collect",
     "demo",
     "compile",
+    "completion",
 )
 """In the order of `--help`; each is a function in the module of its name."""
 
@@ -41,13 +43,24 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except MixcniError as error:
             click.echo(f"mixcni: {error}", err=True)
-            ctx.exit(FAILED)
+        except BrokenPipeError:
+            raise  # a pipe that was closed has had enough: click ends without a word
+        except OSError as error:
+            click.echo(f"mixcni: {error.filename or 'output'}: {error.strerror or error}", err=True)
+        ctx.exit(FAILED)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(mixcni.__version__, prog_name="mixcni")
 def main() -> None:
-    """Say on which hop of a mixed kubenet and Cilium cluster requests lose their responses, and why.
+    r"""Say on which hop of a mixed kubenet and Cilium cluster requests lose their responses, and why.
+
+    \b
+      mixcni demo
+      mixcni diagnose captures/networkpolicy-drop
+      mixcni diagnose --point A=a.pcap --point B=b.pcap --cluster dumps/
+
+    Results go to standard output, talk and progress to standard error. NO_COLOR is heeded.
 
     Exit codes: 0 done, 1 could not, 2 wrong usage, 3 the verdict that --fail-on names.
     """

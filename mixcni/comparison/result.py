@@ -58,8 +58,8 @@ class Comparison:
     def outcome(self) -> str:
         """Of all populations together: the worst that is new, else what became of those that failed before.
 
-        `new`, `worse`, `moved`, `unchanged`, `better`, `cured`; `fine` where nothing fails on either side, and `incomparable` where
-        the captures do not tell.
+        `new`, `worse`, `moved`, `unchanged`, `better`, `cured`; `fine` where nothing fails on either side, and `incomparable`
+        where the captures do not tell.
         """
         outcomes = {change.outcome for change in self.populations}
         for outcome in (*BAD, Outcome.UNCHANGED, Outcome.BETTER):
@@ -96,8 +96,8 @@ class Comparison:
         import pandas as pd
 
         columns = [
-            "initiator", "responder", "port", "outcome", "failed_before", "of_before", "undecided_before", "failed_after", "of_after",
-            "undecided_after", "chance", "together", "says",
+            "initiator", "responder", "port", "outcome", "failed_before", "of_before", "undecided_before", "failed_after",
+            "of_after", "undecided_after", "chance", "together", "says",
         ]  # fmt: skip
         rows = [
             (

@@ -17,9 +17,10 @@ def chance_of(before: tuple[int, int], after: tuple[int, int]) -> float:
     ----------
     before, after : conversations that failed, and all of them
     """
+    import numpy as np
     from scipy.stats import fisher_exact
 
-    table = [[failed, total - failed] for failed, total in (before, after)]
+    table = np.array([[failed, total - failed] for failed, total in (before, after)])
     return float(fisher_exact(table).pvalue)
 
 

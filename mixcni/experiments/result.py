@@ -263,6 +263,8 @@ def _notes(experiments: Sequence[Experiment], usable: Sequence[Experiment], know
         if experiment.inferred and not experiment.callers:
             yield f"{experiment.name}: {listed(list(experiment.inferred))} taken from its pod networks and dumps"
         yield from experiment.notes
+    if any(experiment.callers for experiment in experiments):
+        yield "a row of callers is about other conversations in the capture of the case above; in parentheses is what was inferred"
     for factor in FACTORS:
         if factor not in known:
             yield f"{factor} is known of no case: no statement can name it"
@@ -281,7 +283,7 @@ def _cells(experiment: Experiment) -> tuple[str, ...]:
     counts = "  ".join(f"{point.point} {point.requests}/{point.responses}" for point in experiment.points)
     share = f" {experiment.failed}/{experiment.decided}" if experiment.outcome == FAILS else ""
     where = f" {experiment.where}" if experiment.where else ""
-    name = f"{experiment.name}: {experiment.callers}" if experiment.callers else experiment.name
+    name = f"  {experiment.callers}" if experiment.callers else experiment.name
     return (*cells, counts or f"{plural(experiment.decided, 'conversation')}", f"{experiment.outcome}{share}{where}", name)
 
 

@@ -128,7 +128,7 @@ class _Reader:
             failed = int(self.failed[members].sum())
             yield Experiment(
                 name=name,
-                callers=f"{self.table.book.text(initiator)} → {self.table.book.text(responder)} port {port}",
+                callers=f"{self.table.book.text(initiator)} → {self.table.book.text(responder)}:{port}",
                 factors=factors,
                 inferred=FACTORS,
                 outcome=FAILS if failed else WORKS,

@@ -1,0 +1,244 @@
+"""Whether captures can be trusted: when each ran, what it dropped and missed, how its clock goes, and what else limits conclusions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mixcni.case.diagnosis import diagnose
+from mixcni.case.folder import Case, open_case
+from mixcni.case.loading import Progress
+from mixcni.errors import CaptureError
+from mixcni.localise import Localisation
+from mixcni.read import CaptureFile
+from mixcni.report import Report
+from mixcni.schema import Direction
+from mixcni.topology import CapturePoint
+from mixcni.words import WIDTH, item, listed, plural, printable
+
+SHOWN_MISS_RATE: Final = 0.01  # a lower bound beyond it is worth a warning
+OVERLAP: Final = 0.5  # of the shorter capture's time that two captures have in common, below which it is said
+
+
+@dataclass(frozen=True, slots=True)
+class PointTrust:
+    """How far the capture at one point can be trusted.
+
+    window_ns : (first, last) on the common clock; None where nothing tells; window_given : by the case, else from the packets
+    dropped : packets that the capture itself lost, by pcapng's counters; None where the files have none
+    miss_rate : share of what is proven to have passed and is not in the capture, as an interval of 90 %
+    offset_ns, uncertainty_ns, drift_ppm : the clock less the common one; None where not known
+    steps_ns : by how much the clock was set while capturing
+    forward, reverse : packets of the conversations that concern the path, by direction
+    warnings : what to beware of, a sentence each
+    """
+
+    point: str
+    packets: int
+    window_ns: tuple[int, int] | None
+    window_given: bool
+    dropped: int | None
+    miss_rate: tuple[float, float]
+    offset_ns: int | None
+    uncertainty_ns: int | None
+    drift_ppm: float | None
+    steps_ns: tuple[int, ...]
+    snaplen_cut: int
+    super_segments: int
+    copies: int
+    forward: int
+    reverse: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """All points of a case. `print(trust)` shows a table and the warnings.
+
+    reference : the point whose clock is the common one
+    missing : what the case lacks, a sentence each
+    """
+
+    title: str
+    points: tuple[PointTrust, ...]
+    reference: str
+    missing: tuple[str, ...]
+
+    @property
+    def headline(self) -> str:
+        """How many points have no warning."""
+        warned = [point.point for point in self.points if point.warnings]
+        if not warned and not self.missing:
+            return f"captures: nothing speaks against any of {plural(len(self.points), 'point')}"
+        return (
+            f"captures: beware at {listed(warned)}" if warned else "captures: nothing speaks against them, but not all is known"
+        )
+
+    def text(self, width: int = WIDTH) -> str:
+        """The table and the warnings; sentences are no longer than `width` columns."""
+        headings = ("point", "packets", "from", "to", "dropped", "missed", f"clock to {printable(self.reference)}", "drift")
+        rows = [headings, *(_cells(point) for point in self.points)]
+        widths = [max(len(row[at]) for row in rows) for at in range(len(headings))]
+        lines = [*item(self.headline[:1].upper() + self.headline[1:], width, ""), ""]
+        for row in rows:
+            lines.append("  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip())
+        notes = [f"{point.point}: {warning}" for point in self.points for warning in point.warnings]
+        for title, sentences in (("Beware", notes), ("Not known", list(self.missing))):
+            if sentences:
+                lines += ["", title, *(line for sentence in sentences for line in item(sentence, width))]
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def judge_captures(case: Case | str | Path, *, progress: Progress | None = None) -> Trust:
+    """How far each capture of a case can be trusted.
+
+    Raises
+    ------
+    CaseError : `case` is a path, and no case is there
+    CaptureError : a capture cannot be opened or is none
+    """
+    if not isinstance(case, Case):
+        case = open_case(case)
+    report = diagnose(case, progress=progress)
+    localisation = report.localisation
+    judged = tuple(_judge(report, position) for position in range(len(localisation.points)))
+    clocks = localisation.alignment.clocks
+    missing = [*case.notes, *_missing(judged, localisation)]
+    return Trust(case.title, judged, clocks[0].reference if clocks else "", tuple(missing))
+
+
+def dropped_by_capture(paths: tuple[Path, ...]) -> int | None:
+    """Packets that the captures themselves lost, by the counters in their files; None where no file has any."""
+    counts: list[int] = []
+    for path in paths:
+        file = CaptureFile(path)
+        try:
+            for _ in file.blocks():
+                pass
+        except CaptureError:
+            continue  # whoever decodes it says why
+        counts.extend(interface.dropped for interface in file.interfaces if interface.dropped is not None)
+    return sum(counts) if counts else None
+
+
+def _judge(report: Report, position: int) -> PointTrust:
+    localisation = report.localisation
+    point, clock = localisation.points[position], localisation.alignment.clocks[position]
+    flows = localisation.alignment.points[position]
+    packets, segments = flows.packets, flows.segments
+    crossing = np.zeros(len(flows) + 1, dtype=np.bool_)
+    own = localisation.alignment.conversations.flow_of[:, position]
+    crossing[own[(own >= 0) & localisation.crossing]] = True
+    concerned = crossing[segments["flow"]]
+    forward = int((concerned & (segments["direction"] == Direction.FORWARD)).sum())
+    reverse = int((concerned & (segments["direction"] == Direction.REVERSE)).sum())
+    judged = PointTrust(
+        point=point.name,
+        packets=len(packets),
+        window_ns=localisation.sights.windows[position],
+        window_given=point.window is not None,
+        dropped=dropped_by_capture(point.captures),
+        miss_rate=localisation.rates[position].interval,
+        offset_ns=clock.offset_ns if clock.is_known else None,
+        uncertainty_ns=clock.uncertainty_ns,
+        drift_ppm=clock.drift_ppm,
+        steps_ns=clock.steps_ns,
+        snaplen_cut=int((packets["captured_length"] < packets["original_length"]).sum()),
+        super_segments=int(flows["super_segments_forward"].sum() + flows["super_segments_reverse"].sum()),
+        copies=int((segments["copy_of"] >= 0).sum()),
+        forward=forward,
+        reverse=reverse,
+        warnings=(),
+    )
+    damage = [entry for entry in report.inputs if entry.packets is not None and entry.damage and _is_of(entry.file, point)]
+    warnings = [*_warnings(judged, localisation, position)]
+    warnings += [f"{entry.file} is damaged: what could not be read of it was not seen" for entry in damage]
+    return replace(judged, warnings=tuple(warnings))
+
+
+def _is_of(file: str, point: CapturePoint) -> bool:
+    return any(path.as_posix().endswith(file) for path in point.captures)
+
+
+def _warnings(judged: PointTrust, localisation: Localisation, position: int) -> Iterator[str]:
+    if not judged.packets:
+        ran = "it ran, by the case, and saw nothing" if judged.window_given else "nothing tells whether it ran"
+        yield f"no packets: {ran}"
+        return
+    if judged.dropped:
+        share = judged.dropped / (judged.dropped + judged.packets)
+        yield f"the capture itself dropped {plural(judged.dropped, 'packet')} ({share:.1%}): what is missing here may have passed"
+    low, high = judged.miss_rate
+    if low > SHOWN_MISS_RATE:
+        yield f"it lacks {low:.1%} to {high:.1%} of what is proven to have passed"
+    if judged.snaplen_cut:
+        yield f"{plural(judged.snaplen_cut, 'packet')} of {judged.packets:,} cut by the snaplen: payload is known by its length only"
+    if judged.super_segments:
+        yield f"{plural(judged.super_segments, 'segment')} longer than the MSS: captured before or after offload, not as on the wire"
+    if judged.copies:
+        yield f"{plural(judged.copies, 'packet')} captured twice here (several interfaces or a mirror): counted once"
+    if judged.forward and not judged.reverse:
+        elsewhere = [p.name for at, p in enumerate(localisation.points) if at != position and _has_reverse(localisation, at)]
+        told = f", which {listed(elsewhere)} has: does the capture see both?" if elsewhere else ""
+        yield f"one direction only of what concerns the path: {plural(judged.forward, 'packet')} to the responder, none back{told}"
+    elif judged.reverse and not judged.forward:
+        yield f"one direction only of what concerns the path: {plural(judged.reverse, 'packet')} back to the initiator, none there"
+    if judged.steps_ns:
+        yield f"its clock was set while capturing: {listed([f'{step / 1e6:+.3f} ms' for step in judged.steps_ns])}"
+    if judged.offset_ns is None:
+        yield "its clock is not joined to the others': no segment was seen at both"
+    elif judged.uncertainty_ns is None:
+        yield "its clock is bounded from one side only: segments seen at both points went one way"
+
+
+def _has_reverse(localisation: Localisation, position: int) -> bool:
+    table = localisation.alignment.transmissions
+    crossing = localisation.crossing[table["conversation"]]
+    return bool((crossing & (table["point"] == position) & (table["direction"] == Direction.REVERSE)).any())
+
+
+def _missing(judged: tuple[PointTrust, ...], localisation: Localisation) -> Iterator[str]:
+    names = [point.name for point in localisation.points]
+    if len(names) < 2:
+        yield "one point only: where between two points something is lost needs two"
+    for point in localisation.points:
+        lacking = [word for word, value in (("kind", point.kind), ("scope", point.scope)) if not value]
+        if lacking == ["kind", "scope"]:
+            yield f"{point.name}: neither what kind of point it is nor whose traffic must pass it; case.toml can say it"
+    windows = [(point.point, point.window_ns) for point in judged if point.window_ns is not None]
+    for (near, first), (far, second) in zip(windows[:-1], windows[1:], strict=True):
+        common = min(first[1], second[1]) - max(first[0], second[0])
+        shorter = min(first[1] - first[0], second[1] - second[0])
+        if common < OVERLAP * shorter:
+            how = "do not overlap in time" if common <= 0 else f"have {common / 1e9:.1f} s in common"
+            yield f"{near} and {far} {how}: what passed outside it cannot be compared"
+
+
+def _cells(judged: PointTrust) -> tuple[str, ...]:
+    times = ["-", "-"] if judged.window_ns is None else [_time_text(at) for at in judged.window_ns]
+    low, high = judged.miss_rate
+    return (
+        printable(judged.point),
+        f"{judged.packets:,}",
+        *times,
+        "-" if judged.dropped is None else f"{judged.dropped:,}",
+        f"{low:.1%}-{high:.1%}",
+        _clock_text(judged),
+        "-" if judged.drift_ppm is None else f"{judged.drift_ppm:+.2f} ppm",
+    )
+
+
+def _clock_text(judged: PointTrust) -> str:
+    if judged.offset_ns is None:
+        return "-"
+    sure = "one-sided" if judged.uncertainty_ns is None else f"± {judged.uncertainty_ns / 1e6:.3f}"
+    return f"{judged.offset_ns / 1e6:+.3f} {sure} ms"
+
+
+def _time_text(ns: int) -> str:
+    return str(np.datetime64(ns, "ns").astype("datetime64[ms]")).split("T")[1]
