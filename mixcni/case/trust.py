@@ -1,5 +1,6 @@
-"""Whether captures can be trusted: when each ran, what it dropped and missed, how its clock goes, and what else limits conclusions."""
+"""Whether captures can be trusted: when each ran, what it dropped and missed, how its clock goes, and what limits conclusions."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,9 +73,9 @@ class Trust:
         warned = [point.point for point in self.points if point.warnings]
         if not warned and not self.missing:
             return f"captures: nothing speaks against any of {plural(len(self.points), 'point')}"
-        return (
-            f"captures: beware at {listed(warned)}" if warned else "captures: nothing speaks against them, but not all is known"
-        )
+        if warned:
+            return f"captures: beware at {listed(warned)}"
+        return "captures: nothing speaks against them, but not all is known"
 
     def text(self, width: int = WIDTH) -> str:
         """The table and the warnings; sentences are no longer than `width` columns."""
@@ -82,8 +83,7 @@ class Trust:
         rows = [headings, *(_cells(point) for point in self.points)]
         widths = [max(len(row[at]) for row in rows) for at in range(len(headings))]
         lines = [*item(self.headline[:1].upper() + self.headline[1:], width, ""), ""]
-        for row in rows:
-            lines.append("  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip())
+        lines.extend("  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows)
         notes = [f"{point.point}: {warning}" for point in self.points for warning in point.warnings]
         for title, sentences in (("Beware", notes), ("Not known", list(self.missing))):
             if sentences:
@@ -172,22 +172,27 @@ def _warnings(judged: PointTrust, localisation: Localisation, position: int) -> 
         return
     if judged.dropped:
         share = judged.dropped / (judged.dropped + judged.packets)
-        yield f"the capture itself dropped {plural(judged.dropped, 'packet')} ({share:.1%}): what is missing here may have passed"
+        lost = f"{plural(judged.dropped, 'packet')} ({share:.1%})"
+        yield f"the capture itself dropped {lost}: what is missing here may have passed"
     low, high = judged.miss_rate
     if low > SHOWN_MISS_RATE:
         yield f"it lacks {low:.1%} to {high:.1%} of what is proven to have passed"
     if judged.snaplen_cut:
-        yield f"{plural(judged.snaplen_cut, 'packet')} of {judged.packets:,} cut by the snaplen: payload is known by its length only"
+        cut = f"{plural(judged.snaplen_cut, 'packet')} of {judged.packets:,}"
+        yield f"{cut} cut by the snaplen: of their payload the length is known, not the octets"
     if judged.super_segments:
-        yield f"{plural(judged.super_segments, 'segment')} longer than the MSS: captured before or after offload, not as on the wire"
+        long = plural(judged.super_segments, "segment")
+        yield f"{long} longer than the MSS: captured before or after offload, not as on the wire"
     if judged.copies:
         yield f"{plural(judged.copies, 'packet')} captured twice here (several interfaces or a mirror): counted once"
     if judged.forward and not judged.reverse:
         elsewhere = [p.name for at, p in enumerate(localisation.points) if at != position and _has_reverse(localisation, at)]
-        told = f", which {listed(elsewhere)} has: does the capture see both?" if elsewhere else ""
-        yield f"one direction only of what concerns the path: {plural(judged.forward, 'packet')} to the responder, none back{told}"
+        if elsewhere:
+            there = plural(judged.forward, "packet")
+            yield f"{there} to the responder and none back, which {listed(elsewhere)} has: does it capture both directions?"
     elif judged.reverse and not judged.forward:
-        yield f"one direction only of what concerns the path: {plural(judged.reverse, 'packet')} back to the initiator, none there"
+        back = plural(judged.reverse, "packet")
+        yield f"{back} back to the initiator and none to the responder: does it capture both directions?"
     if judged.steps_ns:
         yield f"its clock was set while capturing: {listed([f'{step / 1e6:+.3f} ms' for step in judged.steps_ns])}"
     if judged.offset_ns is None:
@@ -206,12 +211,14 @@ def _missing(judged: tuple[PointTrust, ...], localisation: Localisation) -> Iter
     names = [point.name for point in localisation.points]
     if len(names) < 2:
         yield "one point only: where between two points something is lost needs two"
+    if any(point.forward for point in judged) and not any(point.reverse for point in judged):
+        yield "no point has a packet back to the initiator: that none came looks the same as captures of one direction"
     for point in localisation.points:
         lacking = [word for word, value in (("kind", point.kind), ("scope", point.scope)) if not value]
         if lacking == ["kind", "scope"]:
             yield f"{point.name}: neither what kind of point it is nor whose traffic must pass it; case.toml can say it"
     windows = [(point.point, point.window_ns) for point in judged if point.window_ns is not None]
-    for (near, first), (far, second) in zip(windows[:-1], windows[1:], strict=True):
+    for (near, first), (far, second) in itertools.pairwise(windows):
         common = min(first[1], second[1]) - max(first[0], second[0])
         shorter = min(first[1] - first[0], second[1] - second[0])
         if common < OVERLAP * shorter:

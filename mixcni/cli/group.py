@@ -35,8 +35,11 @@ class _Commands(click.Group):
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"mixcni.cli.{name}"), name)
-        return command
+        return _with_examples(getattr(import_module(f"mixcni.cli.{name}"), name))
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        _with_examples(self)
+        super().format_help_text(ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -47,7 +50,14 @@ class _Commands(click.Group):
             raise  # a pipe that was closed has had enough: click ends without a word
         except OSError as error:
             click.echo(f"mixcni: {error.filename or 'output'}: {error.strerror or error}", err=True)
-        ctx.exit(FAILED)
+        return ctx.exit(FAILED)
+
+
+def _with_examples(command: click.Command) -> click.Command:
+    """The command, with the `\\b` of its docstring, which is raw, as the mark for which click leaves a paragraph as it is."""
+    if command.help is not None:
+        command.help = command.help.replace(r"\b", "\b")
+    return command
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -153,11 +153,8 @@ def read_pods(text: str, name: str) -> list[Pod]:
     lines = [line for line in text.splitlines() if line.strip()]
     titles = re.split(r"\s{2,}", lines[0].strip()) if lines else []
     if not {"NAME", "IP", "NODE"} <= set(titles):
-        raise CaseError(
-            Path(name),
-            "the output of kubectl get pods -o wide",
-            f"a first line {lines[0].strip()[:60]!r}" if lines else "nothing",
-        )
+        found = f"a first line {lines[0].strip()[:60]!r}" if lines else "nothing"
+        raise CaseError(Path(name), "the output of kubectl get pods -o wide", found)
     pods = []
     for line in lines[1:]:
         cells = dict(zip(titles, re.split(r"\s{2,}", line.strip()), strict=False))

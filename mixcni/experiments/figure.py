@@ -53,7 +53,7 @@ def _draw_row(axes: "Axes", row: int, experiment: Experiment, names: list[str], 
     axes.plot([outcome_at + 0.2], [row], marker=marker, color=colour, markersize=7, linestyle="none")
     share = f" {experiment.failed}/{experiment.decided}" if experiment.outcome == FAILS else ""
     write(axes, outcome_at + 0.5, row, f"{experiment.outcome}{share}", va="center")
-    name = f"{experiment.name}, {experiment.callers}" if experiment.callers else experiment.name
+    name = f"    {experiment.callers}" if experiment.callers else experiment.name
     write(axes, outcome_at + 2.3, row, shortened(name, 52), va="center", fontsize=8, alpha=0.8)
 
 

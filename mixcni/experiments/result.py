@@ -264,7 +264,7 @@ def _notes(experiments: Sequence[Experiment], usable: Sequence[Experiment], know
             yield f"{experiment.name}: {listed(list(experiment.inferred))} taken from its pod networks and dumps"
         yield from experiment.notes
     if any(experiment.callers for experiment in experiments):
-        yield "a row of callers is about other conversations in the capture of the case above; in parentheses is what was inferred"
+        yield "a row of callers is about other conversations in the case above; what was inferred is in parentheses"
     for factor in FACTORS:
         if factor not in known:
             yield f"{factor} is known of no case: no statement can name it"
