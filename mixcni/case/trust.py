@@ -189,7 +189,7 @@ def _warnings(judged: PointTrust, localisation: Localisation, position: int) -> 
         elsewhere = [p.name for at, p in enumerate(localisation.points) if at != position and _has_reverse(localisation, at)]
         if elsewhere:
             there = plural(judged.forward, "packet")
-            yield f"{there} to the responder and none back, which {listed(elsewhere)} has: does it capture both directions?"
+            yield f"{there} to the responder and none back, though {listed(elsewhere)} saw some: does it capture both directions?"
     elif judged.reverse and not judged.forward:
         back = plural(judged.reverse, "packet")
         yield f"{back} back to the initiator and none to the responder: does it capture both directions?"

@@ -37,7 +37,7 @@ def collect(initiator: str | None, responder: str | None, plan_file: Path | None
     \b
       kubectl get pods -A -o wide > pods.txt
       mixcni collect --pods pods.txt --from web/client --to shop/shop-0
-      mixcni collect --from web/client@kubenet-1=10.244.3.7 \\
+      mixcni collect --from web/client@kubenet-1=10.244.3.7 \
           --to shop/shop-0@cilium-1=10.242.2.149 --cilium cilium-1
     """
     from mixcni.collection import Plan, cilium_nodes_of, collection_script, pod_of, read_plan

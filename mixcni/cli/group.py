@@ -54,7 +54,7 @@ class _Commands(click.Group):
 
 
 def _with_examples(command: click.Command) -> click.Command:
-    """The command, with the `\\b` of its docstring, which is raw, as the mark for which click leaves a paragraph as it is."""
+    r"""The command, with the `\b` of its docstring, which is raw, as the mark for which click leaves a paragraph as it is."""
     if command.help is not None:
         command.help = command.help.replace(r"\b", "\b")
     return command
