@@ -78,7 +78,9 @@ def test_the_incident() -> None:
         (("cilium", "kubenet", True), False),
         (("cilium", "kubenet", False), False),
     ]
-    rows = [(dict(zip(names, setting, strict=True)), failed) for setting, failed in table]
+    rows: list[tuple[dict[str, str | bool], bool]] = [
+        (dict(zip(names, setting, strict=True)), failed) for setting, failed in table
+    ]
     fit = fit_statements(rows, names)
     assert set(fit.smallest) == {Statement((Term(("kubenet", None, True)),)), Statement((Term((None, "cilium", True)),))}
     assert fit.narrowest == Statement((Term(("kubenet", "cilium", True)),))
