@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from mixcni.cluster import archives
 from mixcni.cluster.cilium import (
     ct,
     endpoints,
@@ -27,43 +28,13 @@ from mixcni.cluster.cilium import (
     status,
     tunnel,
 )
+from mixcni.cluster.events import hubble, monitor, pwru, retis
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.kubernetes import reading as kubernetes
+from mixcni.cluster.logs import conntrack, envoy
 
-# Kinds that are recognised by their signs, and not read.
-_MONITOR = Kind(
-    name="monitor",
-    rows=r"""
-        xx\ drop\b|Policy\ verdict\ log:
-        |(?:->|<-)\ (?:endpoint|stack|host|overlay|network|proxy|crypto|Request|Response)\b
-        |->\ \d+:|Listening\ for\ events\b|Press\ Ctrl-C|CPU\ \d+:
-    """,
-    json=r'"type"\s*:\s*"(?:drop|trace|logRecord|debug|capture|agent|policy-verdict)"',
-    commands=("cilium monitor", "cilium-dbg monitor"),
-    quotes_errors=True,
-)
-_HUBBLE = Kind(
-    name="hubble",
-    titles=r"TIMESTAMP\ .*\bVERDICT\b",
-    rows=r"(?:[A-Z][a-z]{2}\ +\d{1,2}\ [\d:]{8}\.\d+|\d{4}-\d\d-\d\dT\S+)(?:\ \[[^\]]*\])?:\ .*\ (?:->|<-|<>)\ ",
-    json=r'"flow"\s*:|"lost_events"\s*:|"drop_reason|"traffic_direction"',
-    commands=("hubble observe",),
-    quotes_errors=True,
-)
+# A kind that is recognised by its signs, and not read.
 _HUBBLE_STATUS = Kind(name="hubble_status", rows=r"Healthcheck\ \(via|Current/Max\ Flows:", commands=("hubble status",))
-_PWRU = Kind(name="pwru", titles=r"SKB\ .*\bFUNC\b")
-_ENVOY = Kind(
-    name="envoy",
-    rows=r'\[\d{4}-\d\d-\d\dT[\d:.]+Z\]\ "',
-    json=r'"response_flags"|"upstream_cluster"|"response_code"',
-    quotes_errors=True,
-)
-_CONNTRACK = Kind(
-    name="conntrack",
-    rows=r"(?:ipv[46]\ +\d+\ +)?(?:tcp|udp|icmp\w*|sctp|unknown|gre)\ +\d+\ .*\bsrc=",
-    commands=("conntrack",),
-    quotes_errors=True,
-)
 
 KINDS: Final[tuple[Kind, ...]] = (
     kubernetes.KIND,
@@ -87,11 +58,13 @@ KINDS: Final[tuple[Kind, ...]] = (
     maps.KIND,
     maps.LIST_KIND,
     _HUBBLE_STATUS,
-    _MONITOR,
-    _HUBBLE,
-    _PWRU,
-    _ENVOY,
-    _CONNTRACK,
+    monitor.KIND,
+    hubble.KIND,
+    pwru.KIND,
+    retis.KIND,
+    envoy.KIND,
+    conntrack.KIND,
+    archives.KIND,
 )
 
 KIND_OF_NAME: Final[Mapping[str, Kind]] = MappingProxyType({kind.name: kind for kind in KINDS})

@@ -6,6 +6,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from mixcni.cluster.archives import is_archive
+from mixcni.cluster.bundles import read_archive
 from mixcni.cluster.cilium.policymap import policy_map_owner
 from mixcni.cluster.dump import NOT_READ_YET, UNRECOGNISED, Dump, Parsed, ReadDump, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import JsonReader, Record, a_number, look_up, not_read
@@ -44,7 +46,8 @@ def find_dumps(paths: str | Path | Iterable[str | Path], *, root: str | Path | N
     found: list[ReadDump] = []
     for path in [paths] if isinstance(paths, str | Path) else paths:
         for file in _files(Path(path)):
-            found.extend(read_octets(_octets(file), _name(file, root)))
+            name = _name(file, root)
+            found.extend(read_archive(file, name, read_octets) if is_archive(file) else read_octets(_octets(file), name))
     return with_nodes(found)
 
 

@@ -18,7 +18,7 @@ from mixcni.cluster.dump import Dump, ReadDump
 
 NODE_LOCAL: Final = frozenset({
     "ct", "nat", "endpoints", "policy_map", "bpf_endpoints", "lb", "metrics", "tunnel", "map", "map_list", "status",
-    "fqdn_cache", "monitor", "conntrack", "health",
+    "fqdn_cache", "monitor", "conntrack", "health", "pwru", "retis",
 })  # fmt: skip
 """Kinds of dump whose entries are about the node that they were taken on."""
 
