@@ -11,9 +11,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.cluster import ClusterState
 from mixcni.cluster.cilium.ct import CtEntry
 from mixcni.cluster.cilium.endpoints import Endpoint
 from mixcni.cluster.cilium.policymap import PolicyEntry
+from mixcni.cluster.policies.directory import state_at
 from mixcni.cluster.policies.rules import INGRESS
 from mixcni.cluster.policy import protocol_name
 from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
@@ -88,6 +90,8 @@ class _Case:
     """The facts about one endpoint while they are gathered."""
 
     side: Side
+    cluster: ClusterState
+    """As the endpoint's node has it."""
 
     evidence: list[Evidence] = field(default_factory=list)
     against: list[Evidence] = field(default_factory=list)
@@ -117,15 +121,15 @@ def examine_denial(side: Side, suspect: Suspect, facts: Facts) -> Finding | None
     own = managed_evidence(facts, side.subject(pair))
     if own is not None and own.is_managed is False and facts.cluster.endpoint_of(side.subject(pair)) is None:
         return None  # Cilium enforces nothing there
-    case = _Case(side)
+    case = _Case(side, state_at(facts.cluster, side.subject(pair)))
     _silence(case, suspect, rows, facts)
     if side.direction == INGRESS:
         _contrast(case, pair, facts)
     _endpoint(case, pair, suspect, facts)
     if case.endpoint is not None:
-        _identity(case, pair, facts)
+        _identity(case, pair)
         if side.enforced(case.endpoint) is not False:
-            _policy_map(case, pairs, case.endpoint, facts)
+            _policy_map(case, pairs, case.endpoint)
             _manifests(case, pairs, facts)
     _managed(case, pair, facts)
     _conntrack(case, pair, mine, facts)
@@ -218,7 +222,7 @@ def _contrast(case: _Case, pair: Pair, facts: Facts) -> None:
 
 
 def _endpoint(case: _Case, pair: Pair, suspect: Suspect, facts: Facts) -> None:
-    cluster, side = facts.cluster, case.side
+    cluster, side = case.cluster, case.side
     position = min(suspect.far, len(facts.localisation.points) - 1) if side.direction == INGRESS else 0
     node = facts.localisation.points[position].node or f"the {side.role}'s node"
     address = side.subject(pair)
@@ -246,9 +250,9 @@ def _endpoint(case: _Case, pair: Pair, suspect: Suspect, facts: Facts) -> None:
         case.collect.append(f"on {node}: cilium endpoint list with its POLICY columns")
 
 
-def _identity(case: _Case, pair: Pair, facts: Facts) -> None:
+def _identity(case: _Case, pair: Pair) -> None:
     other = case.side.other(pair)
-    answer = facts.cluster.identity_of(other)
+    answer = case.cluster.identity_of(other)
     case.identity = answer.identity
     if answer.identity is None:
         case.identity, case.is_assumed = WORLD, True
@@ -262,8 +266,8 @@ def _identity(case: _Case, pair: Pair, facts: Facts) -> None:
         case.evidence.append(Evidence(answer.says, answer.file or "", answer.line))
 
 
-def _policy_map(case: _Case, pairs: dict[Pair, NDArray[np.int64]], endpoint: Endpoint, facts: Facts) -> None:
-    cluster, side = facts.cluster, case.side
+def _policy_map(case: _Case, pairs: dict[Pair, NDArray[np.int64]], endpoint: Endpoint) -> None:
+    cluster, side = case.cluster, case.side
     own = {pair: rows for pair, rows in pairs.items() if cluster.endpoint_of(side.subject(pair)) == endpoint}
     entries = cluster.policy_entries(endpoint.id)
     if entries is None:
@@ -344,7 +348,7 @@ def _managed(case: _Case, pair: Pair, facts: Facts) -> None:
 
 
 def _conntrack(case: _Case, pair: Pair, rows: NDArray[np.int64], facts: Facts) -> None:
-    cluster, side = facts.cluster, case.side
+    cluster, side = case.cluster, case.side
     if not cluster.ct and not cluster.has_complete("ct"):
         case.collect.append(f"on the {side.role}'s node: cilium bpf ct list global")
         return
@@ -381,6 +385,6 @@ def _end(side: Side, entry: CtEntry) -> Address | None:
 def _let_through(case: _Case, conversation: int, pair: Pair, facts: Facts) -> list[CtEntry]:
     """The conntrack entry that shows a conversation as let through, if there is one."""
     port = int(facts.localisation.alignment.conversations["initiator_port"][conversation])
-    found = facts.cluster.conntrack_of(pair.initiator, port, pair.responder, pair.port, pair.protocol)
+    found = case.cluster.conntrack_of(pair.initiator, port, pair.responder, pair.port, pair.protocol)
     wanted = "IN" if case.side.direction == INGRESS else "OUT"
     return [entry for entry in found if entry.direction == wanted and entry.source == pair.initiator][:1]

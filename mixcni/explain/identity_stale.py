@@ -7,8 +7,9 @@ explains a loss where the map denies the identity given and would let the pod's 
 from dataclasses import dataclass
 from typing import Final
 
+from mixcni.cluster import ClusterState
 from mixcni.cluster.cilium.identities import MIN_LOCAL, is_world
-from mixcni.cluster.policies.directory import Directory
+from mixcni.cluster.policies.directory import Directory, state_at
 from mixcni.cluster.policies.labels import LabelSet, labels_of_pod, labels_of_texts
 from mixcni.cluster.policies.rules import INGRESS
 from mixcni.cluster.resolve import name_of
@@ -48,12 +49,13 @@ def examine(suspect: Suspect, facts: Facts) -> Finding | None:
     endpoint = facts.cluster.endpoint_of(pair.responder)
     if endpoint is None or endpoint.ingress_enforced is False:
         return None
-    given = _given(facts, pair.initiator)
+    local = state_at(facts.cluster, pair.responder)
+    given = _given(local, Directory(local, whole=facts.cluster), pair.initiator)
     told = managed_evidence(facts, pair.initiator)
     if given is None or (told is not None and told.is_managed is False):
         return None  # what Cilium does not manage has no identity that could be stale
     own = _own(facts, pair.initiator)
-    denied = facts.cluster.policy_verdict(endpoint.id, INGRESS, given.number, policy_port(pair), pair.protocol)
+    denied = local.policy_verdict(endpoint.id, INGRESS, given.number, policy_port(pair), pair.protocol)
     if own is None:
         if denied.allowed is not False or given.number is None or not MIN_CLUSTER <= given.number < MIN_LOCAL:
             return None
@@ -63,7 +65,7 @@ def examine(suspect: Suspect, facts: Facts) -> Finding | None:
     evidence = [given.evidence, Evidence(own.evidence.says, own.evidence.file, own.evidence.line, odds=ODDS_DIFFERENT)]
     against: list[Evidence] = []
     number = own.number if own.number is not None else _number_of(facts, own.labels)
-    passed = facts.cluster.policy_verdict(endpoint.id, INGRESS, number, policy_port(pair), pair.protocol)
+    passed = local.policy_verdict(endpoint.id, INGRESS, number, policy_port(pair), pair.protocol)
     file, line = (endpoint.file, endpoint.line) if denied.entry is None else (denied.entry.file, denied.entry.line)
     would_pass: int | None = None
     if denied.allowed:
@@ -108,14 +110,13 @@ def _untold(suspect: Suspect, pair: Pair, given: _Identity) -> Finding:
     )
 
 
-def _given(facts: Facts, address: Address) -> _Identity | None:
+def _given(cluster: ClusterState, directory: Directory, address: Address) -> _Identity | None:
     """The identity that the responder's node gives an address: by ipcache, else by a connection that it let in."""
-    directory = Directory(facts.cluster)
-    row = next((row for row in reversed(facts.cluster.ipcache) if row.prefix.num_addresses == 1 and address in row.prefix), None)
+    row = next((row for row in reversed(cluster.ipcache) if row.prefix.num_addresses == 1 and address in row.prefix), None)
     if row is not None:
         fact = Evidence(f"the ipcache row {row.prefix} gives {address} {name_of(row.identity)}", row.file, row.line)
         return _identity(directory, row.identity, fact)
-    for entry in reversed(facts.cluster.conntrack_with(address)):
+    for entry in reversed(cluster.conntrack_with(address)):
         if entry.source == address and entry.direction == "IN" and entry.source_security_id:
             number = entry.source_security_id
             fact = Evidence(f"a connection from {address} was let in as {name_of(number)}", entry.file, entry.line)

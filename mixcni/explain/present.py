@@ -41,20 +41,21 @@ class Present:
 
     def _by_map(self, direction: str, flow: Flow, subject: Party, other: Party) -> Effect | None:
         """By the subject's policy map; None if no dump decides by it."""
-        endpoint = None if subject.address is None else self.cluster.endpoint_of(subject.address)
+        cluster = self.engine.directory.at(subject.address).cluster
+        endpoint = None if subject.address is None else cluster.endpoint_of(subject.address)
         if endpoint is None:
             return None
         enforced = endpoint.ingress_enforced if direction == INGRESS else endpoint.egress_enforced
-        if self.cluster.policy_entries(endpoint.id) is None:
+        if cluster.policy_entries(endpoint.id) is None:
             if enforced is False:
                 return Effect(
                     True, f"endpoint {endpoint.id} enforces no policy at {direction}", endpoint.file, endpoint.line, False
                 )
             return None
-        identity = None if other.address is None else self.cluster.identity_of(other.address).identity
+        identity = None if other.address is None else cluster.identity_of(other.address).identity
         if identity is None and all(guise.is_world for guise in other.guises):
             identity = WORLD
-        verdict = self.cluster.policy_verdict(endpoint.id, direction, identity, flow.port, flow.protocol)
+        verdict = cluster.policy_verdict(endpoint.id, direction, identity, flow.port, flow.protocol)
         if verdict.allowed is None:
             return None
         row = verdict.entry

@@ -2,6 +2,9 @@
 
 import pytest
 
+from mixcni.cluster import ClusterState
+from mixcni.cluster.loading import read_octets
+from mixcni.cluster.ofnode import with_nodes
 from mixcni.explain import Finding
 from tests.cluster.dumps import state_of
 from tests.explain.denied import ATTEMPTS, OTHER, POD, attempts, endpoint_list, findings, ipcache, policy_map
@@ -111,3 +114,24 @@ def test_manifests_that_select_nobody_are_not_all_where_the_endpoint_is_isolated
     found = egress_findings(ENFORCED, WORLD, objects)[0]
     assert found.is_named == egress_findings(ENFORCED, WORLD)[0].is_named
     assert any("kubectl get networkpolicies" in sentence for sentence in found.collect)
+
+
+def test_of_two_nodes_the_initiators_own_map_and_ipcache_decide() -> None:
+    """Endpoint ids are a node's own: 873 on the other node is another endpoint, and its map lets everything through."""
+    other = (endpoint_list("873 Disabled Enabled 555 k8s:app=other 10.242.9.9"), policy_map(873, "Allow Egress 0 ANY"))
+    nodes = {
+        "cilium-1/endpoint-list.txt": ENFORCED,
+        "cilium-1/policy-873.txt": NAMES_PODS,
+        "cilium-1/ipcache.txt": WORLD,
+        "cilium-2/endpoint-list.txt": other[0],
+        "cilium-2/policy-873.txt": other[1],
+        "cilium-2/ipcache.txt": ipcache(f"{POD}/32 22917"),
+    }
+    state = ClusterState.of(with_nodes([read for file, text in nodes.items() for read in read_octets(text.encode(), file)]))
+    assert state.dumped_nodes == ("cilium-1", "cilium-2")
+    first = findings(attempts(POD, OTHER, lost="AB"), state)[0]
+    assert (first.cause, first.is_named) == (CAUSE, True)
+    assert {fact.file for fact in first.evidence} >= {"cilium-1/endpoint-list.txt", "cilium-1/policy-873.txt"}
+    assert not any(
+        fact.file.startswith("cilium-2/endpoint") or fact.file.startswith("cilium-2/policy") for fact in first.evidence
+    )

@@ -136,7 +136,7 @@ class _Result:
             self.objects.append(found)
         elif len(self.unparsed) < MAX_UNREAD:
             name = text_of(mapping_of(mapping_of(value).get("metadata")).get("name"))
-            self.odd(line_of(value, line), name, found)
+            self.odd(line_of(value, line), name or "an object without a name", found)
 
 
 def _read(chunk: _Chunk) -> Any:

@@ -22,16 +22,34 @@ _HOST: Final = "reserved:host"
 _REMOTE: Final = "reserved:remote-node"
 
 
+def state_at(cluster: "ClusterState", address: Address) -> "ClusterState":
+    """The state as the node has it that an address is an endpoint of; all of it, unless several nodes were dumped."""
+    node = _node_with(cluster, address)
+    return cluster if node is None else cluster.on_node(node)
+
+
+def _node_with(cluster: "ClusterState", address: Address) -> str | None:
+    """The node whose endpoint an address is, of several that were dumped; None: there is no choice, or nothing tells."""
+    endpoint = cluster.endpoint_of(address)
+    node = cluster.node_of(endpoint) if endpoint is not None and len(cluster.dumped_nodes) > 1 else None
+    return node if node in cluster.dumped_nodes else None
+
+
 class Directory:
     """Looks addresses up.
 
     Parameters
     ----------
     unmanaged : pod networks of nodes that Cilium does not manage, by node, as the case names them
+    whole : the state with all nodes' dumps, where `cluster` is one node's
     """
 
-    def __init__(self, cluster: "ClusterState", unmanaged: Mapping[str, Prefix] | None = None) -> None:
+    def __init__(
+        self, cluster: "ClusterState", unmanaged: Mapping[str, Prefix] | None = None, whole: "ClusterState | None" = None
+    ) -> None:
         self.cluster = cluster
+        self.whole = whole or cluster
+        self._of_node: dict[str, Directory] = {}
         self.inventory = cluster.kubernetes
         self.unmanaged = dict(unmanaged or {})
         self._known: dict[Address, Party] = {}
@@ -42,6 +60,15 @@ class Directory:
         if wanted not in self._known:
             self._known[wanted] = self._find(wanted)
         return self._known[wanted]
+
+    def at(self, address: Address | None) -> "Directory":
+        """The directory of the node that an address is an endpoint of: identities are as each node's own dumps have them."""
+        node = None if address is None else _node_with(self.whole, address)
+        if node is None:
+            return self
+        if node not in self._of_node:
+            self._of_node[node] = Directory(self.whole.on_node(node), self.unmanaged, self.whole)
+        return self._of_node[node]
 
     def on_its_node(self, party: Party) -> Party:
         """The same end as its own node has it: a pod with labels, be it world to a node that has not heard of it."""
@@ -73,6 +100,8 @@ class Directory:
     def of_identity(self, identity: int, address: Address | None = None) -> Guise | None:
         """What an identity stands for; None if no dump has its labels."""
         texts = self.cluster.labels_of(identity) or self.inventory.identities.get(identity)
+        if texts is None and identity < MIN_LOCAL:
+            texts = self.whole.labels_of(identity)
         if texts is None:
             return self._world(address, f"world ({identity})") if is_world(identity) else None
         labels = labels_of_texts(texts)

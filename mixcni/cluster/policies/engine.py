@@ -77,4 +77,6 @@ class PolicyEngine:
         """The end on which a direction is enforced, and the other one as that end's node sees it."""
         pair = (flow.initiator, flow.responder) if direction == EGRESS else (flow.responder, flow.initiator)
         subject = self.directory.on_its_node(pair[0])
-        return subject, self.directory.seen_from(pair[1], subject)
+        local = self.directory.at(subject.address)
+        other = pair[1] if local is self.directory or pair[1].address is None else local.party(pair[1].address)
+        return subject, self.directory.seen_from(other, subject)
