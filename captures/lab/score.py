@@ -11,6 +11,7 @@ from typing import Any, Final
 End = tuple[str, int]
 Json = Mapping[str, Any]
 SURE: Final = 0.9
+DRIFT_WITHIN_PPM: Final = 1.0  # where a report does not say how sure it is
 BINS: Final = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 HEADINGS: Final = (
     "kind",
@@ -74,6 +75,7 @@ class Marks:
             and self.blamed_rightly == self.blamed
             and self.found == self.failing
             and self.offsets[0] == self.offsets[1]
+            and self.drifts[0] == self.drifts[1]
         )
 
 
@@ -114,7 +116,8 @@ def _judge_flows(marks: Marks, report: Json, truth: Json) -> None:
     names = [_names(flow) for flow in failing]
     marks.blamed = len(blamed)
     marks.blamed_rightly = sum(any(flow in known for known in names) for flow in blamed)
-    wanted = [known for flow, known in zip(failing, names, strict=True) if flow["decidable"]]
+    must_tell = "undecided" not in truth["verdicts"]
+    wanted = [known for flow, known in zip(failing, names, strict=True) if flow["decidable"] and must_tell]
     marks.failing = len(wanted)
     marks.found = sum(bool(known & blamed) for known in wanted)
 
@@ -139,7 +142,7 @@ def _judge_clocks(marks: Marks, report: Json, truth: Json) -> None:
             marks.offsets = marks.offsets[0] + right, marks.offsets[1] + 1
         if clock["drift_ppm"] is not None:
             drift = true["clock"]["drift_ppm"] - reference["clock"]["drift_ppm"]
-            allowed = clock.get("drift_uncertainty_ppm") or 1.0
+            allowed = clock.get("drift_uncertainty_ppm") or DRIFT_WITHIN_PPM
             marks.drifts = marks.drifts[0] + (abs(clock["drift_ppm"] - drift) <= allowed), marks.drifts[1] + 1
 
 

@@ -134,7 +134,7 @@ def complaint(name: str, marks: Marks, report: dict[str, Any], truth: dict[str, 
     return (
         f"{name}: says {report['verdict']}, {losses}; true {' or '.join(truth['verdicts'])}{hop}; flows blamed rightly"
         f" {marks.blamed_rightly}/{marks.blamed}, found {marks.found}/{marks.failing};"
-        f" offsets {marks.offsets[0]}/{marks.offsets[1]}"
+        f" offsets {marks.offsets[0]}/{marks.offsets[1]}, drifts {marks.drifts[0]}/{marks.drifts[1]}"
     )
 
 
