@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mixcni.cluster import ClusterState
-    from mixcni.report.figures import Drawing
     from mixcni.explain.what_if import PolicyText
+    from mixcni.report.figures import Drawing
     from mixcni.topology import Network
 
 WIDEST: Final = 120  # columns; longer lines of prose are hard to follow

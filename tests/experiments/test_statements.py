@@ -85,7 +85,8 @@ def test_the_incident() -> None:
     assert set(fit.smallest) == {Statement((Term(("kubenet", None, True)),)), Statement((Term((None, "cilium", True)),))}
     assert fit.narrowest == Statement((Term(("kubenet", "cilium", True)),))
     assert set(fit.deciding) == {("kubenet", "kubenet", True), ("cilium", "cilium", True)}
-    more = [*rows, ({"initiator": "cilium", "responder": "cilium", "policy": True}, False)]
+    another: dict[str, str | bool] = {"initiator": "cilium", "responder": "cilium", "policy": True}
+    more = [*rows, (another, False)]
     assert fit_statements(more, names).smallest == (Statement((Term(("kubenet", None, True)),)),)
 
 

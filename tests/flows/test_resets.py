@@ -1,5 +1,7 @@
 """Who sent a reset: the host's own, forged ones, and those of which one point cannot tell."""
 
+from typing import Any
+
 import pytest
 
 from mixcni.flows import ResetTable, judge_resets, track_flows
@@ -19,7 +21,7 @@ def asked(talk: Conversation, ip_id: int = 0) -> list[Frame]:
     ]
 
 
-def reset(talk: Conversation, *, after: int = 70, ttl: int = 59, beyond: int = 0, **more: int) -> Frame:
+def reset(talk: Conversation, *, after: int = 70, ttl: int = 59, beyond: int = 0, **more: Any) -> Frame:
     return talk.segment(
         1, "RA", seq=talk.next[1] + beyond, ack=talk.next[0], time_ns=START + after * MS, ttl=ttl, window=0, **more
     )
