@@ -12,7 +12,7 @@ from mixcni.explain import Evidence, Finding
 from mixcni.glance import Glance
 from mixcni.localise import Localisation, Verdict
 from mixcni.report.tables import Crossing, crossings, point_rows
-from mixcni.report.words import VERDICTS, cause_text, reason_text
+from mixcni.report.words import CAUSES, VERDICTS, cause_text, reason_text
 from mixcni.schema import Direction, ExchangeKind, Fate
 from mixcni.words import listed, plural
 
@@ -149,13 +149,12 @@ def _headline(localisation: Localisation, findings: Sequence[Finding]) -> str:
         count = np.unique(fates["conversation"][answered]).size
         rest = len(fates) - answered.size
         what = exchanges_text(localisation, answered)
-        every = "every one of " if not rest else ""
-        tail = f"; {rest:,} had no response for other reasons than the network between the points" if rest else ""
-        return f"{verdict}: {every}{what} in {plural(count, 'conversation')} was answered{tail}"
+        tail = f"; {rest:,} had no response for other reasons than the network between the points" if rest else ", every one"
+        return f"{verdict}: {what} in {plural(count, 'conversation')} answered{tail}"
     undecided = np.flatnonzero(fates["fate"] == Fate.UNDECIDED)
     if not undecided.size:
         return f"{verdict}: the captures have no request to follow"
-    named = next((finding for finding in findings if finding.is_named and finding.loss is None), None)
+    named = next((finding for finding in findings if finding.is_named and finding.loss is None and finding.cause in CAUSES), None)
     why = f"; by the dumps they are {cause_text(named.cause)}" if named else ""
     what = exchanges_text(localisation, undecided)
     return f"{verdict}: {what} {ends_text(localisation, undecided)} cannot be followed to the end{why}"
