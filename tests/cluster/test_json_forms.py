@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mixcni.cluster import ClusterState
-from tests.cluster.crafted import CT_JSON, HEALTH_JSON, STATUS_JSON, TEXTS, TWINS
+from tests.cluster.crafted import CT_JSON, HEALTH_JSON, STATUS_JSON, TEXTS, TWINS, listing
 from tests.cluster.dumps import only, state_of
 
 # What one of the two forms does not print.
@@ -58,6 +58,15 @@ def test_a_table_flattened_by_copy_and_paste_gives_the_same_entries(name: str, k
     flat = "\n".join(" ".join(line.split()) for line in text.split("\n"))
     assert fields_of(state_of(flat), kind) == fields_of(state_of(text), kind)
     assert [dump.unparsed for dump in state_of(flat).dumps] == [()]
+
+
+@pytest.mark.parametrize("name", ["lb-frontends", "lb-backends", "lb-revnat", "lb-ranges"])
+def test_the_json_of_each_map_of_the_load_balancer_gives_its_rows(name: str) -> None:
+    text = TEXTS[name][1]
+    table, found = state_of(text), state_of(json.dumps(listing(text), indent=2))
+    assert {dump.kind for dump in found.dumps} == {"lb"}
+    assert fields_of(found, "lb") == fields_of(table, "lb")
+    assert only(found).unparsed == ()
 
 
 def test_entries_of_json_cite_the_line_that_they_begin_on() -> None:

@@ -151,7 +151,7 @@ KIND: Final = Kind(
     entry=IpcacheEntry,
     read=read_ipcache,
     read_json=read_ipcache_json,
-    titles=r"IP\ PREFIX/ADDRESS\b",
+    titles=r"IP\ PREFIX/ADDRESS\ IDENTITY\b",
     rows=r"""
         [0-9A-Fa-f.:]+/\d+(?:@\d+)?\ +(?:identity=|\d+(?:\ +\d+\ +[\w.:]+|\ +sync|$))
         |\S+\ maps\ to\ identity\b
