@@ -15,6 +15,7 @@ from typing import Final
 from mixcni.cluster.cilium.health import HealthNode
 from mixcni.cluster.cilium.nodes import CiliumNode
 from mixcni.cluster.dump import Dump, ReadDump
+from mixcni.cluster.version import VersionRange
 
 NODE_LOCAL: Final = frozenset({
     "ct", "nat", "endpoints", "policy_map", "bpf_endpoints", "lb", "metrics", "tunnel", "map", "map_list", "status",
@@ -22,12 +23,15 @@ NODE_LOCAL: Final = frozenset({
 })  # fmt: skip
 """Kinds of dump whose entries are about the node that they were taken on."""
 
+OF_ONE_RELEASE: Final = (NODE_LOCAL - {"conntrack"}) | {"ipcache", "identities", "nodes", "services", "ip_list", "policy_rules"}
+"""Kinds of dump that the agent's own commands print."""
+
 _BUGTOOL = re.compile(r"cilium-bugtool-(.+?)(?:-\d{8}-\d{6})?(?:\.tar(?:\.gz)?)?")
 _STAMP = re.compile(r"\d{8}-\d{6}.*")
 
 
 def with_nodes(found: Sequence[ReadDump]) -> list[ReadDump]:
-    """The dumps, each with the node that it was taken on as far as anything tells."""
+    """The dumps, each with the node that it was taken on, and the release that printed it, as far as anything tells."""
     of_file = _agreed((read.dump.file, read.dump.node) for read in found)
     of_folder = _agreed((place, read.dump.node) for read in found if (place := _bugtool(read.dump.file)))
     names = _known_names(found)
@@ -41,11 +45,40 @@ def with_nodes(found: Sequence[ReadDump]) -> list[ReadDump]:
         folder = parts[-2] if len(parts) > 1 and "/".join(parts[:-1]) in twins else None
         return of_file.get(dump.file) or _named_in(dump.file, names) or folder
 
-    return [
+    placed = [
         read if read.dump.node or read.dump.kind not in NODE_LOCAL else read._replace(dump=replace(read.dump, node=node))
         for read in found
         for node in [node_of(read.dump)]
     ]
+    return _with_releases(placed)
+
+
+def _with_releases(found: list[ReadDump]) -> list[ReadDump]:
+    """The dumps, their releases narrowed to the one that the status of the same node, or in the same file, says it is."""
+    statuses = [read.dump for read in found if read.dump.kind == "status" and read.dump.version is not None]
+    of_node, of_file = (
+        {key: versions.pop() for key, versions in told.items() if len(versions) == 1}
+        for told in (
+            _collected((dump.node, dump.version) for dump in statuses),
+            _collected((d.file, d.version) for d in statuses),
+        )
+    )
+
+    def narrowed(dump: Dump) -> Dump:
+        release = of_node.get(dump.node) if dump.node else of_file.get(dump.file)
+        if release is None or dump.kind not in OF_ONE_RELEASE or dump.unavailable:
+            return dump
+        return replace(dump, version=release if dump.version is None else dump.version.meet(release) or dump.version)
+
+    return [read._replace(dump=narrowed(read.dump)) for read in found]
+
+
+def _collected(pairs: Iterable[tuple[str | None, VersionRange | None]]) -> dict[str, set[VersionRange]]:
+    found: dict[str, set[VersionRange]] = defaultdict(set)
+    for key, version in pairs:
+        if key is not None and version is not None:
+            found[key].add(version)
+    return found
 
 
 def _agreed(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str]:

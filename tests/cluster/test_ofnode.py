@@ -97,3 +97,20 @@ def test_dumps_of_the_whole_cluster_belong_to_every_node(tmp_path: Path) -> None
     state = read_dumps(tmp_path)
     assert [len(state.on_node(node).nodes) for node in state.dumped_nodes] == [2, 2]
     assert [len(state.on_node(node).ct) for node in state.dumped_nodes] == [1, 1]
+
+
+def test_the_status_of_a_node_narrows_the_release_of_its_other_dumps_and_of_no_other_nodes() -> None:
+    prompt = "root@{}:/# cilium {}\n"
+    status = "Cilium:   Ok   {0}.3 (v{0}.3-abcdef)\n"
+    text = "".join(
+        prompt.format(node, "status") + status.format(release) + prompt.format(node, "endpoint list") + ENDPOINTS.format("10.0.0.4")
+        + prompt.format(node, "bpf policy get 25 -n") + POLICY.format(0)
+        for node, release in (("worker", "1.12"), ("worker2", "1.18"))
+    ) + f"root@worker3:/# cilium endpoint list\n{ENDPOINTS.format('10.0.2.4')}"  # fmt: skip
+    versions = [(dump.kind, dump.node, dump.version and str(dump.version)) for dump in state_of(text).dumps]
+    assert versions == [
+        ("status", "worker", "1.12"), ("endpoints", "worker", "1.12"), ("policy_map", "worker", "1.12"),
+        # A form that 1.18 does not print is not of 1.18, whatever the status of that node says.
+        ("status", "worker2", "1.18"), ("endpoints", "worker2", "1.18"), ("policy_map", "worker2", "1.9-1.13"),
+        ("endpoints", "worker3", None),
+    ]  # fmt: skip

@@ -319,8 +319,8 @@ def test_remarks_behind_values_are_no_part_of_them() -> None:
     [
         ("status-docs-1.6-troubleshooting.txt", 4, 4, 0, None),
         ("status-arthurchiao-2019-cheatsheet.txt", 1, 1, 0, None),
-        ("status-acend-1.12.txt", 1, 1, 0, None),
-        ("status-daithang59-1.18.txt", 1, 3, 2, "1.18+"),
+        ("status-acend-1.12.txt", 1, 1, 0, "1.12"),
+        ("status-daithang59-1.18.txt", 1, 3, 2, "1.18"),
     ],
 )
 def test_the_health_part_of_status_is_partial_where_it_shows_unhealthy_nodes_alone(
