@@ -103,7 +103,8 @@ def test_the_status_of_a_node_narrows_the_release_of_its_other_dumps_and_of_no_o
     prompt = "root@{}:/# cilium {}\n"
     status = "Cilium:   Ok   {0}.3 (v{0}.3-abcdef)\n"
     text = "".join(
-        prompt.format(node, "status") + status.format(release) + prompt.format(node, "endpoint list") + ENDPOINTS.format("10.0.0.4")
+        prompt.format(node, "status") + status.format(release) + prompt.format(node, "endpoint list")
+        + ENDPOINTS.format("10.0.0.4")
         + prompt.format(node, "bpf policy get 25 -n") + POLICY.format(0)
         for node, release in (("worker", "1.12"), ("worker2", "1.18"))
     ) + f"root@worker3:/# cilium endpoint list\n{ENDPOINTS.format('10.0.2.4')}"  # fmt: skip
