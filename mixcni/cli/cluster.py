@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from mixcni.cli.group import FAILED
+from mixcni.errors import MixcniError
+
 if TYPE_CHECKING:
     from mixcni.cluster import ClusterState
     from mixcni.cluster.dump import Dump, ReadDump
@@ -37,7 +40,9 @@ def cluster(paths: tuple[Path, ...], as_json: bool, entries: bool, table: str | 
 
     if sum((entries, table is not None, flow is not None)) > 1:
         raise click.UsageError("give one of --entries, --table and --flow")
-    found = _dumps(paths)
+    found, failed = _dumps(paths)
+    if failed and not found:
+        sys.exit(FAILED)
     if flow is not None:
         _show_flow(ClusterState.of(found), flow, as_json=as_json)
     elif table is not None:
@@ -48,19 +53,24 @@ def cluster(paths: tuple[Path, ...], as_json: bool, entries: bool, table: str | 
         _print_lines(_facts(read.dump) for read in found)
     else:
         _show([read.dump for read in found])
+    if failed:
+        sys.exit(FAILED)
 
 
-def _dumps(paths: Iterable[Path]) -> "list[ReadDump]":
+def _dumps(paths: Iterable[Path]) -> "tuple[list[ReadDump], bool]":
+    """The dumps in all that can be read, and whether something could not be."""
     from mixcni.cluster.loading import find_dumps, read_octets
     from mixcni.cluster.ofnode import with_nodes
 
     found: list[ReadDump] = []
+    failed = False
     for path in paths:
-        if str(path) == "-":
-            found.extend(read_octets(sys.stdin.buffer.read(), "-"))
-        else:
-            found.extend(find_dumps(path))
-    return with_nodes(found)
+        try:
+            found.extend(read_octets(sys.stdin.buffer.read(), "-") if str(path) == "-" else find_dumps(path))
+        except MixcniError as error:
+            click.echo(f"mixcni: {error}", err=True)
+            failed = True
+    return with_nodes(found), failed
 
 
 def _print_lines(objects: Iterable[Any]) -> None:

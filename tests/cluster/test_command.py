@@ -143,6 +143,13 @@ def test_what_cannot_be_done_is_one_line_and_an_exit_code(arguments: list[str], 
     assert code == 2 or result.stderr.count("\n") == 1
 
 
+def test_what_can_be_read_is_shown_beside_what_cannot(tmp_path: Path) -> None:
+    (tmp_path / "nat.txt").write_text(crafted.NAT)
+    result = run(tmp_path / "none.txt", tmp_path / "nat.txt", "--json")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert json.loads(result.stdout)["entries"] == 2
+
+
 def test_the_command_is_there_when_mixcni_is_run() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from mixcni.cli import main; main()", "cluster", "-", "--json"], input=crafted.NAT.encode(),
