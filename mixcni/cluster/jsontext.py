@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from mixcni.cluster.dump import Parsed, Section, Unparsed
 
-MAX_TRIES: Final = 20  # times that reading goes on behind something that is no JSON
+MAX_TRIES: Final = 20  # times that reading goes on behind what is no JSON, or that a key is looked for in vain
 BEGINS: Final = re.compile(r'[\[{]\s*(?:$|["{\]}]|\[\s*(?:$|["\[{\]\d-]))')
 """How a line begins with which JSON may begin."""
 
@@ -41,13 +41,14 @@ class Record:
     end: int
 
     def lines_of(self, keys: Sequence[str]) -> Iterator[int]:
-        """The line of each key of an object, in the object's order; a key that is spelt with escapes gets the last one's."""
-        at, line = self.start, self.line
+        """The line of each key of an object, in the object's order; one that is spelt with escapes gets the last one's."""
+        at, line, missed = self.start, self.line, 0
         for key in keys:
-            found = self.text.find(json.dumps(key, ensure_ascii=False), at, self.end)
+            found = self.text.find(json.dumps(key, ensure_ascii=False), at, self.end) if missed < MAX_TRIES else -1
             if found >= 0:
                 line += self.text.count("\n", at, found)
                 at = found
+            missed += found < 0
             yield line
 
 

@@ -227,6 +227,13 @@ def test_many_lines_are_read_in_one_pass(line: str) -> None:
     assert read_octets(f"{line}\n".encode() * 20_000, "dump.txt")
 
 
+def test_keys_spelt_with_escapes_are_looked_for_no_more_than_a_few_times() -> None:
+    rows = ",\n".join(f'"\\u0031{at >> 8}.0.{at >> 8 & 255}.{at & 255}/32": ["identity={at}"]' for at in range(30_000))
+    (read,) = read_octets(f'{{"10.0.0.1/32": ["identity=1"],\n{rows}}}'.encode(), "dump.txt")
+    assert read.dump.kind == "ipcache"
+    assert len(read.entries) + len(read.dump.unparsed_lines) > 0
+
+
 def calls_of(octets: bytes) -> int:
     """How many functions are called to read octets: a measure of work that no clock disturbs."""
     count = 0
