@@ -26,6 +26,8 @@ NODE_LOCAL: Final = frozenset({
 OF_ONE_RELEASE: Final = (NODE_LOCAL - {"conntrack"}) | {"ipcache", "identities", "nodes", "services", "ip_list", "policy_rules"}
 """Kinds of dump that the agent's own commands print."""
 
+MIN_NAME: Final = 3  # characters; a shorter one says nothing in a path
+
 _BUGTOOL = re.compile(r"cilium-bugtool-(.+?)(?:-\d{8}-\d{6})?(?:\.tar(?:\.gz)?)?")
 _STAMP = re.compile(r"\d{8}-\d{6}.*")
 
@@ -34,7 +36,7 @@ def with_nodes(found: Sequence[ReadDump]) -> list[ReadDump]:
     """The dumps, each with the node that it was taken on, and the release that printed it, as far as anything tells."""
     of_file = _agreed((read.dump.file, read.dump.node) for read in found)
     of_folder = _agreed((place, read.dump.node) for read in found if (place := _bugtool(read.dump.file)))
-    names = _known_names(found)
+    names = _names_in_paths(found)
     twins = _twin_folders([read.dump for read in found])
 
     def node_of(dump: Dump) -> str | None:
@@ -100,15 +102,22 @@ def _bugtool(file: str) -> str | None:
     return None
 
 
-def _known_names(found: Sequence[ReadDump]) -> list[str]:
-    """Names of nodes that node lists and health give, longest first; of `cluster/node` the node."""
+def _names_in_paths(found: Sequence[ReadDump]) -> re.Pattern[str] | None:
+    """Finds the names of nodes that node lists and health give, of `cluster/node` the node; None if they give none.
+
+    Neither a letter nor a digit may stand around a name: `worker` is not in `worker2/ct.txt`.
+    """
     entries = (entry for read in found for entry in read.entries if isinstance(entry, CiliumNode | HealthNode))
-    return sorted({entry.name.rsplit("/", 1)[-1] for entry in entries if entry.name}, key=lambda name: (-len(name), name))
+    names = {name for entry in entries if len(name := entry.name.rsplit("/", 1)[-1]) >= MIN_NAME}
+    if not names:
+        return None
+    either = "|".join(re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
+    return re.compile(rf"(?<![A-Za-z0-9])(?:{either})(?![A-Za-z0-9]|\.\d)")
 
 
-def _named_in(file: str, names: Iterable[str]) -> str | None:
-    """The known node whose name stands in a path, with neither letter nor digit around it."""
-    return next((name for name in names if re.search(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9]|\.\d)", file)), None)
+def _named_in(file: str, names: re.Pattern[str] | None) -> str | None:
+    """The longest name of a node in a path."""
+    return max(names.findall(file), key=len, default=None) if names is not None else None
 
 
 def _twin_folders(dumps: Iterable[Dump]) -> frozenset[str]:
