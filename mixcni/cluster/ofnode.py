@@ -43,8 +43,8 @@ def with_nodes(found: Sequence[ReadDump]) -> list[ReadDump]:
         place = _bugtool(dump.file)
         if place is not None:
             return of_folder.get(place) or place.rsplit("/", 1)[-1]
-        parts = PurePosixPath(dump.file).parts
-        folder = parts[-2] if len(parts) > 1 and "/".join(parts[:-1]) in twins else None
+        parent = PurePosixPath(dump.file).parent
+        folder = parent.name if str(parent) in twins else None
         return of_file.get(dump.file) or _named_in(dump.file, names) or folder
 
     placed = [
@@ -52,7 +52,18 @@ def with_nodes(found: Sequence[ReadDump]) -> list[ReadDump]:
         for read in found
         for node in [node_of(read.dump)]
     ]
-    return _with_releases(placed)
+    return _with_releases(_with_one_name_each(placed))
+
+
+def _with_one_name_each(found: list[ReadDump]) -> list[ReadDump]:
+    """The dumps, a node that some call `cluster/node` and others `node` under the longer name, if that is one and only one."""
+    longer: dict[str, set[str]] = defaultdict(set)
+    for name in {read.dump.node for read in found if read.dump.node and "/" in read.dump.node}:
+        longer[name.rsplit("/", 1)[-1]].add(name)
+    only = {short: names.pop() for short, names in longer.items() if len(names) == 1}
+    return [
+        read._replace(dump=replace(read.dump, node=only[read.dump.node])) if read.dump.node in only else read for read in found
+    ]
 
 
 def _with_releases(found: list[ReadDump]) -> list[ReadDump]:

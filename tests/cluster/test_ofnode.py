@@ -59,6 +59,14 @@ def test_a_dump_is_of_the_node_that_something_names(
     assert nodes_of(files, tmp_path) == expected
 
 
+def test_a_node_has_one_name_whatever_a_dump_calls_it() -> None:
+    health = HEALTH.replace("worker (localhost)", "kind/worker (localhost)")
+    state = state_of(f"root@worker:/# cilium bpf ct list global\n{CT}", health)
+    assert state.dumped_nodes == ("kind/worker",)
+    apart = state_of(health, health.replace("kind/", "mesh/"), f"root@worker:/# cilium bpf ct list global\n{CT}")
+    assert apart.dumped_nodes == ("kind/worker", "mesh/worker", "worker")
+
+
 def two_nodes() -> ClusterState:
     """Two nodes that both have an endpoint 25, with another policy each."""
     prompt = "root@{}:/# cilium {}\n"
@@ -115,3 +123,8 @@ def test_the_status_of_a_node_narrows_the_release_of_its_other_dumps_and_of_no_o
         ("status", "worker2", "1.18"), ("endpoints", "worker2", "1.18"), ("policy_map", "worker2", "1.9-1.13"),
         ("endpoints", "worker3", None),
     ]  # fmt: skip
+
+
+def test_folders_are_told_apart_under_absolute_paths_too(tmp_path: Path) -> None:
+    nodes_of({"a/ct.txt": CT, "b/ct.txt": CT}, tmp_path)
+    assert read_dumps(tmp_path).dumped_nodes == ("a", "b")
