@@ -66,9 +66,8 @@ class Present:
         return Effect(verdict.allowed, why, *place, enforced, row is not None and row.deny and verdict.allowed is False)
 
     def _by_manifests(self, direction: str, flow: Flow) -> Effect:
-        inventory = self.cluster.kubernetes
         found = self.engine.judge_direction(direction, flow)
-        if not self.engine.policies and not inventory.policies:
+        if not self.engine.policies:
             return Effect(None, "no dump has the policy map, and none the policies as they are written")
         isolated = found.policy is not None or found.allowed is not True
         return _of(found, enforced=isolated)

@@ -165,16 +165,13 @@ def what_if(
     ------
     ParameterError : no policy is in it, or something that is none
     """
-    objects = _objects(policy)
-    inventory = cluster.kubernetes
-    given = read_policies(objects, inventory)
-    known = {(item.kind, item.namespace or "default", item.name): item for item in inventory.policies}
-    keys = [(item.kind, item.namespace or "default", item.name) for item in objects]
-    replaced = [known[key] for key in keys if key in known]
+    given = read_policies(_objects(policy), cluster.kubernetes)
     engine = PolicyEngine(cluster, unmanaged=pod_cidrs)
     present = Present(cluster, engine)
-    kept = [item for key, item in known.items() if key not in keys]
-    changed = PolicyEngine(cluster, policies=read_policies([*kept, *objects], inventory), unmanaged=pod_cidrs)
+    names = {each.reference for each in given}
+    replaced = tuple(dict.fromkeys(each.reference for each in engine.policies if each.reference in names))
+    kept = [each for each in engine.policies if each.reference not in names]
+    changed = PolicyEngine(cluster, policies=[*kept, *given], unmanaged=pod_cidrs)
     added = PolicyEngine(cluster, policies=given, unmanaged=pod_cidrs)
     engines = (engine, changed if replaced else None, added)
     rows = []
@@ -185,11 +182,11 @@ def what_if(
         rows.append(_row(pair, failed, count, now, then))
     notes = []
     if replaced:
-        names = ", ".join(item.reference for item in replaced)
+        which = ", ".join(replaced)
         notes.append(
-            f"{names} is changed: judged by the policies as they are written, since policy maps have the old one in them"
+            f"{which} is changed: judged by the policies as they are written, since policy maps have the old one in them"
         )
-    return WhatIf(tuple(rows), given, tuple(item.reference for item in replaced), tuple(notes))
+    return WhatIf(tuple(rows), given, replaced, tuple(notes))
 
 
 def _then(

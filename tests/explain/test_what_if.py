@@ -1,5 +1,6 @@
 """What a policy would do to the observed requests: which would pass, which no longer would, and of which it cannot be told."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,35 @@ def test_a_changed_policy_replaces_the_one_in_the_dumps(changes: tuple[Change, .
     assert "judged by the policies as they are written" in wider.notes[0]
     narrower = report.what_if(network_policy([block("10.244.3.0/24")], "shop"))
     assert (narrower.would_pass, narrower.would_be_denied) == (12, 8), "the front end is no longer named; probes pass always"
+
+
+def with_imported_rules(folder: Path) -> None:
+    """The agent's own listing of the shop's policy, and the manifests of all else."""
+    with_manifests(folder)
+    path = folder / "cilium" / "objects.yaml"
+    objects = yaml.safe_load(path.read_text())
+    objects["items"] = [item for item in objects["items"] if item["kind"] != "NetworkPolicy"]
+    path.write_text(yaml.safe_dump(objects))
+    namespace = {"k8s:io.kubernetes.pod.namespace": "default"}
+    named = {"derived-from": "NetworkPolicy", "name": "shop", "namespace": "default"}
+    rule = {
+        "endpointSelector": {"matchLabels": {"any:app": "shop", **namespace}},
+        "ingress": [
+            {
+                "fromEndpoints": [{"matchLabels": {"any:app": "shop-web", **namespace}}],
+                "toPorts": [{"ports": [{"port": "8080", "protocol": "TCP"}]}],
+            }
+        ],
+        "labels": [{"key": f"io.cilium.k8s.policy.{key}", "value": value, "source": "k8s"} for key, value in named.items()],
+    }
+    (folder / "cilium" / "policy-get.txt").write_text(json.dumps([rule], indent=2))
+
+
+def test_a_policy_that_only_the_agent_listed_is_replaced_as_well(tmp_path: Path) -> None:
+    report = diagnose_changed(tmp_path, with_imported_rules, *NO_DUMPS)
+    found = report.what_if(network_policy([WEB, block("10.244.3.0/24")], "shop"))
+    assert found.replaced == ("NetworkPolicy default/shop",)
+    assert (found.would_pass, found.would_be_denied, found.cannot_tell) == (12, 0, 0)
 
 
 def test_without_any_dump_it_cannot_be_told_what_stopped_the_requests(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from typing import Any, Final
 
 from mixcni.cluster.addresses import parse_prefix
+from mixcni.cluster.cilium.rules import PolicyRule
 from mixcni.cluster.kubernetes.inventory import Inventory
 from mixcni.cluster.kubernetes.objects import KubernetesObject, list_of, mapping_of, scalar_text, text_of
 from mixcni.cluster.kubernetes.workloads import Service
@@ -50,19 +51,34 @@ def cilium_policies_of(item: KubernetesObject, inventory: Inventory) -> Iterator
             yield _policy(item, spec, inventory)
 
 
-def _policy(item: KubernetesObject, spec: Mapping[str, Any], inventory: Inventory) -> Policy:
+def imported_policy_of(rule: PolicyRule, inventory: Inventory) -> Policy:
+    """The policy that a rule states as the agent imported it: its selectors say all that they mean, nothing is added."""
+    parts = {
+        "endpointSelector": rule.endpoint_selector, "nodeSelector": rule.node_selector, "ingress": rule.ingress,
+        "ingressDeny": rule.ingress_deny, "egress": rule.egress, "egressDeny": rule.egress_deny,
+        "enableDefaultDeny": rule.enable_default_deny,
+    }  # fmt: skip
+    spec = {key: list(part) if isinstance(part, tuple) else part for key, part in parts.items() if part is not None}
+    namespace, _, name = (rule.name or f"of line {rule.line}").rpartition("/")
+    kind = rule.derived_from or "rule"
+    item = KubernetesObject(kind, "", namespace, name, (), {}, rule.file, rule.line)
+    return _policy(item, spec, inventory, is_imported=True)
+
+
+def _policy(item: KubernetesObject, spec: Mapping[str, Any], inventory: Inventory, *, is_imported: bool = False) -> Policy:
     # A CiliumNetworkPolicy is of one namespace; a clusterwide one of none.
-    namespace = "" if item.kind == "CiliumClusterwideNetworkPolicy" else item.namespace or "default"
+    is_clusterwide = item.kind == "CiliumClusterwideNetworkPolicy" or (is_imported and not item.namespace)
+    namespace = "" if is_clusterwide else item.namespace or "default"
     on_nodes = spec.get("nodeSelector") is not None
     doubts = []
     subject = selector_of(spec.get("nodeSelector" if on_nodes else "endpointSelector"), sourced=True)
     if not on_nodes and spec.get("endpointSelector") is None:
         doubts.append("it has neither endpointSelector nor nodeSelector")
-    if namespace:
+    if namespace and not is_imported:
         # Whatever namespace its selector names, a policy selects endpoints of its own alone.
         subject = Selector((*(each for each in subject.requirements if each.key not in (NAMESPACE, _ANY_NAMESPACE)),
                             Requirement(NAMESPACE, "In", (namespace,))))  # fmt: skip
-    reader = _RuleReader(namespace, inventory, line_of(spec, item.line))
+    reader = _RuleReader(namespace, inventory, line_of(spec, item.line), is_imported=is_imported)
     rules = tuple(rule for name, direction, deny in _LISTS for rule in reader.rules(spec, name, direction, deny))
     return Policy(
         kind=item.kind,
@@ -93,8 +109,9 @@ def _default_deny(spec: Mapping[str, Any]) -> frozenset[str]:
 class _RuleReader:
     """Reads the rules of one spec."""
 
-    def __init__(self, namespace: str, inventory: Inventory, line: int) -> None:
+    def __init__(self, namespace: str, inventory: Inventory, line: int, *, is_imported: bool) -> None:
         self.namespace = namespace
+        self.is_imported = is_imported
         self.inventory = inventory
         self.line = line
         self.requires: dict[str, list[Selector]] = {INGRESS: [], EGRESS: []}
@@ -140,7 +157,7 @@ class _RuleReader:
     def _endpoint(self, value: Any) -> Peer:
         selector = selector_of(value, sourced=True)
         words = selector_words(selector)
-        if selector.has_key("reserved:"):
+        if self.is_imported or selector.has_key("reserved:"):
             return EndpointPeer(selector, f"endpoints {words}")
         if not selector.has_key(NAMESPACE, _ANY_NAMESPACE):
             if not self.namespace:

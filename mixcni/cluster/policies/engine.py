@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mixcni.cluster.addresses import Address, Prefix
+from mixcni.cluster.cilium.rules import PolicyRule
 from mixcni.cluster.kubernetes.inventory import Inventory
 from mixcni.cluster.kubernetes.objects import POLICY_KINDS, KubernetesObject
-from mixcni.cluster.policies.ciliumpolicy import cilium_policies_of
+from mixcni.cluster.policies.ciliumpolicy import cilium_policies_of, imported_policy_of
 from mixcni.cluster.policies.directory import Directory
 from mixcni.cluster.policies.networkpolicy import network_policy_of
 from mixcni.cluster.policies.party import Flow, Party
@@ -30,8 +31,15 @@ def read_policies(objects: Sequence[KubernetesObject], inventory: Inventory) -> 
     return tuple(found)
 
 
+def policies_of(cluster: "ClusterState") -> tuple[Policy, ...]:
+    """The policies that a state has: the API server's, else the rules that an agent imported (`cilium policy get`)."""
+    inventory = cluster.kubernetes
+    found = read_policies(inventory.policies, inventory)
+    return found or tuple(imported_policy_of(rule, inventory) for rule in cluster.of_type(PolicyRule))
+
+
 class PolicyEngine:
-    """Judges flows by the policies that the API server has.
+    """Judges flows by the policies as they are written.
 
     Parameters
     ----------
@@ -54,8 +62,7 @@ class PolicyEngine:
     ) -> None:
         if mode not in MODES:
             raise ParameterError(f"mode: wanted {', '.join(MODES)}, found {mode!r}")
-        inventory = cluster.kubernetes
-        self.policies = read_policies(inventory.policies, inventory) if policies is None else tuple(policies)
+        self.policies = policies_of(cluster) if policies is None else tuple(policies)
         self.directory = Directory(cluster, unmanaged)
         self.mode = mode
 
