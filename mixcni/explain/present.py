@@ -46,11 +46,9 @@ class Present:
         if endpoint is None:
             return None
         enforced = endpoint.ingress_enforced if direction == INGRESS else endpoint.egress_enforced
+        if enforced is False:
+            return Effect(True, f"endpoint {endpoint.id} enforces no policy at {direction}", endpoint.file, endpoint.line, False)
         if cluster.policy_entries(endpoint.id) is None:
-            if enforced is False:
-                return Effect(
-                    True, f"endpoint {endpoint.id} enforces no policy at {direction}", endpoint.file, endpoint.line, False
-                )
             return None
         identity = None if other.address is None else cluster.identity_of(other.address).identity
         if identity is None and all(guise.is_world for guise in other.guises):

@@ -11,7 +11,7 @@ import mixcni
 from mixcni.errors import ParameterError
 from mixcni.explain.what_if import COLUMNS, OUTCOMES
 from mixcni.report import Report
-from tests.cases import CAPTURES, FOUNDING, Change, diagnose_changed, without
+from tests.cases import CAPTURES, FOUNDING, Change, diagnose_changed, replaced, without
 
 SHOP = {"app": "shop"}
 
@@ -193,6 +193,45 @@ def test_a_policy_that_only_the_agent_listed_is_replaced_as_well(tmp_path: Path)
     found = report.what_if(network_policy([WEB, block("10.244.3.0/24")], "shop"))
     assert found.replaced == ("NetworkPolicy default/shop",)
     assert (found.would_pass, found.would_be_denied, found.cannot_tell) == (12, 0, 0)
+
+
+def test_a_policy_about_another_pod_changes_nothing(founding: Report) -> None:
+    other = network_policy([{}])
+    other["spec"]["podSelector"] = {"matchLabels": {"app": "other"}}
+    found = founding.what_if(other)
+    assert (found.would_pass, found.would_be_denied, found.count("still fails")) == (0, 0, 12)
+    assert "no row of the policy map holds ingress" in repr(found)
+
+
+def test_what_policy_did_not_stop_no_policy_lets_pass(tmp_path: Path) -> None:
+    found = diagnose_changed(tmp_path, replaced("cilium/endpoint-list.txt", "Enabled ", "Disabled")).what_if(
+        network_policy([block("10.244.3.0/24")])
+    )
+    assert (found.would_pass, found.count("still fails")) == (0, 12)
+    assert "policy lets it through as it is: something else stops it" in repr(found)
+
+
+def test_a_deny_row_outweighs_what_a_new_policy_allows(tmp_path: Path) -> None:
+    row = f"Deny     Ingress     {'reserved:world':<73}ANY          NONE         0       0"
+    above = "Allow    Egress      reserved:unknown"
+    report = diagnose_changed(tmp_path, replaced("cilium/bpf-policy-get-1437.txt", above, f"{row}\n{above}"))
+    found = report.what_if(network_policy([block("10.244.3.0/24")]))
+    assert (found.would_pass, found.count("still fails")) == (0, 12)
+    assert "Policy denied by denylist" in repr(found)
+
+
+def test_manifests_that_do_not_explain_what_passed_do_not_tell_what_would_be_denied(tmp_path: Path) -> None:
+    def with_other_policy(folder: Path) -> None:
+        with_manifests(folder)
+        path = folder / "cilium" / "objects.yaml"
+        objects = yaml.safe_load(path.read_text())
+        objects["items"][0]["spec"]["ingress"] = [{"from": [{"podSelector": {"matchLabels": {"app": "other"}}}]}]
+        path.write_text(yaml.safe_dump(objects))
+
+    report = diagnose_changed(tmp_path, with_other_policy)
+    found = report.what_if(network_policy([block("10.244.3.0/24")], "shop"))
+    assert (found.would_pass, found.would_be_denied, found.cannot_tell) == (12, 0, 8)
+    assert "they are not all there are" in repr(found)
 
 
 def test_without_any_dump_it_cannot_be_told_what_stopped_the_requests(tmp_path: Path) -> None:
