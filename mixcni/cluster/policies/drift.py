@@ -83,7 +83,7 @@ def _differences(
             for protocol, port in _ports(rows, engine):
                 flow = Flow(theirs, mine, protocol, port) if direction == INGRESS else Flow(mine, theirs, protocol, port)
                 in_map = cluster.policy_verdict(endpoint.id, direction, identity, port, protocol)
-                written = judge(engine.policies, direction, mine, theirs, flow, engine.mode)
+                written = judge(engine.policies, direction, mine, theirs, flow, engine.options)
                 if None not in (in_map.allowed, written.allowed) and in_map.allowed != written.allowed:
                     yield Drift(direction, identity, guise.says, protocol, port, in_map, written)
 

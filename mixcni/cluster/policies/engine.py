@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from mixcni.cluster.addresses import Address, Prefix
 from mixcni.cluster.cilium.rules import PolicyRule
+from mixcni.cluster.cilium.status import StatusItem
 from mixcni.cluster.kubernetes.inventory import Inventory
 from mixcni.cluster.kubernetes.objects import POLICY_KINDS, KubernetesObject
 from mixcni.cluster.policies.ciliumpolicy import cilium_policies_of, imported_policy_of
@@ -12,7 +13,7 @@ from mixcni.cluster.policies.directory import Directory
 from mixcni.cluster.policies.networkpolicy import network_policy_of
 from mixcni.cluster.policies.party import Flow, Party
 from mixcni.cluster.policies.rules import EGRESS, INGRESS, Policy
-from mixcni.cluster.policies.verdict import MODES, DirectionVerdict, FlowVerdict, judge
+from mixcni.cluster.policies.verdict import MODES, DirectionVerdict, FlowVerdict, Options, judge
 from mixcni.cluster.policy import protocol_name
 from mixcni.errors import ParameterError
 
@@ -36,6 +37,12 @@ def policies_of(cluster: "ClusterState") -> tuple[Policy, ...]:
     inventory = cluster.kubernetes
     found = read_policies(inventory.policies, inventory)
     return found or tuple(imported_policy_of(rule, inventory) for rule in cluster.of_type(PolicyRule))
+
+
+def _host_firewall(cluster: "ClusterState") -> bool | None:
+    """Whether host policies are enforced, by `cilium status`; None if no dump of it tells, or two differ."""
+    words = {item.value.split()[0] for item in cluster.of_type(StatusItem) if item.name == "Host firewall" and item.value}
+    return {"Enabled": True, "Disabled": False}.get(words.pop()) if len(words) == 1 else None
 
 
 class PolicyEngine:
@@ -64,7 +71,7 @@ class PolicyEngine:
             raise ParameterError(f"mode: wanted {', '.join(MODES)}, found {mode!r}")
         self.policies = policies_of(cluster) if policies is None else tuple(policies)
         self.directory = Directory(cluster, unmanaged)
-        self.mode = mode
+        self.options = Options(mode, _host_firewall(cluster))
 
     def flow(self, initiator: str | Address, responder: str | Address, protocol: str | int, port: int | None) -> Flow:
         """The flow between two addresses."""
@@ -78,7 +85,7 @@ class PolicyEngine:
     def judge_direction(self, direction: str, flow: Flow) -> DirectionVerdict:
         """The verdict on a flow in one direction."""
         subject, other = self.ends(direction, flow)
-        return judge(self.policies, direction, subject, other, flow, self.mode)
+        return judge(self.policies, direction, subject, other, flow, self.options)
 
     def ends(self, direction: str, flow: Flow) -> tuple[Party, Party]:
         """The end on which a direction is enforced, and the other one as that end's node sees it."""

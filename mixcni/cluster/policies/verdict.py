@@ -6,14 +6,23 @@ is not. Where an end may be more than one thing to Cilium, all of them are tried
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 from mixcni.cluster.policies.answer import YES, Answer, all_of, unknown
 from mixcni.cluster.policies.party import Flow, Guise, Party
 from mixcni.cluster.policies.rules import INGRESS, EndpointPeer, Policy, Rule
 
 MODES: Final = ("default", "always", "never")
+
+
+class Options(NamedTuple):
+    """What of an agent's configuration policy depends on."""
+
+    mode: str = "default"
+    """policyEnforcementMode, one of MODES."""
+    host_firewall: bool | None = None
+    """Whether host policies are enforced on nodes; None: no dump tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,7 @@ class FlowVerdict:
 
 
 def judge(
-    policies: Sequence[Policy], direction: str, subject: Party, other: Party, flow: Flow, mode: str = "default"
+    policies: Sequence[Policy], direction: str, subject: Party, other: Party, flow: Flow, options: Options | None = None
 ) -> DirectionVerdict:
     """The verdict of one direction.
 
@@ -73,14 +82,15 @@ def judge(
     ----------
     subject : the end on which policy is enforced: the initiator at egress, the responder at ingress
     other : the other end, as the subject's node sees it
-    mode : the agent's policyEnforcementMode: default, always or never
+    options : of the agents
     """
+    options = options or Options()
     if subject.is_managed is False:
         return DirectionVerdict(direction, True, f"{subject.says}: Cilium enforces no policy on it")
-    if mode == "never":
+    if options.mode == "never":
         return DirectionVerdict(direction, True, "policy enforcement is off (policyEnforcementMode never)")
     found = [
-        _Judge(policies, direction, mine, theirs, flow, mode == "always").verdict()
+        _of_host(_Judge(policies, direction, mine, theirs, flow, options).verdict(), mine, options)
         for mine in subject.guises
         for theirs in other.guises
     ]
@@ -100,18 +110,27 @@ def judge(
     return DirectionVerdict(direction, None, says, steps=tuple(dict.fromkeys(step for each in found for step in each.steps)))
 
 
+def _of_host(verdict: DirectionVerdict, subject: Guise, options: Options) -> DirectionVerdict:
+    """A denial on a node holds if the host firewall is on."""
+    if not subject.is_node or verdict.allowed is not False or options.host_firewall:
+        return verdict
+    if options.host_firewall is False:
+        return replace(verdict, allowed=True, why=f"the host firewall is off; were it on: {verdict.why}", policy=None, rule=None)
+    return replace(verdict, allowed=None, why=f"{verdict.why}, if the host firewall is on, which no dump shows")
+
+
 class _Judge:
     """Decides one direction for one guise of each end."""
 
     def __init__(
-        self, policies: Sequence[Policy], direction: str, subject: Guise, other: Guise, flow: Flow, always: bool
+        self, policies: Sequence[Policy], direction: str, subject: Guise, other: Guise, flow: Flow, options: Options
     ) -> None:
         self.policies = policies
         self.direction = direction
         self.subject = subject
         self.other = other
         self.flow = flow
-        self.always = always
+        self.always = options.mode == "always" and not subject.is_node
         self.steps: list[str] = []
         self.selected: list[tuple[Policy, Answer]] = []
 
@@ -140,11 +159,9 @@ class _Judge:
             words = ", ".join(dict.fromkeys(f"{policy.reference} ({policy.place})" for policy in sure))
             why = f"{self.subject.says} is selected by {words}, and nothing allows {self._what()}: denied by default"
             odd = next((text for policy in sure for text in policy.doubts), None)
-            allowed = False if odd is None else None
-            host = next((policy for policy in sure if policy.on_nodes), None)
-            if host is not None:
-                allowed, why = None, f"{why}, if the host firewall is on, which no dump shows"
-            return DirectionVerdict(self.direction, allowed, why, sure[0], None, tuple(self.steps))
+            if odd is not None:
+                why = f"undecidable: {odd} ({sure[0].place})"
+            return DirectionVerdict(self.direction, False if odd is None else None, why, sure[0], None, tuple(self.steps))
         if isolating:
             policy, answer = isolating[0]
             why = f"undecidable: {answer.why}, so whether {policy.reference} ({policy.place}) selects it is open"
@@ -183,9 +200,6 @@ class _Judge:
     def _by_rule(self, allowed: bool, policy: Policy, rule: Rule) -> DirectionVerdict:
         verb = "allows" if allowed else "denies"
         why = f"{self._rule_words(policy, rule)} {verb} {self._what()}"
-        if policy.on_nodes and not allowed:
-            return DirectionVerdict(self.direction, None, f"{why}, if the host firewall is on, which no dump shows", policy, rule,
-                                    tuple(self.steps))  # fmt: skip
         return DirectionVerdict(self.direction, allowed, why, policy, rule, tuple(self.steps))
 
     def _decided(self, allowed: bool, why: str) -> DirectionVerdict:

@@ -162,6 +162,14 @@ def test_a_host_policy_is_about_nodes_with_its_labels(subject: str, peer: str, p
     assert letter(verdict(engine([HOST_POLICY]), "ingress", subject, peer, port)) == expected
 
 
+@pytest.mark.parametrize(("word", "expected"), [("Enabled [eth0]", False), ("Disabled", True), ("Unknown", None)])
+def test_a_host_policy_denies_where_the_status_says_that_the_host_firewall_is_on(word: str, expected: bool | None) -> None:
+    status = f"$ cilium status\nKVStore:  Ok\nHost firewall:   {word}\n"
+    cluster = state_of((HERE / "world.yaml").read_text(), status)
+    policies = PolicyEngine(cluster, policies=engine([HOST_POLICY]).policies)
+    assert policies.judge(policies.flow(WHO["out"], WHO["node-1"], "TCP", 23)).ingress.allowed is expected
+
+
 def test_a_service_is_not_taken_for_the_world() -> None:
     party = engine([]).directory.party("10.96.0.10")
     assert party.guises[0].labels is None
