@@ -98,11 +98,14 @@ def pairs_of(localisation: Localisation, rows: NDArray[np.int64]) -> dict[Pair, 
         [table[name][conversation].astype(np.int64) for name in ("initiator", "responder", "responder_port", "protocol")],
         axis=1,
     )
+    unique, which = np.unique(keys, axis=0, return_inverse=True)
+    which = which.reshape(-1)
+    order = np.argsort(which, kind="stable")
+    bounds = np.searchsorted(which[order], np.arange(len(unique) + 1)).tolist()
     found = {}
-    for key in np.unique(keys, axis=0):
-        initiator, responder, port, protocol = key.tolist()
+    for (initiator, responder, port, protocol), first, last in zip(unique.tolist(), bounds[:-1], bounds[1:], strict=True):
         pair = Pair(table.book.address(initiator), table.book.address(responder), port, protocol)
-        found[pair] = rows[(keys == key).all(axis=1)]
+        found[pair] = rows[order[first:last]]
     return dict(sorted(found.items(), key=lambda item: -item[1].size))
 
 

@@ -98,6 +98,10 @@ class Inventory:
         }  # fmt: skip
 
     @cached_property
+    def _service_of(self) -> Mapping[Address, Service]:
+        return {address: service for service in self.services for address in service.addresses}
+
+    @cached_property
     def _node_of(self) -> Mapping[Address, str]:
         listed = [*self.nodes.values(), *self.cilium_nodes.values()]
         return {address: node.name for node in listed for address in node.addresses}
@@ -109,6 +113,10 @@ class Inventory:
     def node_of(self, address: Address) -> str | None:
         """The name of the node with that address."""
         return self._node_of.get(address)
+
+    def service_of(self, address: Address) -> Service | None:
+        """The service that is reached under an address."""
+        return self._service_of.get(address)
 
     def is_managed(self, node: str) -> bool | None:
         """Whether Cilium runs on a node; None without a list of CiliumNodes."""

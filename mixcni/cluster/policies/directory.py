@@ -161,7 +161,7 @@ class Directory:
             return self._node(address, Guise(address, LabelSet({_REMOTE: ""}), f"the node {address}"))
         if pod is not None:
             return self._by_pod(address, pod)
-        service = next((each for each in self.inventory.services if address in each.addresses), None)
+        service = self.inventory.service_of(address)
         if service is not None:
             says = f"the service {service.namespace}/{service.name}, which stands for one of its backends"
             return Party(address, (Guise(address, None, says, service.file, service.line),), None)
