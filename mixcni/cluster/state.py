@@ -296,9 +296,9 @@ class ClusterState:
         return any(dump.kind == kind and dump.is_complete for dump in self.dumps)
 
     def is_cilium_node(self, address: str | Address) -> bool | None:
-        """Whether a node with that address runs Cilium, by the node list and health; None if neither dump tells.
+        """Whether a node with that address runs Cilium, by the node list, health and CiliumNodes; None if none of them tells.
 
-        Both list every node that runs Cilium and no other one, so absence from a complete one means no; but only if it
+        The first two list every node that runs Cilium and no other one, so absence from a complete one means no; but only if it
         gives an address of that family for each of its nodes, none masked.
         """
         wanted = as_address(address)
@@ -310,7 +310,8 @@ class ClusterState:
                 listed = [node.addresses for node in nodes if dump.holds(node.file, node.line)]
                 if all(any(own.version == wanted.version for own in addresses) for addresses in listed):
                     return False
-        return None
+        node = self.kubernetes.node_of(wanted)
+        return None if node is None else self.kubernetes.is_managed(node)
 
     def policy_entries(self, endpoint_id: int, node: str | None = None) -> tuple[PolicyEntry, ...] | None:
         """The rows of an endpoint's policy map; None if no dump of it is there.
@@ -377,6 +378,7 @@ class ClusterState:
     @cached_property
     def _node_addresses(self) -> frozenset[Address]:
         listed = {address for node in self.nodes for address in node.addresses}
+        listed |= {address for node in self.kubernetes.cilium_nodes.values() for address in node.addresses}
         return frozenset(listed.union(*(node.addresses for node in self.health)))
 
     def _policy_of(self, endpoint_id: int, direction: str, node: str | None) -> str | None:

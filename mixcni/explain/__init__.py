@@ -21,8 +21,10 @@ _EXAMINERS = (examine_identity_stale, examine_policy_denied_ingress, examine_pol
 def explain_losses(facts: Facts) -> tuple[Finding, ...]:
     """The findings, the surest first: a cause for each loss where one is found, and what the responder did itself."""
     suspects = find_suspects(facts.localisation)
-    found = [examine(suspect, facts) for suspect in suspects for examine in _EXAMINERS]
-    findings = [finding for finding in found if finding is not None]
+    findings: list[Finding] = []
+    for suspect in suspects:
+        found = (examine(suspect, facts) for examine in _EXAMINERS)
+        findings.extend(finding for finding in found if finding is not None)
     findings.extend(dict.fromkeys(finding for suspect in suspects for finding in examine_not_managed(suspect, facts)))
     findings.extend(examine_far_end(facts))
     return tuple(sorted(findings, key=lambda finding: -finding.confidence))

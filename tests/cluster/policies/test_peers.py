@@ -217,3 +217,4 @@ def test_the_cluster_knows_whom_cilium_manages() -> None:
     inventory = world().kubernetes
     assert [node.name for node in inventory.unmanaged_nodes()] == ["kubenet-1"]
     assert (inventory.is_managed("cilium-1"), inventory.is_managed("kubenet-1")) == (True, False)
+    assert [world().is_cilium_node(WHO[name]) for name in ("node-1", "kubenet", "out")] == [True, False, None]
