@@ -3,11 +3,11 @@
 import datetime as dt
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from mixcni.anonymise.anonymiser import Anonymiser
 from mixcni.anonymise.dumps import share_dump
-from mixcni.case import Case
+from mixcni.case import Case, Progress
 from mixcni.case.manifest import NAME, read_manifest
 from mixcni.cluster import read_dumps
 from mixcni.cluster.lines import MAX_DUMP_OCTETS
@@ -30,13 +30,14 @@ def names_of(case: Case) -> set[str]:
     return {name for name in names if name}
 
 
-def share_case(case: Case, folder: Path, key: bytes | None = None) -> tuple[str, ...]:
+def share_case(case: Case, folder: Path, key: bytes | None = None, *, progress: Progress | None = None) -> tuple[str, ...]:
     """Write a case to `folder`, anonymised; what was left out or changed beside that, a sentence each.
 
     Parameters
     ----------
     folder : is made; it must be empty if it is there
     key : decides which address becomes which; None: random, and kept nowhere
+    progress : called with the octets rewritten so far and the octets of all captures
 
     Raises
     ------
@@ -49,14 +50,30 @@ def share_case(case: Case, folder: Path, key: bytes | None = None) -> tuple[str,
     folder.mkdir(parents=True, exist_ok=True)
     notes: list[str] = []
     points = []
-    for position, (point, name) in enumerate(zip(case.points, _point_names(case), strict=True)):
+    sizes = {path: path.stat().st_size for point in case.points for path in point.captures}
+    total, done = sum(sizes.values()), 0
+    for point, name in zip(case.points, _point_names(case), strict=True):
         files = [f"{name}.pcapng"] if len(point.captures) == 1 else [f"{name}-{i:04d}.pcapng" for i in range(len(point.captures))]
         for path, file in zip(point.captures, files, strict=True):
-            notes.extend(_share_capture(path, case.relative(path), folder / file, mask))
-        points.append(_point_toml(case.points[position], name, files, mask))
+            tell = None if progress is None else _Told(progress, done + sizes[path], total)
+            notes.extend(_share_capture(path, case.relative(path), folder / file, mask, tell))
+            done += sizes[path]
+        points.append(_point_toml(point, name, files, mask))
     dumps = list(_share_dumps(case, folder, mask, notes))
     (folder / "case.toml").write_text("\n".join(_manifest(case, points, dumps, mask)) + "\n", encoding="utf-8")
     return tuple(notes)
+
+
+class _Told(NamedTuple):
+    """Says how far a file is rewritten: `end` is the octets of all captures up to its end, `total` of all there are."""
+
+    progress: Progress
+    end: int
+    total: int
+
+    def left(self, octets: int) -> None:
+        """`octets` of this file are still to be read."""
+        self.progress(self.end - octets, self.total)
 
 
 def _point_names(case: Case) -> list[str]:
@@ -68,10 +85,11 @@ def _point_names(case: Case) -> list[str]:
     return [f"P{ranked.index(name) + 1}" for name in names]
 
 
-def _share_capture(path: Path, shown: str, target: Path, mask: Anonymiser) -> Iterator[str]:
+def _share_capture(path: Path, shown: str, target: Path, mask: Anonymiser, tell: "_Told | None") -> Iterator[str]:
     """One capture, frame by frame, as pcapng with its interfaces; times stay by its own clock."""
     numbers: dict[tuple[int, int], int] = {}
-    for block in CaptureFile(path).blocks():
+    surveyed = CaptureFile(path)
+    for block in surveyed.blocks():
         used = sorted({*zip(block.frames.interface.tolist(), block.frames.link_type.tolist(), strict=True)})
         numbers.update({pair: len(numbers) for pair in used if pair not in numbers})
     capture = CaptureFile(path)
@@ -89,10 +107,12 @@ def _share_capture(path: Path, shown: str, target: Path, mask: Anonymiser) -> It
                 untimed += time < 0
                 number = order.index((int(frames.interface[i]), link_type))
                 yield PacketBlock(number, time, original, mask.frame(octets, link_type, original), "")
+            if tell is not None:
+                tell.left(block.octets_behind)
 
     interfaces = [InterfaceBlock("", "", link_type) for _, link_type in order]
     with target.open("wb") as stream:
-        write_pcapng(stream, interfaces, packets(), program="mixcni extract", comment="anonymised", drops=_drops(path, order))
+        write_pcapng(stream, interfaces, packets(), program="mixcni extract", comment="anonymised", drops=_drops(surveyed, order))
     if untimed:
         yield f"{shown}: {untimed} frames without a time are written with the time 0"
     yield from (f"{shown}: what is damaged is left out: {damage.what} at octet {damage.offset}" for damage in capture.damage)
@@ -108,11 +128,8 @@ def _in_their_places(numbers: Iterable[tuple[int, int]]) -> list[tuple[int, int]
     return [placed.get(place, (-1, ETHERNET)) for place in range(max(placed, default=0) + 1)]
 
 
-def _drops(path: Path, order: list[tuple[int, int]]) -> list[int | None]:
+def _drops(capture: CaptureFile, order: list[tuple[int, int]]) -> list[int | None]:
     """What each interface's capture lost by its own count; of a file of several sections in sum, at the first."""
-    capture = CaptureFile(path)
-    for _ in capture.blocks():
-        pass
     counted = [interface.dropped for interface in capture.interfaces]
     if len(counted) <= len(order):
         return [*counted, *[None] * (len(order) - len(counted))]

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 import mixcni
+from mixcni.cli.progress import shown_progress
 
 
 @click.command()
@@ -67,7 +68,9 @@ def _extract_frames(
             folder = Path(scratch) / "case"
             _share(case, folder, key)
             case = mixcni.open_case(folder)
-        frames, written = save_evidence(mixcni.diagnose(case), output, conversations or None)
+        with shown_progress() as progress:
+            report = mixcni.diagnose(case, progress=progress)
+        frames, written = save_evidence(report, output, conversations or None)
     click.echo(f"mixcni: wrote {plural(frames, 'frame')} of {plural(written, 'conversation')} to {output}", err=True)
 
 
@@ -75,5 +78,7 @@ def _share(case: "mixcni.Case", folder: Path, key: bytes | None) -> None:
     from mixcni.anonymise import share_case
     from mixcni.words import printable
 
-    for note in share_case(case, folder, key):
+    with shown_progress() as progress:
+        notes = share_case(case, folder, key, progress=progress)
+    for note in notes:
         click.echo(f"mixcni: {printable(note)}", err=True)

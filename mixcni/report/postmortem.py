@@ -12,7 +12,7 @@ from mixcni.localise import Localisation
 from mixcni.report.citations import Citations, CitedLine
 from mixcni.report.ladder import ladder_of, ladder_text
 from mixcni.report.summary import Summary, evidence_place
-from mixcni.report.wireshark import conversation_filter, finding_filter, frames_filter
+from mixcni.report.wireshark import conversation_filter, frames_filter
 from mixcni.report.words import cause_text, outcome_text, reason_text
 from mixcni.report.worst import worst_conversations
 from mixcni.schema import Fate, Reason
@@ -81,7 +81,9 @@ def postmortem_of(report: "Report") -> Postmortem:
     localisation = report.localisation
     return Postmortem(
         summary=report.summary,
-        cases=tuple(_case(localisation, finding, citations) for finding in report.findings_found),
+        cases=tuple(
+            _case(finding, text, citations) for finding, text in zip(report.findings_found, report.summary.filters, strict=True)
+        ),
         ladders=tuple(_rungs(localisation, row) for row in worst_conversations(localisation, MAX_LADDERS, LADDERS_EACH)),
         surer=tuple(dict.fromkeys(_surer(report))),
         inputs=report.inputs,
@@ -89,12 +91,12 @@ def postmortem_of(report: "Report") -> Postmortem:
     )
 
 
-def _case(localisation: Localisation, finding: Finding, citations: Citations) -> Case:
+def _case(finding: Finding, display_filter: str, citations: Citations) -> Case:
     how = "Cause" if finding.is_named else "Possible"
     return Case(
         finding=finding,
         title=f"{how}: {cause_text(finding.cause)}",
-        filter=finding_filter(localisation, finding),
+        filter=display_filter,
         evidence=tuple(_fact(fact, citations) for fact in finding.evidence),
         against=tuple(_fact(fact, citations) for fact in finding.against),
     )

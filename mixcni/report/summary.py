@@ -12,6 +12,7 @@ from mixcni.explain import Evidence, Finding
 from mixcni.glance import Glance
 from mixcni.localise import Localisation, Verdict
 from mixcni.report.tables import Crossing, crossings, point_rows
+from mixcni.report.wireshark import finding_filter, frame_ranges
 from mixcni.report.words import CAUSES, VERDICTS, cause_text, reason_text
 from mixcni.schema import Direction, ExchangeKind, Fate
 from mixcni.words import listed, plural
@@ -19,7 +20,7 @@ from mixcni.words import listed, plural
 if TYPE_CHECKING:
     from mixcni.report.report import Report
 
-SHOWN_FRAMES: Final = 8
+SHOWN_RANGES: Final = 6
 SHOWN_REASONS: Final = 4
 
 
@@ -40,6 +41,7 @@ class Summary:
     """What every form of the report shows.
 
     hops : what came over each hop in each direction, and what did not
+    filters : Wireshark's display filter for each finding; empty where it explains no loss
     parts : which of the exchanges have which fate, a sentence each
     trouble : what could not be read of the inputs, a sentence each
     """
@@ -52,6 +54,7 @@ class Summary:
     hops: tuple[Crossing, ...]
     parts: tuple[str, ...]
     findings: tuple[Finding, ...]
+    filters: tuple[str, ...]
     assumptions: tuple[str, ...]
     trouble: tuple[str, ...]
 
@@ -87,6 +90,7 @@ def summarise(report: "Report") -> Summary:
         hops=tuple(crossings(localisation)),
         parts=tuple(_parts(localisation)),
         findings=report.findings_found,
+        filters=tuple(finding_filter(localisation, finding) for finding in report.findings_found),
         assumptions=report.assumptions,
         trouble=tuple(_trouble(report)),
     )
@@ -119,8 +123,9 @@ def evidence_place(fact: Evidence) -> str:
         return f"{fact.file}:{fact.line}"
     if not fact.frames:
         return fact.file
-    shown = ", ".join(map(str, fact.frames[:SHOWN_FRAMES]))
-    more = ", …" if len(fact.frames) > SHOWN_FRAMES else ""
+    ranges = frame_ranges(fact.frames)
+    shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges[:SHOWN_RANGES])
+    more = ", …" if len(ranges) > SHOWN_RANGES else ""
     return f"{fact.file}, {'frame' if len(fact.frames) == 1 else 'frames'} {shown}{more}"
 
 

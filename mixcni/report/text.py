@@ -40,8 +40,8 @@ def print_report(summary: Summary, console: "Console") -> None:
     _print_path(console, summary)
     console.print(Text("A handshake counts as a request, its SYN, and a response, its SYN-ACK.", style="dim"))
     _print_list(console, "Exchanges", summary.parts)
-    for finding in summary.findings:
-        _print_finding(console, finding)
+    for finding, text in zip(summary.findings, summary.filters, strict=True):
+        _print_finding(console, finding, text)
     _print_list(console, "Assumed", summary.assumptions)
     _print_list(console, "Not read", summary.trouble)
 
@@ -128,13 +128,16 @@ def _print_item(console: "Console", sentence: str, mark: str = "•", indent: in
     console.print(Padding(table, (0, 0, 0, indent)))
 
 
-def _print_finding(console: "Console", finding: Finding) -> None:
+def _print_finding(console: "Console", finding: Finding, display_filter: str) -> None:
     from rich.text import Text
 
     console.print()
     how = "Cause" if finding.is_named else "Possible"
     console.print(Text(f"{how}: {finding.cause}, confidence {finding.confidence:g}", style="bold"))
     console.print(Text(printable(f"{finding.sentence}.")))
+    if display_filter:
+        console.print(Text("  in Wireshark", style="dim"))
+        console.print(Text(f"    {printable(display_filter)}", style="cyan"), soft_wrap=True)
     for title, facts in (("for it", finding.evidence), ("against it", finding.against)):
         if facts:
             console.print(Text(f"  {title}", style="dim"))

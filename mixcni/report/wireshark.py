@@ -14,15 +14,20 @@ PORTS: Final = {6: "tcp", 17: "udp", 132: "sctp"}
 MAX_PAIRS: Final = 6  # of a finding; a longer filter is read by nobody
 
 
-def frames_filter(frames: Iterable[int]) -> str:
-    """`frame.number in {3..11, 14}`: these frames of one file."""
-    ranges: list[list[int]] = []
+def frame_ranges(frames: Iterable[int]) -> list[tuple[int, int]]:
+    """Frame numbers as (first, last) of runs that follow one another, ascending."""
+    ranges: list[tuple[int, int]] = []
     for frame in sorted(set(frames)):
         if ranges and frame == ranges[-1][1] + 1:
-            ranges[-1][1] = frame
+            ranges[-1] = ranges[-1][0], frame
         else:
-            ranges.append([frame, frame])
-    inside = ", ".join(str(first) if first == last else f"{first}..{last}" for first, last in ranges)
+            ranges.append((frame, frame))
+    return ranges
+
+
+def frames_filter(frames: Iterable[int]) -> str:
+    """`frame.number in {3..11, 14}`: these frames of one file."""
+    inside = ", ".join(str(first) if first == last else f"{first}..{last}" for first, last in frame_ranges(frames))
     return f"frame.number in {{{inside}}}"
 
 

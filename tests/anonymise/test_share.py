@@ -103,6 +103,16 @@ def test_names_of_points_that_tell_something_are_numbered(tmp_path: Path) -> Non
     assert not [path for path in folder.rglob("*") if path.is_file() and b"acme" in path.read_bytes()]
 
 
+def test_progress_is_told_to_the_last_octet(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    share_case(
+        mixcni.open_case(CAPTURES / FOUNDING), tmp_path / "shared", KEY, progress=lambda done, total: told.append((done, total))
+    )
+    size = sum((CAPTURES / FOUNDING / f"{name}.pcap").stat().st_size for name in "ABC")
+    assert told == sorted(told)
+    assert told[-1] == (size, size)
+
+
 def test_both_ways_of_the_path_are_kept(tmp_path: Path) -> None:
     ways = 'request = ["A", "B", "C"]\nresponse = ["C", "B", "A"]'
     case = copy_of(FOUNDING, tmp_path, replaced("case.toml", 'request = ["A", "B", "C"]', ways))
