@@ -5,7 +5,8 @@ address becomes which, and the same key gives the same addresses in another case
 built anew from the headers that are known, dumps from the lines that were read.
 
 Prefix-preserving maps can be attacked by who knows some of the traffic (Brekne, Årnes and Øslebø 2005), and ports, times and
-lengths stay: give such a case to people who are trusted with it, not to everybody.
+lengths stay, and so do the words of a command's error message: look at what was written, and give it to people who are trusted
+with it, not to everybody.
 """
 
 from mixcni.anonymise.anonymiser import Anonymiser

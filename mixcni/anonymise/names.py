@@ -11,7 +11,7 @@ from typing import Final
 
 KEPT_VALUES: Final = frozenset(
     {
-        *("default", "kube-system", "kube-public", "kube-node-lease", "cilium", "coredns", "kube-dns", "kube-proxy"),
+        *("default", "kube-system", "kube-public", "kube-node-lease", "cilium", "coredns", "kube-dns", "kube-proxy", "kubenet"),
         *("true", "false", "worker", "master", "node"),
     }
 )

@@ -179,7 +179,7 @@ def _manifest(case: Case, points: list[list[str]], dumps: list[str], mask: Anony
     if case.scenario is not None:
         yield from ("", "[scenario]")
         for name, value in case.scenario.as_dict().items():
-            yield f"{name} = {str(value).lower() if isinstance(value, bool) else _quoted(value)}"
+            yield f"{name} = {str(value).lower() if isinstance(value, bool) else _quoted(mask.name(str(value)))}"
 
 
 def _routes(case: Case) -> dict[str, list[str]]:
