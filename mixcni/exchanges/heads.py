@@ -46,10 +46,10 @@ class Head:
     @property
     def length(self) -> int | None:
         """Octets of content by Content-Length; None without one that is valid. Equal repetitions are one (RFC 9112 6.3)."""
-        values = {value.strip() for value in self.fields.get(b"content-length", b"").split(b",")}
-        if len(values) != 1:
-            return None
-        value = values.pop()
+        value = self.fields.get(b"content-length", b"")
+        if b"," in value:
+            values = {one.strip() for one in value.split(b",")}
+            value = values.pop() if len(values) == 1 else b""
         return int(value) if value.isdigit() and len(value) < 19 else None  # fits 64 bits
 
 
@@ -59,10 +59,11 @@ def read_head(stream: Stream, offset: int, *, response: bool) -> Head | None:
     match = (STATUS_LINE if response else REQUEST_LINE).match(line)
     if match is None:
         return None if response else _simple_request(stream, offset, line) or _cut_request(stream, offset, line)
-    octets = line if END.search(line) else stream.read(offset, MOST_HEAD)
-    end = END.search(octets, match.end() - 2)
-    whole = octets[match.end() : end.start()] if end else octets[match.end() :]
-    fields = _fields(whole, whole=end is not None)
+    octets, end = line, END.search(line, match.end() - 2)
+    if end is None and len(line) == MOST_LINE:
+        octets = stream.read(offset, MOST_HEAD)
+        end = END.search(octets, match.end() - 2)
+    fields = _fields(octets[match.end() : end.start() if end else len(octets)], whole=end is not None)
     behind = offset + end.end() if end else None
     if response:
         return Head(offset, behind, "", "", int(match[1]), fields)

@@ -177,7 +177,8 @@ def _content_end(stream: Stream, head: Head, otherwise: int | None) -> int | Non
         return _chunked_end(stream, head.end)
     if b"transfer-encoding" in head.fields:
         return otherwise
-    return otherwise if head.length is None else head.end + head.length
+    length = head.length
+    return otherwise if length is None else head.end + length
 
 
 def _chunked_end(stream: Stream, at: int) -> int | None:

@@ -23,7 +23,7 @@ MOST_OCTETS: Final = 1 << 26
 """Of one direction of a flow that are read for messages; what stands behind them is told by turns."""
 MOST_TLS_OCTETS: Final = 1 << 15
 """The same of a TLS connection, of which only the beginning is in the clear."""
-BATCH_OCTETS: Final = 1 << 28
+BATCH_OCTETS: Final = 1 << 27
 """Of all flows that are read in one go; the captures are read again for each."""
 
 Records = tuple[list[Record], list[Record]]

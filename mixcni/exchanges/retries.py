@@ -1,5 +1,6 @@
 """Requests that were tried again: on a new connection after the first attempt failed, or as the same datagram once more."""
 
+from collections import defaultdict, deque
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,8 @@ from mixcni.schema import ExchangeKind
 RETRY_WINDOW_NS: Final = 30_000_000_000  # from a failed attempt to the next; Envoy and resolvers wait less between attempts
 FAILED_STATUSES: Final = (502, 503, 504)  # of a gateway that did not reach the server (RFC 9110 section 15.6)
 UNAVAILABLE, SERVFAIL = 14, 2  # gRPC status, DNS RCODE (RFC 1035 section 4.1.1)
+PATIENCE_NS: Final = 1_000_000_000  # an answer that takes longer may have come after its client gave up
+CANDIDATES: Final = 8  # of failed attempts for the same, the newest, that a request may try again
 RETRIED: Final = (ExchangeKind.HTTP1, ExchangeKind.HTTP2, ExchangeKind.GRPC, ExchangeKind.DNS)
 
 
@@ -29,7 +32,7 @@ def link_retries(flows: FlowTable, columns: dict[str, NDArray[Any]], said: list[
     links = [-1] * len(said)
     times = flows.packets["time_ns"]
     ends = {name: flows[name] for name in ("initiator", "responder", "responder_port")}
-    newest: dict[tuple[Any, ...], list[int]] = {}
+    newest: dict[tuple[Any, ...], deque[int]] = defaultdict(lambda: deque(maxlen=CANDIDATES))
     asked = [i for i, (_, found) in enumerate(said) if found.kind in RETRIED and found.request_packet >= 0]
     for i in sorted(asked, key=lambda one: (int(times[said[one][1].request_packet]), said[one][1].request_packet)):
         row, found = said[i]
@@ -41,14 +44,15 @@ def link_retries(flows: FlowTable, columns: dict[str, NDArray[Any]], said: list[
             continue
         key = (*(int(column[flow]) for column in ends.values()), found.kind, found.method, found.target, found.host)
         began = int(times[found.request_packet])
-        for j in reversed(newest.get(key, ())):
+        for j in reversed(newest[key]):
             earlier_row, earlier = said[j]
             if began - int(times[earlier.request_packet]) > RETRY_WINDOW_NS:
                 break
             if int(columns["flow"][earlier_row]) != flow and _failed(earlier, times, began) and _same_request(earlier, found):
                 links[i] = earlier_row
                 break
-        newest.setdefault(key, []).append(i)
+        if _failed(found, times, began + PATIENCE_NS):
+            newest[key].append(i)
     return links
 
 

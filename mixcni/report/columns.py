@@ -44,8 +44,20 @@ EXCHANGES: Final[Schema] = MappingProxyType(
         "copies": Column(COUNT, "", "mixcni", "transmissions that the next point should have seen and did not"),
         "confidence": Column("float64", "", "DESIGN.md section 4", "that the loss is real; NaN where nothing was lost"),
         "frames": Column("object", "", "Wireshark frame.number", "by point, by file where a point has several"),
+        "protocol": Column("object", "", "mixcni.schema.ExchangeKind", "http1, dns and so on; None where none was recognised"),
+        "method": Column("object", "", "RFC 9110 9", "DNS: the question's type; TLS: the first step; None"),
+        "target": Column("object", "", "RFC 9112 3.2", "DNS: the name asked for; TLS: protocols of ALPN; None"),
+        "host": Column("object", "", "RFC 9110 7.2", "TLS: SNI; None"),
+        "request_id": Column("object", "", "Envoy x-request-id", "None where there is none"),
+        "traceparent": Column("object", "", "W3C Trace Context 3.2", "None where there is none"),
+        "status": Column("Int64", "", "RFC 9110 15", "DNS: RCODE; TLS: alert; NA"),
+        "grpc_status": Column("Int64", "", "gRPC over HTTP/2", "NA where there is none"),
+        "identifier": Column("Int64", "", "RFC 9113 5.1.1", "HTTP/2 stream, DNS ID, ICMP sequence number; NA"),
+        "retry_of": Column("object", "", "mixcni", "the earlier exchange that this one tries again; None"),
     }
 )
+MESSAGE: Final = tuple(EXCHANGES)[list(EXCHANGES).index("protocol") :]
+"""The columns of `EXCHANGES` that an exchange's messages fill."""
 
 CONVERSATIONS: Final[Schema] = MappingProxyType(
     {

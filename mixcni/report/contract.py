@@ -47,7 +47,11 @@ def report_object(report: "Report", *, every_exchange: bool = False) -> dict[str
         ],
         "points": [_point(row, report, position) for position, row in enumerate(point_rows(localisation))],
         "exchanges": [
-            {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
+            {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in row.items()
+                if name != "message" or value is not None
+            }
             for row in exchange_rows(localisation, report.frames, wanted)
         ],
         "findings": [_finding(finding) for finding in report.findings_found],

@@ -12,7 +12,7 @@ import numpy as np
 from mixcni.errors import ParameterError
 from mixcni.explain import Finding, WhatIf, what_if
 from mixcni.localise import Localisation
-from mixcni.report.columns import CONVERSATIONS, EXCHANGES, FINDINGS, HOPS, POINTS, documented
+from mixcni.report.columns import CONVERSATIONS, EXCHANGES, FINDINGS, HOPS, MESSAGE, POINTS, documented
 from mixcni.report.contract import report_object
 from mixcni.report.conversation import Conversation
 from mixcni.report.evidence import save_evidence
@@ -112,11 +112,14 @@ class Report:
 
     @cached_property
     def exchanges(self) -> "pd.DataFrame":
-        """One row an exchange: its fate, where, and the frames of its request and response at each point."""
+        """One row an exchange: its fate, where, its frames at each point, and what its messages say where that is known."""
         import pandas as pd
 
         rows = exchange_rows(self.localisation, self.frames, np.arange(len(self.localisation.fates)))
-        frame = pd.DataFrame(rows, columns=list(EXCHANGES)).astype({"confidence": "float64"})
+        nothing = dict.fromkeys(MESSAGE)
+        every = [row | nothing | (row["message"] or {}) for row in rows]
+        numbers = {name: column.dtype for name, column in EXCHANGES.items() if column.dtype == "Int64"}
+        frame = pd.DataFrame(every, columns=list(EXCHANGES)).astype({"confidence": "float64", **numbers})
         return documented(frame, EXCHANGES)
 
     @cached_property

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.localise import Localisation
+from mixcni.report.messages import message_of
 from mixcni.report.sources import FrameIndex
 from mixcni.report.words import direction_text, fate_text, point_at, reason_text, request_text
 from mixcni.schema import Direction, Fate
@@ -116,7 +117,7 @@ def hop_names(localisation: Localisation, row: int) -> list[str] | None:
 
 
 def exchange_rows(localisation: Localisation, frames: FrameIndex, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
-    """The exchanges in these rows of the fate table."""
+    """The exchanges in these rows of the fate table; `message` is None where no protocol is known."""
     fates, table = localisation.fates, localisation.alignment.conversations
     book = table.book
     found = []
@@ -145,6 +146,7 @@ def exchange_rows(localisation: Localisation, frames: FrameIndex, rows: NDArray[
                 "copies": int(fates["copies"][row]),
                 "confidence": None if np.isnan(confidence) else round(confidence, 6),
                 "frames": frames.frames(row),
+                "message": message_of(localisation, row),
             }
         )
     return found

@@ -2,12 +2,9 @@
 
 from typing import Final
 
-import numpy as np
-
-from mixcni.exchanges.tables import TEXTS
 from mixcni.localise import Localisation, Verdict
+from mixcni.report.messages import message_of
 from mixcni.schema import Direction, ExchangeKind, Fate, Reason
-from mixcni.words import printable
 
 CAUSES: Final = {
     "policy_denied_ingress": "denied by ingress policy",
@@ -17,28 +14,15 @@ CAUSES: Final = {
 VERDICTS: Final = {Verdict.LOSS: "loss", Verdict.NO_LOSS: "no loss", Verdict.UNDECIDED: "undecided"}
 
 
-def detail_of(localisation: Localisation, row: int) -> dict[str, str | int]:
-    """What the messages of fate row `row` say, by the columns of mixcni.schema.DETAILS; empty where no message is known."""
-    fates = localisation.fates
-    position, exchange = int(fates["told_at"][row]), int(fates["exchange"][row])
-    if position < 0:
-        return {}
-    details = localisation.exchanges[position].details
-    place = int(np.searchsorted(details["exchange"], exchange))
-    if place == len(details) or details["exchange"][place] != exchange:
-        return {}
-    return {name: details.text(name, place) if name in TEXTS else int(details[name][place]) for name in details}
-
-
 def request_text(localisation: Localisation, row: int) -> str:
     """What the request of fate row `row` is: `SYN`, its method and target, or its stream octets."""
     fates = localisation.fates
     if fates["kind"][row] == ExchangeKind.HANDSHAKE:
         return "SYN"
-    detail = detail_of(localisation, row)
-    words = [str(detail[name]) for name in ("method", "target") if detail.get(name)]
+    message = message_of(localisation, row) or {}
+    words = [message[name] for name in ("method", "target") if message.get(name)]
     if words:
-        return printable(" ".join(words))
+        return " ".join(words)
     start, end = int(fates["request_start"][row]), int(fates["request_end"][row])
     if start == end:
         return "none: the responder spoke first"
