@@ -16,7 +16,7 @@ DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDO
 END_STREAM, END_HEADERS, PADDED, HAS_PRIORITY = 0x1, 0x4, 0x8, 0x20
 FIXED_SIZES: Final = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 OF_CONNECTION: Final = (SETTINGS, PING, GOAWAY)
-MOST_FRAME: Final = (1 << 24) - 1
+MOST_PARTS: Final = 256  # frames of a header block: of more, an attack, no field is told (CVE-2024-27316 and its like)
 LARGEST_TABLE: Final = 1 << 20  # octets of a dynamic table; a peer may allow any size in its SETTINGS
 UNKNOWN: Final = b"", b""
 Fields = dict[bytes, bytes]
@@ -90,7 +90,7 @@ def read_frames(stream: Stream, offset: int) -> Iterator[FrameRead]:
 
     A frame that goes beyond what was seen ends there.
     """
-    blocks, block, awaited = Blocks(), b"", False
+    blocks, parts, awaited = Blocks(), [b""], False
     at = offset
     if stream.read(at, len(PREFACE)) == PREFACE:
         at += len(PREFACE)
@@ -109,13 +109,13 @@ def read_frames(stream: Stream, offset: int) -> Iterator[FrameRead]:
         fields: Fields | None = None
         if kind in (HEADERS, PUSH_PROMISE, CONTINUATION):
             body = stream.read(at + HEADER, size)
-            if len(body) < size or (kind == CONTINUATION and not awaited):
+            if len(body) < size or (kind == CONTINUATION and (not awaited or len(parts) == MOST_PARTS)):
                 awaited, fields = False, {}
                 blocks.forget()
             else:
-                block = block + body if kind == CONTINUATION else fragment_of(kind, flags, body)
+                parts = [*parts, body] if kind == CONTINUATION else [fragment_of(kind, flags, body)]
                 awaited = not flags & END_HEADERS
-                fields = None if awaited else blocks.decode(block)
+                fields = None if awaited else blocks.decode(b"".join(parts))
         yield FrameRead(kind, flags, identifier, at, min(end, stream.end), fields)
         at = end
 

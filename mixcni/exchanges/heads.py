@@ -15,6 +15,10 @@ CUT_REQUEST: Final = re.compile(
 SIMPLE_REQUEST: Final = re.compile(
     rb"GET +(/\S*) *\r?\n(?:\r?\n)?"
 )  # HTTP/0.9: no version, no fields, and a response without a head
+FIELD: Final = re.compile(
+    rb"^(host|content-length|transfer-encoding|upgrade|x-request-id|traceparent)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?\n",
+    re.IGNORECASE | re.MULTILINE,
+)
 END: Final = re.compile(rb"\r?\n\r?\n")
 
 
@@ -63,7 +67,7 @@ def read_head(stream: Stream, offset: int, *, response: bool) -> Head | None:
     if end is None and len(line) == MOST_LINE:
         octets = stream.read(offset, MOST_HEAD)
         end = END.search(octets, match.end() - 2)
-    fields = _fields(octets[match.end() : end.start() if end else len(octets)], whole=end is not None)
+    fields = _fields(octets[match.end() : end.end() if end else len(octets)])
     behind = offset + end.end() if end else None
     if response:
         return Head(offset, behind, "", "", int(match[1]), fields)
@@ -89,16 +93,13 @@ def _cut_request(stream: Stream, offset: int, line: bytes) -> Head | None:
 MOST_LINE: Final = 1 << 13  # octets of a start line and most heads: RFC 9112 section 3 asks for 8000
 
 
-def _fields(octets: bytes, *, whole: bool) -> dict[bytes, bytes]:
-    """Fields by name in lower case; several of one name are joined by commas (RFC 9110 section 5.3)."""
-    lines = octets.split(b"\n")
-    if not whole:
-        lines = lines[:-1]  # the last line was cut
+def _fields(octets: bytes) -> dict[bytes, bytes]:
+    """The fields that are read here by name in lower case; several of one name are joined by commas (RFC 9110 section 5.3).
+
+    A line without its end was cut, and is left out.
+    """
     found: dict[bytes, bytes] = {}
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon:
-            continue
-        name, value = name.strip().lower(), value.strip()
-        found[name] = found[name] + b", " + value if name in found else value
+    for name, value in FIELD.findall(octets):
+        key = name.lower()
+        found[key] = found[key] + b", " + value if key in found else value
     return found

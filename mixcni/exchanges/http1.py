@@ -49,11 +49,10 @@ class _Walk:
 
     def next_head(self) -> Head | None:
         """The next message's head; None where there is no other."""
-        for _ in range(MOST_EMPTY_LINES):
-            skipped = {b"\r\n": 2, b"\n": 1}.get(self.stream.read(self.at, 2), 0) or int(self.stream.read(self.at, 1) == b"\n")
-            self.at += skipped
-            if not skipped:
+        for _ in range(2 * MOST_EMPTY_LINES):
+            if self.stream.read(self.at, 1) not in (b"\r", b"\n"):
                 break
+            self.at += 1
         head = read_head(self.stream, self.at, response=self._response)
         if head is None:
             self.after_gap = True

@@ -24,7 +24,9 @@ MOST_OCTETS: Final = 1 << 26
 MOST_TLS_OCTETS: Final = 1 << 15
 """The same of a TLS connection, of which only the beginning is in the clear."""
 BATCH_OCTETS: Final = 1 << 27
-"""Of all flows that are read in one go; the captures are read again for each."""
+"""Of all flows that are read in one go, which takes about as much memory; the captures are read again for each."""
+SEGMENT_OCTETS: Final = 300
+"""What a segment takes besides its payload while it is read."""
 
 Records = tuple[list[Record], list[Record]]
 
@@ -45,7 +47,7 @@ def read_flows(flows: FlowTable, protocol: NDArray[np.uint8]) -> Iterator[tuple[
     flow_of = flows.segments["flow"][rows]
     order = np.argsort(flow_of, kind="stable")
     rows, flow_of, offsets = rows[order], flow_of[order], offsets[order]
-    sizes = np.cumsum(flows.packets["payload_octets"][flows.segments["packet"][rows]].astype(np.int64))
+    sizes = np.cumsum(flows.packets["payload_octets"][flows.segments["packet"][rows]].astype(np.int64) + SEGMENT_OCTETS)
     begin = 0
     while begin < rows.size:
         before = int(sizes[begin - 1]) if begin else 0

@@ -4,6 +4,7 @@ import subprocess
 from typing import Any
 
 import pytest
+from hyperframe.frame import ContinuationFrame, HeadersFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -117,6 +118,14 @@ def test_blocks_that_cannot_be_decoded_have_no_fields():
     assert blocks.decode(b"\xff\xff\xff\xff\xff\xff\xff\xff") == {}
     assert blocks.decode(b"\x82") == {b":method": b"GET"}  # RFC 7541 section C.2.4
     assert blocks.decode(b"\xbe") == {}  # an entry of a dynamic table that is not known
+
+
+def test_a_flood_of_continuations_ends_no_reading():
+    """Of a header block in more frames than any sender uses nothing is told, and what follows is read."""
+    flood = h2.serialized(HeadersFrame(1, data=b"\x82"), *(ContinuationFrame(1, data=b"\x82") for _ in range(300)))
+    client = h2.Speaker()
+    found = read(whole(h2.PREFACE + flood + client.request(3, "/after")), whole(b""))
+    assert [(one.identifier, one.target) for one in found] == [(1, ""), (3, "/after")]
 
 
 @given(st.binary(max_size=300), st.booleans())

@@ -2,15 +2,18 @@
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mixcni.decode import decode_packets
 from mixcni.errors import CaptureError
 from mixcni.exchanges import pair_exchanges, reading
 from mixcni.flows import track_flows
 from mixcni.read import CaptureFile
+from mixcni.schema import ExchangeKind
 from tests.exchanges.streams import exchanges_of, flows_of, talk_of
-from tests.exchanges.test_http1 import GET, OK, SWITCHING, UPGRADE
-from tests.wire import MS, Frame, S, write_pcap
+from tests.exchanges.test_http1 import CHUNKED, GET, OK, POST, SWITCHING, UPGRADE
+from tests.wire import MS, START, Conversation, Frame, S, write_pcap
 
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 
@@ -52,6 +55,31 @@ def test_another_request_is_no_retry(tmp_path, second):
 
 def test_after_an_answer_the_same_request_is_another(tmp_path):
     assert retries(tmp_path, attempt(40_001, (0, GET), (1, OK)), attempt(40_002, (0, GET), (1, OK), after=S)) == [-1, -1]
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(20, 300), st.randoms(use_true_random=False))
+def test_segments_cut_late_and_repeated_in_a_capture_change_no_message(tmp_path, size, chance):
+    """Within a few segments of where they were, as a network does it; each is still before its acknowledgment."""
+    turns = [(0, POST), (1, CHUNKED), (0, GET), (1, OK)]
+    talk = Conversation()
+    frames, now = talk.handshake(), START + 10 * MS
+    for side, octets in turns:
+        sent = [talk.say(side, "PA", octets[at : at + size], time_ns=now) for at in range(0, len(octets), size)]
+        sent += chance.choices(sent, k=2)
+        chance.shuffle(sent)
+        frames += [frame.at(now + i * MS) for i, frame in enumerate(sent)]
+        now += (len(sent) + 1) * MS
+    names = ("request_start", "request_end", "response_start", "response_end", "kind")
+    table = exchanges_of(tmp_path / "mixed.pcap", frames)
+    assert [table[name].tolist() for name in names] == [
+        [0, 1, 1 + len(POST)],
+        [1, 1 + len(POST), 1 + len(POST + GET)],
+        [0, 1, 1 + len(CHUNKED)],
+        [1, 1 + len(CHUNKED), 1 + len(CHUNKED + OK)],
+        [ExchangeKind.HANDSHAKE, ExchangeKind.HTTP1, ExchangeKind.HTTP1],
+    ]
+    assert table.details["status"].tolist() == [200, 200]
 
 
 def test_octets_behind_an_upgrade_are_turns(tmp_path):
