@@ -194,6 +194,8 @@ class ResetReason(IntFlag):
     SENT_ON = 0x080
     TOO_FAST = 0x100
     SEVERAL_SEQUENCES = 0x200
+    SAME_MAC = 0x400
+    OTHER_MAC = 0x800
 
 
 class Fate(IntEnum):

@@ -3,6 +3,9 @@
 A capture is read once for its headers; payloads are fetched only of flows that begin like a protocol known here.
 """
 
+from collections.abc import Iterator
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +14,10 @@ from mixcni.errors import CaptureError
 from mixcni.read import STANDARD_INPUT, CaptureFile, FrameBlock
 from mixcni.read.frames import FrameArrays
 from mixcni.schema import Layer
+
+SENDER_OCTETS: Final = 6
+SENDER_AT: Final = {1: 6, 113: 6, 276: 12}
+"""Where a frame has its sender's hardware address, by link type: Ethernet (IEEE 802.3), LINUX_SLL, LINUX_SLL2."""
 
 
 def can_read_again(packets: PacketTable) -> bool:
@@ -32,6 +39,41 @@ def read_payloads(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:
     """
     payloads: list[bytes] = []
     builder = _Builder()
+    for octets, frames, part in _frames_again(packets, rows):
+        builder.add(FrameBlock(octets, frames, 1, 0), 0)
+        at = builder.sides.payload_at[: part.size]
+        sizes = builder.packets.arrays["payload_octets"][: part.size].astype(np.int64)
+        builder.forget_rows()
+        ends = frames.start + frames.captured
+        has_size = (packets["present"][part] & (Layer.TCP | Layer.UDP)) != 0
+        payloads.extend(_spans(octets, at, np.where(has_size, np.minimum(ends, at + sizes), ends)))
+    return payloads
+
+
+def read_senders(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:
+    """The hardware address from which each frame came, as its link layer has it; empty where it has none, or it was cut.
+
+    Parameters and errors are those of `read_payloads`.
+    """
+    senders: list[bytes] = []
+    for octets, frames, _ in _frames_again(packets, rows):
+        begin = np.full(frames.start.size, -1, dtype=np.int64)
+        for link_type, place in SENDER_AT.items():
+            fits = (frames.link_type == link_type) & (frames.captured >= place + SENDER_OCTETS)
+            begin[fits] = frames.start[fits] + place
+        senders.extend(_spans(octets, begin, begin + SENDER_OCTETS))
+    return senders
+
+
+def _spans(octets: NDArray[np.uint8], begin: NDArray[np.int64], end: NDArray[np.int64]) -> list[bytes]:
+    view = memoryview(octets)  # type: ignore[arg-type,unused-ignore]
+    return [view[a:b].tobytes() if 0 <= a < b else b"" for a, b in zip(begin.tolist(), end.tolist(), strict=True)]
+
+
+def _frames_again(
+    packets: PacketTable, rows: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.uint8], FrameArrays, NDArray[np.int64]]]:
+    """(octets of a block, the wanted frames in it, their rows), block after block."""
     for number, path in enumerate(packets.files):
         first, last = np.searchsorted(packets["file"], [number, number + 1])
         wanted = rows[slice(*np.searchsorted(rows, [first, last]))]
@@ -41,16 +83,17 @@ def read_payloads(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:
                 behind = block.first_frame_number + block.frames.start.size
                 count = int(np.searchsorted(packets["frame_number"][wanted[done:]], behind))
                 if count:
-                    payloads.extend(_payloads_of(packets, block, wanted[done : done + count], builder))
+                    part = wanted[done : done + count]
+                    yield block.octets, _chosen(packets, block, part), part
                     done += count
                 if done == wanted.size:
                     break
         if done < wanted.size:
             raise CaptureError("a capture read again", path, 0, int(wanted.size), done, "wanted frames")
-    return payloads
 
 
-def _payloads_of(packets: PacketTable, block: FrameBlock, rows: NDArray[np.int64], builder: _Builder) -> list[bytes]:
+def _chosen(packets: PacketTable, block: FrameBlock, rows: NDArray[np.int64]) -> FrameArrays:
+    """The frames of these rows, if they still are what they were."""
     places = packets["frame_number"][rows].astype(np.int64) - block.first_frame_number
     frames = FrameArrays(**{name: column[places] for name, column in block.frames._asdict().items()})
     if not np.array_equal(frames.captured, packets["captured_length"][rows]):
@@ -58,13 +101,4 @@ def _payloads_of(packets: PacketTable, block: FrameBlock, rows: NDArray[np.int64
         had = int(frames.captured.sum(dtype=np.int64))
         wanted = int(packets["captured_length"][rows].sum(dtype=np.int64))
         raise CaptureError("a capture read again", path, 0, wanted, had, "lengths of frames when it was first read")
-    builder.add(FrameBlock(block.octets, frames, block.first_frame_number, 0), 0)
-    at = builder.sides.payload_at[: rows.size]
-    sizes = builder.packets.arrays["payload_octets"][: rows.size].astype(np.int64)
-    builder.forget_rows()
-    ends = frames.start + frames.captured
-    has_size = (packets["present"][rows] & (Layer.TCP | Layer.UDP)) != 0
-    ends = np.where(has_size, np.minimum(ends, at + sizes), ends)
-    octets = memoryview(block.octets)  # type: ignore[arg-type,unused-ignore]
-    spans = zip(at.tolist(), ends.tolist(), strict=True)
-    return [octets[begin:end].tobytes() if 0 <= begin < end else b"" for begin, end in spans]
+    return frames

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.decode.payloads import can_read_again, read_senders
 from mixcni.flows.tables import FlowTable
 from mixcni.schema import RESETS, Direction, Layer, ResetOrigin, ResetReason, TcpFlag
 from mixcni.tables import Table
@@ -40,6 +41,10 @@ def judge_resets(flows: FlowTable) -> ResetTable:
     Parameters
     ----------
     flows : FlowTable of one capture point
+
+    Raises
+    ------
+    CaptureError : a capture cannot be read again, or has changed
     """
     segments = flows.segments
     flags = flows.packets["tcp_flags"][segments["packet"]]
@@ -53,6 +58,7 @@ def judge_resets(flows: FlowTable) -> ResetTable:
         flow = int(segments["flow"][row])
         mine = order[slice(*np.searchsorted(flow_of, [flow, flow + 1]))]
         reasons[place] = _reasons(flows, row, mine, flags)
+    reasons |= _by_senders(flows, order, flow_of, resets)
     against, own = (reasons & AGAINST_HOST) != 0, (reasons & FOR_HOST) != 0
     like_host = (reasons & ResetReason.IP_ID_NEXT) != 0
     origin = np.full(resets.size, int(ResetOrigin.UNKNOWN), dtype=np.uint8)
@@ -75,7 +81,7 @@ def _reasons(flows: FlowTable, row: int, mine: NDArray[np.int64], flags: NDArray
     direction = int(segments["direction"][row])
     side = mine[segments["direction"][mine] == direction]
     is_reset = (flags[side] & TcpFlag.RST) != 0
-    others = side[~is_reset]
+    others = _others(flows, mine, direction)
     found = 0
     peer = mine[segments["direction"][mine] != direction]
     known = np.concatenate([segments["acknowledged"][peer], segments["offset"][others] + segments["length"][others]])
@@ -83,11 +89,51 @@ def _reasons(flows: FlowTable, row: int, mine: NDArray[np.int64], flags: NDArray
         found |= ResetReason.SEVERAL_SEQUENCES
     if not others.size:
         return int(found)
-    near = others[others < row]
-    near = near[-1:] if near.size else others[:1]
-    found |= _by_headers(packets, int(segments["packet"][row]), segments["packet"][others], int(segments["packet"][near[0]]))
+    near = int(segments["packet"][_nearest(others, row)])
+    found |= _by_headers(packets, int(segments["packet"][row]), segments["packet"][others], near)
     found |= _by_place(flows, row, mine, others)
     return int(found | _by_time(flows, row, mine))
+
+
+def _by_senders(
+    flows: FlowTable, order: NDArray[np.int64], flow_of: NDArray[np.int32], resets: NDArray[np.int64]
+) -> NDArray[np.uint16]:
+    """(n,) whether each reset came from the neighbour from which the nearest other segment of its side came.
+
+    Told of packets outside tunnels alone, in captures that can be read again. Routers on parallel paths have two, so that another
+    one tells of the way and proves nothing.
+    """
+    segments, packets = flows.segments, flows.packets
+    found = np.zeros(resets.size, dtype=np.uint16)
+    pairs: dict[int, tuple[int, int]] = {}
+    for place, row in enumerate(resets.tolist()):
+        flow, direction, packet = (int(segments[name][row]) for name in ("flow", "direction", "packet"))
+        mine = order[slice(*np.searchsorted(flow_of, [flow, flow + 1]))]
+        near = _nearest(_others(flows, mine, direction), row)
+        if near >= 0 and packets["stack"][packet] == 0 and packets["stack"][segments["packet"][near]] == 0:
+            pairs[place] = packet, int(segments["packet"][near])
+    if not pairs or not can_read_again(packets):
+        return found
+    rows = np.unique(list(pairs.values()))
+    sender = dict(zip(rows.tolist(), read_senders(packets, rows), strict=True))
+    for place, (reset, near) in pairs.items():
+        if sender[reset] and sender[near]:
+            found[place] = ResetReason.SAME_MAC if sender[reset] == sender[near] else ResetReason.OTHER_MAC
+    return found
+
+
+def _others(flows: FlowTable, mine: NDArray[np.int64], direction: int) -> NDArray[np.int64]:
+    """The segments of one side that are no resets."""
+    segments = flows.segments
+    flags = flows.packets["tcp_flags"][segments["packet"][mine]]
+    return np.asarray(mine[(segments["direction"][mine] == direction) & ((flags & TcpFlag.RST) == 0)])
+
+
+def _nearest(others: NDArray[np.int64], row: int) -> int:
+    """The last of `others` before `row`, else the first behind it; -1 where there is none."""
+    if not others.size:
+        return -1
+    return int(others[max(int(np.searchsorted(others, row)) - 1, 0)])
 
 
 def _by_headers(packets: Any, packet: int, others: NDArray[np.int64], near: int) -> int:

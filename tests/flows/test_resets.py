@@ -41,7 +41,9 @@ def origins(tmp_path, frames: list[Frame]) -> list[tuple[int, ResetReason]]:
 
 def test_a_hosts_own_reset_is_like_its_segments(tmp_path):
     talk = Conversation()
-    assert origins(tmp_path, [*asked(talk), reset(talk)]) == [(HOST, ResetReason.SAME_TTL | ResetReason.SEQUENCE_DUE)]
+    assert origins(tmp_path, [*asked(talk), reset(talk)]) == [
+        (HOST, ResetReason.SAME_TTL | ResetReason.SEQUENCE_DUE | ResetReason.SAME_MAC)
+    ]
 
 
 def test_an_identification_that_counts_on_is_the_hosts(tmp_path):
@@ -56,7 +58,8 @@ def test_another_ttl_is_a_middleboxs(tmp_path):
     talk = Conversation()
     ((origin, reasons),) = origins(tmp_path, [*asked(talk, ip_id=100), reset(talk, ttl=62, after=62, ip_id=40_000)])
     assert origin == MIDDLE
-    assert reasons == ResetReason.OTHER_TTL | ResetReason.IP_ID_FAR | ResetReason.SEQUENCE_DUE | ResetReason.TOO_FAST
+    expected = ResetReason.OTHER_TTL | ResetReason.IP_ID_FAR | ResetReason.SEQUENCE_DUE | ResetReason.TOO_FAST
+    assert reasons == expected | ResetReason.SAME_MAC
 
 
 def test_a_host_that_sends_on_did_not_reset(tmp_path):
@@ -97,6 +100,23 @@ def test_without_another_segment_of_its_side_nothing_is_said(tmp_path, ttl):
     talk = Conversation()
     frames = [talk.say(0, "S"), talk.segment(1, "RA", seq=0, ack=talk.next[0], time_ns=START + MS, ttl=ttl)]
     assert origins(tmp_path, frames) == [(UNKNOWN, ResetReason(0))]
+
+
+def test_another_neighbour_is_told_and_proves_nothing(tmp_path):
+    """Two routers on parallel paths have two hardware addresses."""
+    talk = Conversation()
+    frames = asked(talk)
+    other = reset(talk)
+    moved = other._replace(octets=other.octets[:6] + b"\x02\0\0\0\0\x09" + other.octets[12:])
+    ((origin, reasons),) = origins(tmp_path, [*frames, moved])
+    assert (origin, reasons & (ResetReason.SAME_MAC | ResetReason.OTHER_MAC)) == (HOST, ResetReason.OTHER_MAC)
+
+
+def test_of_a_capture_that_is_gone_all_but_neighbours_is_told(tmp_path):
+    talk = Conversation()
+    flows = track_flows(decoded(tmp_path / "gone.pcap", [*asked(talk), reset(talk)]))
+    (tmp_path / "gone.pcap").unlink()
+    assert judge_resets(flows)["reasons"].tolist() == [ResetReason.SAME_TTL | ResetReason.SEQUENCE_DUE]
 
 
 def test_one_hop_more_is_no_other_host(tmp_path):
