@@ -52,6 +52,8 @@ class CapturePoint:
     scope : networks whose traffic must pass here; empty: learned from the flows seen here
     window : when the capture ran, (first, last) ns since the Unix epoch by the point's own clock; None: learned
     passed_by : whether requests, and whether responses, pass here
+    holes : (begin, end) ns by its own clock for which its files lack packets
+    dropped : the share of packets that the capture itself counted as dropped; None: it has no counters
     """
 
     name: str
@@ -61,6 +63,8 @@ class CapturePoint:
     scope: tuple[Network, ...] = ()
     window: tuple[int, int] | None = None
     passed_by: tuple[bool, bool] = (True, True)
+    holes: tuple[tuple[int, int], ...] = ()
+    dropped: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import numpy as np
 from mixcni.align import align_points, infer_order
 from mixcni.case.folder import Case, open_case
 from mixcni.case.loading import LoadedPoint, Progress, load_points
+from mixcni.case.rotation import dropped_share, holes_between
 from mixcni.cluster import read_dumps
 from mixcni.exchanges import pair_exchanges
 from mixcni.explain import Facts, Finding, explain_losses
+from mixcni.flows import FlowTable
 from mixcni.localise import Localisation, localise_losses
 from mixcni.report import InputFile, Report
 from mixcni.schema import Sight
@@ -41,10 +44,14 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
         case = open_case(case)
     inputs: list[InputFile] = []
     assumptions = list(case.notes)
-    points, tracked = case.points, []
-    for loaded in load_points([point.captures for point in points], progress):
+    tracked: list[FlowTable] = []
+    watched: list[CapturePoint] = []
+    for point, loaded in zip(case.points, load_points([point.captures for point in case.points], progress), strict=True):
         inputs.extend(_capture_inputs(case, loaded))
         tracked.append(loaded.flows)
+        holes, dropped = (found(loaded.captures, loaded.flows.packets) for found in (holes_between, dropped_share))
+        watched.append(replace(point, holes=holes, dropped=dropped))
+    points = tuple(watched)
     if not case.path_given and len(points) > 1:
         order, reasons = infer_order([point.name for point in points], tracked)
         points, tracked = tuple(points[i] for i in order), [tracked[i] for i in order]

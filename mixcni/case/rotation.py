@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from mixcni.decode import PacketTable
 from mixcni.errors import CaptureError
 from mixcni.read import CaptureFile
 
@@ -42,8 +43,8 @@ def first_ns(path: Path) -> int | None:
 
 def missing_files(paths: Sequence[Path]) -> str | None:
     """Which numbers a set of numbered files lacks between its first and its last, in words; None where none is missing."""
-    numbers = [int(match[1]) for path in paths if (match := SEQUENCE.search(f"{path.name}.")) is not None]
-    if len(numbers) < 2 or len(numbers) != len(paths) or len(set(numbers)) != len(numbers):
+    numbers = _numbers(paths)
+    if not numbers:
         return None
     there = set(numbers)
     lacking = [number for number in range(min(numbers), max(numbers)) if number not in there]
@@ -51,3 +52,38 @@ def missing_files(paths: Sequence[Path]) -> str | None:
         return None
     shown = ", ".join(map(str, lacking[:SHOWN])) + (f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else "")
     return f"{'file' if len(lacking) == 1 else 'files'} {shown} of {min(numbers)} to {max(numbers)}"
+
+
+def _numbers(paths: Sequence[Path]) -> list[int]:
+    """The numbers of a set of numbered files; none where they are not all numbered, each otherwise."""
+    numbers = [int(match[1]) for path in paths if (match := SEQUENCE.search(f"{path.name}.")) is not None]
+    return numbers if len(numbers) > 1 and len(numbers) == len(paths) == len(set(numbers)) else []
+
+
+def holes_between(captures: Sequence[CaptureFile], packets: PacketTable) -> tuple[tuple[int, int], ...]:
+    """(begin, end) ns, by the point's own clock, for which a rotated set lacks packets: a file is missing or damaged.
+
+    Parameters
+    ----------
+    captures : the point's files in the order of their time, after they were decoded
+    packets : what they hold
+    """
+    numbers = _numbers([capture.path for capture in captures])
+    times, file = packets["time_ns"], packets["file"]
+    holes, last = [], -1
+    lacking = False
+    for row, capture in enumerate(captures):
+        lacking |= bool(numbers) and row > 0 and numbers[row] != numbers[row - 1] + 1
+        mine = times[(file == row) & (times >= 0)]
+        if mine.size:
+            if lacking and 0 <= last < int(mine.min()):
+                holes.append((last, int(mine.min())))
+            last, lacking = int(mine.max()), False
+        lacking |= bool(capture.damage)
+    return tuple(holes)
+
+
+def dropped_share(captures: Sequence[CaptureFile], packets: PacketTable) -> float | None:
+    """The share of a point's packets that its captures counted as dropped; None where none of them counted."""
+    counts = [interface.dropped for capture in captures for interface in capture.interfaces if interface.dropped is not None]
+    return sum(counts) / max(1, sum(counts) + len(packets)) if counts else None

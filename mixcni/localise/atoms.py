@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.transmissions import TransmissionTable
+from mixcni.localise.watch import Watch
 from mixcni.schema import Direction
 
 NEVER = np.iinfo(np.int64).max
@@ -45,9 +46,9 @@ class Atoms:
     point: NDArray[np.int64]
     time_ns: NDArray[np.int64]
 
-    def within(self, point: int, window: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(a,) transmissions of each atom at `point` within `window`, ns on the common clock, and when the first one was."""
-        rows = (self.point == point) & (self.time_ns >= window[0]) & (self.time_ns <= window[1])
+    def within(self, point: int, window: Watch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(a,) transmissions of each atom at `point` while `window` covers them, and when the first one was, ns."""
+        rows = (self.point == point) & window.covers(self.time_ns)
         begin, stop, here = self.begin[rows], self.stop[rows], np.zeros(int(rows.sum()), dtype=np.int64)
         shape = (self.stream.size, 1)
         return _counts(begin, stop, here, shape)[:, 0], _least(begin, stop, here, self.time_ns[rows], shape)[:, 0]

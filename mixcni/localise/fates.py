@@ -239,7 +239,7 @@ class FateRules:
             self._leave(rows, Reason.ON_THE_WAY, np.full(rows.size, end + 1))
             return
         window = self.windows[end]
-        watched = (window[1] if window else 0) - self._request_first_ns()[rows].max(axis=1, initial=-1)
+        watched = (window.last if window else 0) - self._request_first_ns()[rows].max(axis=1, initial=-1)
         ended = watched < RTO_NS
         self._leave(rows[ended], Reason.CAPTURE_ENDED, np.full(int(ended.sum()), end))
         self._settle(rows[~ended], Fate.SILENT, Reason.NONE)
@@ -269,7 +269,7 @@ class FateRules:
                 if window is not None and other is not None:
                     counts, first = self.atoms.within(point, window)
                     seen = counts[atom[mine]] > 0
-                    enough = min(window[1], other[1]) - np.where(seen, first[atom[mine]], NEVER) >= RTO_NS
+                    enough = min(window.last, other.last) - np.where(seen, first[atom[mine]], NEVER) >= RTO_NS
                     watching[mine[seen & enough]] = point
         return np.where(watching >= 0, watching, nearest)
 
@@ -284,7 +284,7 @@ class FateRules:
         copies = counts[atom]
         unwatched = copies == 0
         self._leave(rows[unwatched], Reason.NO_WINDOW, np.full(int(unwatched.sum()), target))
-        brief = ~unwatched & (min(window[1], other[1]) - np.where(unwatched, 0, first[atom]) < RTO_NS)
+        brief = ~unwatched & (min(window.last, other.last) - np.where(unwatched, 0, first[atom]) < RTO_NS)
         self._leave(rows[brief], Reason.CAPTURE_ENDED, np.full(int(brief.sum()), target))
         rows, copies = rows[~unwatched & ~brief], copies[~unwatched & ~brief]
         arrived = self._arrived(direction, target, counts)
@@ -331,7 +331,7 @@ class FateRules:
 
     def _runs_at(self, time: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n, p) whether each point's capture ran at each time."""
-        running = [(time >= window[0]) & (time <= window[1]) if window else time < 0 for window in self.windows]
+        running = [window.covers(time) if window else time < 0 for window in self.windows]
         return np.stack(running, axis=1)
 
     def _request_first_ns(self) -> NDArray[np.int64]:

@@ -130,7 +130,7 @@ def localise_losses(
     response = Intervals(response.begin, first_piece)
     acknowledged = acknowledged_offsets(alignment)
     sights = judge_sights(points, alignment, atoms.passed(acknowledged), atoms)
-    rates = miss_rates(atoms, _watching(sights), acknowledged, sights.windows, sights.slacks)
+    rates = miss_rates(atoms, _watching(sights), acknowledged, sights.windows, sights.slacks, [p.dropped for p in points])
     refusals = find_refusals(alignment)
     rules = FateRules(points, columns, atoms, request, response, sights, rates, acknowledged)
     rules.answered()

@@ -13,25 +13,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.localise.atoms import NEVER, Atoms
+from mixcni.localise.watch import Watch
 
 PRIOR_MISSED, PRIOR_SEEN = 0.5, 9.5  # Beta prior: about one in twenty, weak enough for ten sightings to outweigh it
+COUNTED_SEEN = 49.5  # where the capture counted no drop: about one in a hundred, for not all that is lost is counted
 INTERVAL = 0.9
 SLACK_NS = 10_000_000  # what another point saw so near a window's end, beside the clock's uncertainty, may have passed outside it
 
 
 @dataclass(frozen=True, slots=True)
 class MissRate:
-    """Of `proven` pieces that passed the point, its capture lacks `missed`."""
+    """Of `proven` pieces that passed the point, its capture lacks `missed`.
+
+    dropped : the share that the capture itself counted as dropped, which is the prior; None: it did not count
+    """
 
     proven: int
     missed: int
+    dropped: float | None = None
+
+    @property
+    def _posterior(self) -> tuple[float, float]:
+        """The Beta distribution of the rate: prior, and what is proven."""
+        missed, seen = PRIOR_MISSED, PRIOR_SEEN
+        if self.dropped == 0:
+            seen = COUNTED_SEEN
+        elif self.dropped is not None:
+            missed = max(PRIOR_MISSED, self.dropped * (PRIOR_MISSED + PRIOR_SEEN))
+            seen = PRIOR_MISSED + PRIOR_SEEN - missed
+        return self.missed + missed, self.proven - self.missed + seen
 
     @property
     def interval(self) -> tuple[float, float]:
         """The central 90 % of the Beta posterior; (0, upper bound) where nothing was missed."""
         from scipy.special import betaincinv
 
-        a, b = self.missed + PRIOR_MISSED, self.proven - self.missed + PRIOR_SEEN
+        a, b = self._posterior
         tail = (1 - INTERVAL) / 2
         if self.missed == 0:
             return 0.0, float(betaincinv(a, b, INTERVAL))
@@ -39,7 +56,7 @@ class MissRate:
 
     def all_missed(self, copies: int) -> float:
         """Chance that the capture missed `copies` packets that passed, all of them: the posterior's mean of rate ** copies."""
-        a, b = self.missed + PRIOR_MISSED, self.proven - self.missed + PRIOR_SEEN
+        a, b = self._posterior
         if copies == 1:
             return a / (a + b)
         return math.exp(math.lgamma(a + copies) - math.lgamma(a) + math.lgamma(a + b) - math.lgamma(a + b + copies))
@@ -49,8 +66,9 @@ def miss_rates(
     atoms: Atoms,
     watching: NDArray[np.bool_],
     acknowledged: NDArray[np.int64],
-    windows: Sequence[tuple[int, int] | None],
+    windows: Sequence[Watch | None],
     slacks: Sequence[int],
+    dropped: Sequence[float | None],
 ) -> list[MissRate]:
     """One MissRate a point, over the conversations that it should see, in its window.
 
@@ -62,7 +80,8 @@ def miss_rates(
     atoms : of all conversations
     watching : (c, p, 2) whether the point saw the conversation or should have, by direction
     acknowledged : (streams,) int64, highest stream offset that its receiver acknowledged
-    windows : one a point, ns on the common clock; slacks : ns, how near its ends nothing can be told
+    windows : one a point, on the common clock; slacks : ns, how near its ends nothing can be told
+    dropped : the share of packets that each point's capture counted as dropped; None: it did not count
     """
     there = atoms.counts > 0
     received = there.any(axis=1) & atoms.received(acknowledged)
@@ -72,16 +91,16 @@ def miss_rates(
     rates = []
     for point, window in enumerate(windows):
         if window is None:
-            rates.append(MissRate(0, 0))
+            rates.append(MissRate(0, 0, dropped[point]))
             continue
         watched = watching[atoms.stream // 2, point, atoms.stream % 2] & is_watched(atoms, point, window, slacks[point])
         passed = watched & (received | (before[:, point] & after[:, point]))
-        rates.append(MissRate(int(passed.sum()), int((passed & ~there[:, point]).sum())))
+        rates.append(MissRate(int(passed.sum()), int((passed & ~there[:, point]).sum()), dropped[point]))
     return rates
 
 
-def is_watched(atoms: Atoms, point: int, window: tuple[int, int], slack_ns: int) -> NDArray[np.bool_]:
+def is_watched(atoms: Atoms, point: int, window: Watch, slack_ns: int) -> NDArray[np.bool_]:
     """(a,) whether a point saw an atom, or would have: all its transmissions, at whatever point, were well within `window`."""
     first, last = atoms.first_ns.min(axis=1, initial=NEVER), atoms.last_ns.max(axis=1, initial=-NEVER)
-    inside = (first >= window[0] + slack_ns) & (last <= window[1] - slack_ns)
+    inside = window.covers(first, slack_ns) & window.covers(last, slack_ns)
     return np.asarray((atoms.counts[:, point] > 0) | inside)

@@ -16,6 +16,7 @@ from mixcni.align import Alignment, forward_hop_limit
 from mixcni.localise.atoms import Atoms
 from mixcni.localise.missrate import SLACK_NS
 from mixcni.localise.passage import Passage, may_be_seen, never_answer, rewritten_before, rewritten_towards, take_other_ways
+from mixcni.localise.watch import Watch
 from mixcni.schema import Direction, Sight
 from mixcni.topology import CapturePoint, PointKind, in_networks
 
@@ -32,7 +33,7 @@ class Sights:
     witness : (c, p, 2) bool, by direction: whether a packet that is not seen there was not there, but for the miss rate
     hidden : (p, 2) bool, by direction: packets may pass the point's place without its seeing them
     against : (c,) bool, the conversation was begun at the far end of the path
-    windows : one a point, (first, last) ns on the common clock; None where nothing tells when the capture ran
+    windows : one a point, on the common clock; None where nothing tells when the capture ran
     slacks : one a point, ns: of what other points saw so near its window's ends nothing can be told
     assumed_windows, learned_scopes : positions of the points whose window, or whose scope, the verdict rests on
     """
@@ -42,21 +43,22 @@ class Sights:
     witness: NDArray[np.bool_]
     hidden: NDArray[np.bool_]
     against: NDArray[np.bool_]
-    windows: tuple[tuple[int, int] | None, ...]
+    windows: tuple[Watch | None, ...]
     slacks: tuple[int, ...]
     assumed_windows: tuple[int, ...]
     learned_scopes: tuple[int, ...]
 
 
-def point_windows(points: Sequence[CapturePoint], alignment: Alignment) -> list[tuple[int, int] | None]:
-    """When each point's capture ran, (first, last) ns on the common clock: as given, else from its packets."""
-    windows: list[tuple[int, int] | None] = []
+def point_windows(points: Sequence[CapturePoint], alignment: Alignment) -> list[Watch | None]:
+    """When each point's capture ran, on the common clock: as given, else from its packets."""
+    windows: list[Watch | None] = []
     for point, flows, times, clock in zip(points, alignment.points, alignment.times, alignment.clocks, strict=True):
         timed = times[flows.packets["time_ns"] >= 0]
+        bounds = (int(timed.min()), int(timed.max())) if timed.size else None
         if point.window is not None:
-            windows.append(clock.common_window(point.window))
-        else:
-            windows.append((int(timed.min()), int(timed.max())) if timed.size else None)
+            bounds = clock.common_window(point.window)
+        holes = tuple(clock.common_window(hole) for hole in point.holes)
+        windows.append(Watch(*bounds, holes) if bounds else None)
     return windows
 
 
@@ -128,7 +130,7 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment, passed: N
         window = windows[position]
         if window is None:
             continue
-        watched = (first <= window[1]) & (last >= window[0])
+        watched = window.touches(first, last)
         elsewhere = (seen & apart[position]).any(axis=1)
         missing = ~seen[:, position] & expected & watched & ~maybe[:, position] & ~elsewhere
         sight[missing, position] = np.int8(Sight.MISSING)

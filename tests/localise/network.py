@@ -46,7 +46,7 @@ class Segment(NamedTuple):
 class Fault:
     """What is done to packets.
 
-    kind : drop, reset (answered by a reset in the responder's name, and dropped), silent and refused (by the server)
+    kind : drop, reset (answered by a reset in the responder's name, and dropped), silent or refused (by the server)
     hop : 0 before the first point, 1 between the first and the second; side : whose packets, 0 the initiator's
     connections : which; since : s, from then on; larger_than : octets of payload, only such
     """
@@ -106,7 +106,8 @@ class Host:
 class Network:
     """Connections over a path of points; `run` gives each point's frames.
 
-    answered : (connection, exchange) that its client saw answered; asked : those that it began; exchange 0 is the handshake
+    answered : (connection, exchange) whose response began to reach its client, completed : to the end; asked : those that it
+        began; exchange 0 is the handshake
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Network:
         self.turn = [0] * len(ends)
         self.asked: set[tuple[int, int]] = set()
         self.answered: set[tuple[int, int]] = set()
+        self.completed: set[tuple[int, int]] = set()
         self.heard: list[list[tuple[int, Segment]]] = [[] for _ in names]
         self.free: dict[tuple[int, int], int] = defaultdict(int)
         self.ids = itertools.count(int(self.rng.integers(1, 60_000)))
@@ -247,8 +249,6 @@ class Network:
         if side == 1 and "refused" in faults and (segment.flags & SYN):
             self._transmit_reset(c)
             return
-        if side == 1 and "deaf" in faults:
-            return
         if segment.flags & ACK and segment.ack > host.una:
             host.una, host.attempts = segment.ack, 0
             if host.una < host.nxt:
@@ -278,6 +278,7 @@ class Network:
                 self._transmit(c, 0, 1, 0, ACK)
                 if before == 0:
                     self.answered.add((c, 0))
+                    self.completed.add((c, 0))
                     self._at(self.now + 1_000_000, lambda now: self._ask(c))
             return
         self._transmit(c, side, host.nxt, 0, ACK)
@@ -297,6 +298,7 @@ class Network:
             if self.turn[c] and before < edge - script[self.turn[c] - 1][1] + 1 <= host.received:
                 self.answered.add((c, self.turn[c]))
             if before < edge <= host.received:
+                self.completed.add((c, self.turn[c]))
                 self._at(self.now + round(self.rng.exponential(self.pause * SECOND)), lambda now: self._ask(c))
 
     def _reply(self, c: int, octets: int) -> None:

@@ -9,6 +9,7 @@ from mixcni.align.transmissions import TransmissionTable
 from mixcni.localise.atoms import NEVER, Intervals, all_of, cut_atoms, first_without
 from mixcni.localise.judgement import MOST_DOUBT, MOST_OWN_DOUBT, judge_hop
 from mixcni.localise.missrate import MissRate
+from mixcni.localise.watch import Watch
 from mixcni.schema import TRANSMISSIONS
 
 POINTS = 3
@@ -58,16 +59,17 @@ def test_every_octet_of_an_atom_was_sent_as_often_and_at_the_times_that_the_atom
     assert set(seen) <= covered
 
 
-@given(SEGMENTS, st.integers(0, 30), st.integers(0, 30), st.integers(0, POINTS - 1))
-def test_within_a_window_only_its_transmissions_count(
-    segments: list[tuple[int, int, int, int, int]], a: int, b: int, point: int
+@given(SEGMENTS, st.integers(0, 30), st.integers(0, 30), st.integers(0, POINTS - 1), st.integers(0, 30), st.integers(0, 5))
+def test_of_a_watch_only_its_transmissions_count(
+    segments: list[tuple[int, int, int, int, int]], a: int, b: int, point: int, hole: int, width: int
 ) -> None:
-    window = min(a, b), max(a, b)
+    watch = Watch(min(a, b), max(a, b), ((hole, hole + width),))
     atoms, _ = cut_atoms(table_of(segments), POINTS, [])
-    seen = octets_of(segments, window)
-    counts, first = atoms.within(point, window)
+    seen = octets_of(segments, watch[:2])
+    counts, first = atoms.within(point, watch)
     for i in np.flatnonzero(atoms.counts.any(axis=1)):
         times = seen.get((int(atoms.stream[i]), int(atoms.start[i]), point), [])
+        times = [time for time in times if not hole <= time <= hole + width]
         assert (counts[i], first[i]) == (len(times), min(times, default=NEVER))
 
 
@@ -117,6 +119,16 @@ def test_the_chance_that_a_capture_missed_all_copies_is_the_beta_binomial(
 ) -> None:
     """Beta prior of 0.5 missed and 9.5 seen; the mean of rate ** k is the product of (a + i) / (a + b + i)."""
     assert MissRate(proven, missed).all_missed(copies) == pytest.approx(chance)
+
+
+@pytest.mark.parametrize(
+    ("dropped", "chance"),
+    [(None, 0.5 / 10), (0.0, 0.5 / 50), (0.02, 0.5 / 10), (0.4, 4 / 10)],
+    ids=["no counters", "none", "few", "many"],
+)
+def test_what_a_capture_counted_as_dropped_is_where_its_rate_is_looked_for(dropped: float | None, chance: float) -> None:
+    assert MissRate(0, 0, dropped).all_missed(1) == pytest.approx(chance)
+    assert MissRate(10**6, 10**5, dropped).all_missed(1) == pytest.approx(0.1, rel=1e-3), "and what is proven outweighs it"
 
 
 def test_a_rate_with_no_miss_is_bounded_from_above_and_shrinks_with_evidence() -> None:
