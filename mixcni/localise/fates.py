@@ -251,40 +251,39 @@ class FateRules:
         receiver: NDArray[np.int64],
         atom: NDArray[np.int64],
     ) -> None:
-        """Call `atom` of each row lost before its receiver, if both points watched for long enough and that one misses little."""
+        """Call `atom` of each row lost before its receiver, if that one watched for long enough afterwards and misses little.
+
+        A copy that was sent later, and got there, it would have seen as well.
+        """
         sender = self._senders(direction, receiver, atom)
         for source, target in np.unique(np.stack([sender, receiver], axis=1), axis=0).tolist():
             here = (sender == source) & (receiver == target)
             self._lose_between(rows[here], direction, source, target, atom[here])
 
     def _senders(self, direction: Direction, receiver: NDArray[np.int64], atom: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(rows,) the last point before each receiver that saw the atom, and watched for long enough then; else the last one."""
-        nearest, watching = np.full((2, atom.size), -1, dtype=np.int64)
+        """(rows,) the last point before each receiver that saw the atom while the receiver watched; else the last that saw it."""
+        nearest, watched = np.full((2, atom.size), -1, dtype=np.int64)
         for target in np.unique(receiver).tolist():
             mine, window = np.flatnonzero(receiver == target), self.windows[target]
             before = range(target) if direction == Direction.FORWARD else range(len(self.points) - 1, target, -1)
             for point in before:
                 nearest[mine[self.atoms.counts[atom[mine], point] > 0]] = point
-                other = self.windows[point]
-                if window is not None and other is not None:
-                    counts, first = self.atoms.within(point, window)
-                    seen = counts[atom[mine]] > 0
-                    enough = min(window.last, other.last) - np.where(seen, first[atom[mine]], NEVER) >= RTO_NS
-                    watching[mine[seen & enough]] = point
-        return np.where(watching >= 0, watching, nearest)
+                if window is not None:
+                    watched[mine[self.atoms.within(point, window)[0][atom[mine]] > 0]] = point
+        return np.where(watched >= 0, watched, nearest)
 
     def _lose_between(
         self, rows: NDArray[np.int64], direction: Direction, source: int, target: int, atom: NDArray[np.int64]
     ) -> None:
-        window, other = self.windows[target], self.windows[source]
-        if window is None or other is None:
+        window = self.windows[target]
+        if window is None:
             self._leave(rows, Reason.NO_WINDOW, np.full(rows.size, target))
             return
         counts, first = self.atoms.within(source, window)
         copies = counts[atom]
         unwatched = copies == 0
         self._leave(rows[unwatched], Reason.NO_WINDOW, np.full(int(unwatched.sum()), target))
-        brief = ~unwatched & (min(window.last, other.last) - np.where(unwatched, 0, first[atom]) < RTO_NS)
+        brief = ~unwatched & (window.last - np.where(unwatched, 0, first[atom]) < RTO_NS)
         self._leave(rows[brief], Reason.CAPTURE_ENDED, np.full(int(brief.sum()), target))
         rows, copies = rows[~unwatched & ~brief], copies[~unwatched & ~brief]
         arrived = self._arrived(direction, target, counts)

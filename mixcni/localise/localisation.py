@@ -199,7 +199,8 @@ def _judge(fates: FateTable, losses: tuple[Loss, ...], sights: Sights) -> Verdic
         return Verdict.LOSS
     points = sights.concerned.shape[1]
     concerns = (sights.concerned.sum(axis=1) >= min(2, points))[fates["conversation"]]
-    waiting = (fates["reason"] == Reason.CAPTURE_ENDED) & (fates["last_seen"] == points - 1)
+    unanswered = fates["response_end"] <= fates["response_start"]
+    waiting = unanswered & (fates["reason"] == Reason.CAPTURE_ENDED) & (fates["last_seen"] == points - 1)
     undecided = concerns & (fates["fate"] == Fate.UNDECIDED)
     decided = concerns & (fates["fate"] != Fate.UNDECIDED)
     return Verdict.NO_LOSS if decided.any() and not (undecided & ~waiting).any() else Verdict.UNDECIDED
