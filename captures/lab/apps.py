@@ -11,9 +11,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from client import attempt_connection
+from addresses import addresses_of
+from client import attempt_connection, family_of
 from inside import Inside
-from line import CLIENTS, HEALTH_PORT, NEIGHBOUR, ROUTERS, SERVER, WIRED, Line
+from line import HEALTH_PORT, Line
 from namespaces import Namespace
 from oddserver import HANDLERS, late, overloaded
 from scenario import Scenario
@@ -42,7 +43,7 @@ class Log:
 
     def add(self, initiator: tuple[str, int], request: str, received_ns: int, outcome: int | str) -> None:
         """Note one request and what became of it at the server."""
-        entry = {"initiator": list(initiator), "request": request, "received_ns": received_ns, "outcome": outcome}
+        entry = {"initiator": list(initiator[:2]), "request": request, "received_ns": received_ns, "outcome": outcome}
         with self._lock:
             self.entries.append(entry | {"answered_ns": time.time_ns()})
 
@@ -66,6 +67,12 @@ def logged_handler(log: Log) -> type[ShopHandler]:
     return LoggedHandler
 
 
+class ShopServer6(ShopServer):
+    """The server, on IPv6."""
+
+    address_family = socket.AF_INET6
+
+
 @dataclass(slots=True)
 class Apps:
     """A case's servers, probes and clients."""
@@ -82,15 +89,16 @@ class Apps:
 
     def start(self) -> None:
         """Start servers, the kubelets' probes and the nodes' heartbeats, which show every capture to be recording."""
-        self._listen(self.line["client"], (CLIENTS[0], HEALTH_PORT), ShopHandler)
-        self._listen(self.line["server"], (SERVER, HEALTH_PORT), ShopHandler)
+        known = self.line.addresses
+        self._listen(self.line["client"], (known.clients[0], HEALTH_PORT), ShopHandler)
+        self._listen(self.line["server"], (known.server, HEALTH_PORT), ShopHandler)
         self._start_server()
-        probed = [("node-1", CLIENTS[0]), ("node-2", SERVER)]
+        probed = [("node-1", known.clients[0]), ("node-2", known.server)]
         if self._scenario.mechanism == "wire":
-            self._listen(self.line["node-2"], (WIRED["node-2"], HEALTH_PORT), ShopHandler)
-            probed.append(("node-1", WIRED["node-2"]))
+            self._listen(self.line["node-2"], (known.wired["node-2"], HEALTH_PORT), ShopHandler)
+            probed.append(("node-1", known.wired["node-2"]))
         else:
-            for node, router in ROUTERS.items():
+            for node, router in known.routers.items():
                 self._listen(self.line["underlay"], (router, HEALTH_PORT), ShopHandler)
                 probed.append((node, router))
         self._probers = [Inside(self.line[node], self._probe, (address, HEALTH_PORT)) for node, address in probed]
@@ -99,9 +107,8 @@ class Apps:
         """Make all the clients' connections, several at a time; what came of each, in the order of their beginnings."""
         groups = plan_groups(self._scenario, random.Random(f"{seed} {self._scenario.kind}"))  # noqa: S311  # a plan, not a secret
         call = self._ask_names if self._scenario.dns else self._call
-        threads = [
-            Inside(self.line["neighbour" if group[0]["source"][0] == NEIGHBOUR else "client"], call, group) for group in groups
-        ]
+        places = {self.line.addresses.neighbour: "neighbour"}
+        threads = [Inside(self.line[places.get(group[0]["source"][0], "client")], call, group) for group in groups]
         attempts = [attempt for thread in threads for attempt in thread.result(CLIENTS_WAIT_S)]
         return sorted(attempts, key=lambda attempt: int(attempt["started_ns"]))
 
@@ -113,7 +120,7 @@ class Apps:
         return attempts
 
     def _start_server(self) -> None:
-        scenario, address = self._scenario, (SERVER, self.line.port)
+        scenario, address = self._scenario, (self.line.addresses.server, self.line.port)
         handler = logged_handler(self.log)
         if scenario.dns:
             self._listen_for_names(address)
@@ -128,7 +135,8 @@ class Apps:
             self._listen(self.line["server"], address, odd or shop)
 
     def _listen(self, namespace: Namespace, address: tuple[str, int], handler: type[Any]) -> None:
-        server = Inside(namespace, ShopServer, address, handler).result(STARTS_WITHIN_S)
+        kind = ShopServer if family_of(address[0]) == socket.AF_INET else ShopServer6
+        server = Inside(namespace, kind, address, handler).result(STARTS_WITHIN_S)
         Inside(namespace, server.serve_forever, 0.05)
         self._closing.callback(server.server_close)
         self._closing.callback(server.shutdown)
@@ -164,7 +172,8 @@ class Apps:
 
 def plan_groups(scenario: Scenario, dice: random.Random) -> list[list[Attempt]]:
     """What each client thread does in turn: connections with their source, their pauses and their requests."""
-    sources = [*CLIENTS, *([NEIGHBOUR] if scenario.neighbour else [])]
+    known = addresses_of(scenario)
+    sources = [*known.clients, *([known.neighbour] if scenario.neighbour else [])]
     groups = []
     for source in sources:
         if scenario.reuse_ports:

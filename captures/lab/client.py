@@ -27,7 +27,7 @@ def attempt_connection(plan: dict[str, Any], connection: dict[str, Any]) -> dict
     address, port = plan["responder"]
     time.sleep(connection["pause_s"])
     started = time.time_ns()
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+    with socket.socket(family_of(address), socket.SOCK_STREAM) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(plan["timeout_s"])
         if "source" in connection:
@@ -35,7 +35,7 @@ def attempt_connection(plan: dict[str, Any], connection: dict[str, Any]) -> dict
             sock.bind(tuple(connection["source"]))
         outcome = _outcome_of_connecting(sock, (address, port))
         # Asked after connecting, for only then has the kernel chosen the port; a timed-out socket still knows it.
-        initiator = list(sock.getsockname())
+        initiator = list(sock.getsockname()[:2])
         requests = list(_send_requests(sock, plan, connection)) if outcome == "connected" else []
     return {
         "initiator": initiator,
@@ -45,6 +45,11 @@ def attempt_connection(plan: dict[str, Any], connection: dict[str, Any]) -> dict
         "ended_ns": time.time_ns(),
         "requests": requests,
     }
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    """The family of an address in text."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def _outcome_of_connecting(sock: socket.socket, responder: tuple[str, int]) -> str:

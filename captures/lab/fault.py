@@ -5,43 +5,37 @@ import zlib
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from line import (
-    CLIENTS,
-    CLIENTS_CIDR,
-    GONE,
-    NODES,
-    SERVER,
-    SERVICE,
-    Line,
-    start_wire,
-)
+from addresses import V4, Addresses, addresses_of
+from line import SERVICE_PORT, Line, start_wire
 from namespaces import LabError, Namespace
 from scenario import TUNNELS, Scenario
 
 TABLE: Final = "fault"
 HASH_RANGE: Final = 1_000
-# Longer than any segment without payload: 20 octets of IPv4 header and at most 60 of TCP's (RFC 9293 section 3.1).
-LONGEST_BARE: Final = 80
+LONGEST_TCP_HEADER: Final = 60  # RFC 9293 section 3.1
+IP_HEADER: Final = {"ip": 20, "ip6": 40}
+# What IPv6 calls the ICMP errors of IPv4 (RFC 4443 section 3.1).
+ICMPV6: Final = {"host-unreachable": "addr-unreachable", "net-unreachable": "no-route"}
 SYN: Final = 0x02
 SYN_ACK: Final = 0x12
 # Bits from the outer transport header to the inner IPv4 header: UDP, VXLAN or Geneve without options, and Ethernet.
 INNER_AT: Final = {"vxlan": 8 * (8 + 8 + 14), "geneve": 8 * (8 + 8 + 14), "ipip": 0}
 STALE_FOR: Final = "60s"
-REJECT: Final = {"reset": "tcp reset"}
 ROUTES: Final = {"drop": "blackhole", "host-unreachable": "unreachable", "admin-prohibited": "prohibit"}
 QUEUE: Final = "tbf rate 12mbit burst 5000 limit 9000"
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """nftables expressions for an IPv4 packet's fields: by name, or by bit offset where it is inside a tunnel."""
+    """nftables expressions for a packet's fields: by name, or by bit offset where it is IPv4 inside a tunnel."""
 
     inner_at: int | None = None
+    family: str = "ip"
 
     def address(self, side: str, value: str) -> str:
         """The packet's source or destination is this address."""
         if self.inner_at is None:
-            return f"ip {'saddr' if side == 'source' else 'daddr'} {value}"
+            return f"{self.family} {'saddr' if side == 'source' else 'daddr'} {value}"
         octets = "".join(f"{int(part):02x}" for part in value.split("."))
         return f"@th,{self.inner_at + (96 if side == 'source' else 128)},32 0x{octets}"
 
@@ -52,8 +46,10 @@ class Fields:
         return f"@th,{self.inner_at + (160 if side == 'source' else 176)},16"
 
     def longer_than(self, octets: int) -> str:
-        """The IP packet is longer."""
-        return f"ip length > {octets}" if self.inner_at is None else f"@th,{self.inner_at + 16},16 > {octets}"
+        """The IP packet is longer; IPv6 states the length of what follows its header (RFC 8200 section 3)."""
+        if self.inner_at is not None:
+            return f"@th,{self.inner_at + 16},16 > {octets}"
+        return f"{self.family} length > {octets - (IP_HEADER[self.family] if self.family == 'ip6' else 0)}"
 
     def flags(self, flags: int) -> str:
         """Of SYN and ACK exactly these are set."""
@@ -65,16 +61,17 @@ class Fields:
 def rules(scenario: Scenario, server: tuple[str, int]) -> list[str]:
     """The nftables rules of a fault in the order in which they stand; each that hits counts as `dropped`."""
     inside = scenario.element == "underlay" and scenario.carrier in TUNNELS
-    fields = Fields(INNER_AT[scenario.carrier]) if inside else Fields()
+    known = addresses_of(scenario)
+    fields = Fields(INNER_AT[scenario.carrier]) if inside else Fields(family=known.nft)
     written = []
     for direction in ("request", "response") if scenario.direction == "both" else (scenario.direction,):
         to_server = direction == "request"
         server_side, client_side = ("destination", "source") if to_server else ("source", "destination")
         parts = [fields.address(server_side, server[0]), f"{fields.port(server_side)} {server[1]}"]
         if scenario.select == "client":
-            parts.append(fields.address(client_side, CLIENTS[1]))
+            parts.append(fields.address(client_side, known.clients[1]))
         if scenario.select == "node":
-            parts.append(fields.address(client_side, CLIENTS_CIDR))
+            parts.append(fields.address(client_side, known.clients_cidr))
         if scenario.share < 1.0:
             limit = round(scenario.share * HASH_RANGE)
             parts.append(f"jhash {fields.port(client_side)} mod {HASH_RANGE} seed 0x{salt_of(scenario):x} < {limit}")
@@ -82,20 +79,25 @@ def rules(scenario: Scenario, server: tuple[str, int]) -> list[str]:
             parts.append(f"numgen random mod {HASH_RANGE} < {round(scenario.loss * HASH_RANGE)}")
         parts += {
             "all": [],
-            "data": [fields.longer_than(LONGEST_BARE)],
+            "data": [fields.longer_than(IP_HEADER[known.nft] + LONGEST_TCP_HEADER)],
             "large": [fields.longer_than(scenario.octets)],
             "synack": [fields.flags(SYN_ACK)],
             "new": [fields.flags(SYN)],
             "tail": [f"ct reply bytes > {scenario.octets}"],
-            "stale": [fields.flags(SYN), "ip saddr . tcp sport @closed"],
+            "stale": [fields.flags(SYN), f"{known.nft} saddr . tcp sport @closed"],
         }[scenario.what]
-        verdict = (
-            "drop" if scenario.action == "drop" else f"reject with {REJECT.get(scenario.action, f'icmp type {scenario.action}')}"
-        )
-        written.append(f"{' '.join(parts)} counter name dropped {verdict}")
+        written.append(f"{' '.join(parts)} counter name dropped {_verdict(scenario.action, known.nft)}")
     if scenario.what == "stale":  # the responder closes first, and what it is closing with is remembered
-        written.append(f"ip saddr {server[0]} tcp flags & fin == fin update @closed {{ ip daddr . tcp dport }}")
+        written.append(f"{known.nft} saddr {server[0]} tcp flags & fin == fin update @closed {{ {known.nft} daddr . tcp dport }}")
     return written
+
+
+def _verdict(action: str, family: str) -> str:
+    if action == "drop":
+        return "drop"
+    if action == "reset":
+        return "reject with tcp reset"
+    return f"reject with icmp type {action}" if family == "ip" else f"reject with icmpv6 type {ICMPV6.get(action, action)}"
 
 
 def salt_of(scenario: Scenario) -> int:
@@ -106,7 +108,7 @@ def salt_of(scenario: Scenario) -> int:
 def wire_plan(scenario: Scenario, port: int) -> dict[str, Any]:
     """The plan that `wire.py` reads."""
     return {
-        "responder": SERVER,
+        "responder": V4.server,
         "port": port,
         "directions": ["request", "response"] if scenario.direction == "both" else [scenario.direction],
         "what": scenario.what,
@@ -134,6 +136,10 @@ class Fault:
         return self.line.scenario
 
     @property
+    def _known(self) -> Addresses:
+        return self.line.addresses
+
+    @property
     def _place(self) -> Namespace:
         scenario = self._scenario
         if scenario.mechanism == "server":
@@ -143,13 +149,14 @@ class Fault:
 
     def install(self) -> None:
         """Put the fault in force."""
-        scenario = self._scenario
+        scenario, known = self._scenario, self._known
         match scenario.mechanism:
             case "nft" | "server":
                 self._install_rules()
             case "route":
-                target = {"request": GONE if scenario.server == "gone" else SERVER, "response": CLIENTS[1]}[scenario.direction]
-                self._place.batch(f"route add {ROUTES[scenario.action]} {target}/32")
+                responder = known.gone if scenario.server == "gone" else known.server
+                target = responder if scenario.direction == "request" else known.clients[1]
+                self._place.batch(f"route add {ROUTES[scenario.action]} {target}/{known.whole}")
             case "arp":
                 self._install_arp()
             case "mtu":
@@ -185,11 +192,14 @@ class Fault:
         scenario = self._scenario
         hook = "input" if scenario.mechanism == "server" else "forward"
         own = scenario if scenario.mechanism != "server" else _at_server(scenario)
-        server = SERVICE if scenario.server == "gone" and scenario.carrier == "plain" else (SERVER, self.line.port)
-        remembered = f"set closed {{ typeof ip saddr . tcp sport\n flags dynamic,timeout\n timeout {STALE_FOR}\n }}"
+        server = self._known.server, self.line.port
+        if scenario.server == "gone" and scenario.carrier == "plain":
+            server = self._known.service, SERVICE_PORT
+        key = f"typeof {self._known.nft} saddr . tcp sport"
+        remembered = f"set closed {{ {key}\n flags dynamic,timeout\n timeout {STALE_FOR}\n }}"
         if scenario.what == "tail":
             self._place.sysctl(net__netfilter__nf_conntrack_acct=1)
-        self._load("ip", hook, rules(own, server), remembered if scenario.what == "stale" else "")
+        self._load(self._known.nft, hook, rules(own, server), remembered if scenario.what == "stale" else "")
 
     def _install_arp(self) -> None:
         """Whoever stands behind the element does not answer it."""
@@ -201,9 +211,10 @@ class Fault:
     def _install_mtu(self) -> None:
         """A hop of a smaller MTU on one direction's way; what it says about it is heard, lost, or never said."""
         scenario = self._scenario
-        targets, node = ((SERVER,), "node-2") if scenario.direction == "request" else (CLIENTS, "node-1")
+        known = self._known
+        targets, node = ((known.server,), "node-2") if scenario.direction == "request" else (known.clients, "node-1")
         self.line["underlay"].batch(
-            *(f"route add {target}/32 via {NODES[node]} mtu lock {scenario.octets}" for target in targets)
+            *(f"route add {target}/32 via {known.nodes[node]} mtu lock {scenario.octets}" for target in targets)
         )
         said = "icmp type destination-unreachable icmp code frag-needed counter name dropped drop"
         if scenario.action == "frag-needed-ignored":

@@ -10,12 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from addresses import addresses_of
 from apps import Apps
 from casefolder import compact_json
 from fault import Fault
 from faulttruth import Attempt, Conversation, name_conversations, truth_of
 from innermost import segments
-from line import CLIENTS, SERVER, SERVICE, Line, build_line
+from line import Line, build_line
 from namespaces import LabError, Namespaces
 from noise import NO_NOISE, draw_noise, suffer, write_noisy
 from pcapfile import read_pcap
@@ -163,8 +164,9 @@ def _manifest(scenario: Scenario, files: Mapping[str, Sequence[str]]) -> str:
         lines += ["[[point]]", f'name = "{point}"', f"captures = {json.dumps(files[point])}"]
         lines += [f'node = "{NODE_OF_PLACE[place]}"', f'kind = "{KINDS_OF_PLACE[place]}"']
         if scenario.scope and place in {"client", "server"}:
-            service = [SERVICE[0]] if scenario.calls_service else []
-            lines += [f"scope = {json.dumps([*CLIENTS] if place == 'client' else [SERVER, *service])}"]
+            known = addresses_of(scenario)
+            server = [known.server, *([known.service] if scenario.calls_service else [])]
+            lines += [f"scope = {json.dumps([*known.clients] if place == 'client' else server)}"]
         lines += [""]
     lines += ["[path]", f"request = {json.dumps(there)}"]
     if scenario.asymmetric:

@@ -12,7 +12,8 @@ from pcapfile import ETHERNET_HEADER_OCTETS, LINUX_SLL2, SLL2_HEADER_OCTETS, Rec
 from pcapread import ETHERNET, IPV4
 
 TCP, UDP, IPIP = 6, 17, 4
-UDP_HEADER_OCTETS: Final = 8
+IPV6: Final = 0x86DD
+IPV4_OCTETS, IPV6_OCTETS, UDP_HEADER_OCTETS = 20, 40, 8
 # VXLAN (RFC 7348) and Geneve without options (RFC 8926) both have a header of eight octets, then Ethernet.
 TUNNEL_PORTS: Final = frozenset({4789, 8472, 6081})
 TUNNEL_OCTETS: Final = 8 + ETHERNET_HEADER_OCTETS
@@ -41,28 +42,41 @@ def segments(link_type: int, records: Sequence[Record]) -> Iterator[Segment]:
     """The innermost segments of a capture in its order; ARP and ICMP are passed over."""
     for record in records:
         packet = _ip_packet(link_type, record.data)
-        while packet is not None and len(packet) >= 20:
-            protocol, body = packet[9], packet[4 * (packet[0] & 0x0F) :]
+        while packet:
+            header = _header(packet)
+            if header is None:
+                break
+            protocol, source, destination, body = header
             if protocol == IPIP:
                 packet = body
-                continue
-            if protocol == UDP and int.from_bytes(body[2:4]) in TUNNEL_PORTS:
+            elif protocol == UDP and int.from_bytes(body[2:4]) in TUNNEL_PORTS:
                 packet = body[UDP_HEADER_OCTETS + TUNNEL_OCTETS :]
-                continue
-            if (protocol == TCP and len(body) >= 14) or (protocol == UDP and len(body) >= UDP_HEADER_OCTETS):
-                source = socket.inet_ntoa(packet[12:16]), int.from_bytes(body[:2])
-                destination = socket.inet_ntoa(packet[16:20]), int.from_bytes(body[2:4])
-                seq, flags = (int.from_bytes(body[4:8]), body[13]) if protocol == TCP else (0, 0)
-                yield Segment(record.time_ns, protocol, source, destination, seq, flags)
-            break
+            else:
+                if (protocol == TCP and len(body) >= 14) or (protocol == UDP and len(body) >= UDP_HEADER_OCTETS):
+                    ends = (source, int.from_bytes(body[:2])), (destination, int.from_bytes(body[2:4]))
+                    seq, flags = (int.from_bytes(body[4:8]), body[13]) if protocol == TCP else (0, 0)
+                    yield Segment(record.time_ns, protocol, *ends, seq, flags)
+                break
+
+
+def _header(packet: bytes) -> tuple[int, str, str, bytes] | None:
+    """Protocol, source, destination and what follows the header of IPv4, or of IPv6 without extension headers."""
+    version = packet[0] >> 4
+    if version == 4 and len(packet) >= IPV4_OCTETS:
+        source, destination = (socket.inet_ntoa(packet[at : at + 4]) for at in (12, 16))
+        return packet[9], source, destination, packet[4 * (packet[0] & 0x0F) :]
+    if version == 6 and len(packet) >= IPV6_OCTETS:
+        source, destination = (socket.inet_ntop(socket.AF_INET6, packet[at : at + 16]) for at in (8, 24))
+        return packet[6], source, destination, packet[IPV6_OCTETS:]
+    return None
 
 
 def _ip_packet(link_type: int, frame: bytes) -> bytes | None:
-    """The outermost IPv4 packet in a frame of Ethernet or of `-i any`; None for anything else."""
+    """The outermost IP packet in a frame of Ethernet or of `-i any`; None for anything else."""
     if link_type == ETHERNET:
         protocol, header = frame[12:14], ETHERNET_HEADER_OCTETS
     elif link_type == LINUX_SLL2:
         protocol, header = frame[:2], SLL2_HEADER_OCTETS
     else:
         raise LabError(f"link type {link_type} is neither Ethernet nor that of -i any")
-    return frame[header:] if protocol == IPV4.to_bytes(2) else None
+    return frame[header:] if int.from_bytes(protocol) in {IPV4, IPV6} else None

@@ -9,6 +9,8 @@ from scenario import ELEMENTS, LAYOUTS, NAMES, RECOVERY_TIMEOUT_S, TUNNELS, Scen
 
 DRAWN_TOGETHER: Final = ("plain", "plain", "plain", "snat", "dnat", "both", *TUNNELS)
 ICMP_TYPES: Final = ("admin-prohibited", "host-unreachable", "net-unreachable", "port-unreachable")
+# Of the cases whose fault can be made for it.
+IPV6_SHARE: Final = 0.2
 # Of the cases in which it cannot change which packets a fault meets.
 OFFLOAD_SHARE: Final = 0.15
 OFFLOADS: Final = ("ends", "all")
@@ -326,6 +328,8 @@ def draw_scenario(kind: str, seed: int) -> Scenario:
     names = "".join(dice.sample(NAMES[: len(scenario.layout)], len(scenario.layout)))
     if not scenario.manifest and scenario.tells_order and dice.random() < 0.5:
         scenario = replace(scenario, names=names)
+    ipv6 = scenario.carrier not in TUNNELS and scenario.mechanism in {"", "nft", "route", "tbf", "server"} and not scenario.dns
+    scenario = replace(scenario, ipv6=ipv6 and dice.random() < IPV6_SHARE)
     offloads = (
         not scenario.offload
         and scenario.mechanism in {"", "nft"}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from addresses import Addresses, addresses_of
 from inside import Inside
 from namespaces import LabError, Namespace, Namespaces, has_sysctl
 from offload import compute_checksums_in_software
@@ -22,20 +23,7 @@ from scenario import TUNNELS, Scenario
 TUNNEL: Final = Path(__file__).with_name("tunnel.py")
 WIRE: Final = Path(__file__).with_name("wire.py")
 
-CLIENTS: Final = ("10.244.1.11", "10.244.1.12")
-CLIENTS_CIDR: Final = "10.244.1.0/24"
-CLIENT_GATEWAY: Final = "10.244.1.1"
-SERVER: Final = "10.242.2.20"
-SERVER_CIDR: Final = "10.242.2.0/24"
-SERVER_GATEWAY: Final = "10.242.2.1"
-GONE: Final = "10.242.2.99"
-SERVICE: Final = ("10.96.0.10", 80)
-NEIGHBOUR: Final = "192.168.3.13"
-HTTP_PORT, DNS_PORT, HEALTH_PORT = 8080, 53, 8081
-NODES: Final = {"node-1": "192.168.1.11", "node-2": "192.168.2.12"}
-ROUTERS: Final = {"node-1": "192.168.1.1", "node-2": "192.168.2.1"}
-# On a wire both nodes are neighbours.
-WIRED: Final = {"node-1": "192.168.1.11", "node-2": "192.168.1.12"}
+HTTP_PORT, DNS_PORT, HEALTH_PORT, SERVICE_PORT = 8080, 53, 8081, 80
 VNI: Final = 7
 TUNNEL_DEVICE: Final = "cilium_tun"
 TUNNEL_MTU: Final = 1_450
@@ -49,6 +37,7 @@ class Line:
 
     lab: Namespaces
     scenario: Scenario
+    addresses: Addresses
     places: dict[str, Namespace] = field(default_factory=dict)
     wire: subprocess.Popen[str] | None = None
 
@@ -59,8 +48,8 @@ class Line:
     def responder(self) -> tuple[str, int]:
         """What the clients call: the server's pod, or the service's address."""
         if self.scenario.calls_service:
-            return SERVICE[0], DNS_PORT if self.scenario.dns else SERVICE[1]
-        return SERVER, self.port
+            return self.addresses.service, DNS_PORT if self.scenario.dns else SERVICE_PORT
+        return self.addresses.server, self.port
 
     @property
     def port(self) -> int:
@@ -74,12 +63,12 @@ class Line:
 
 def build_line(lab: Namespaces, scenario: Scenario) -> Line:
     """Make and wire all namespaces; no fault is in force yet, but for a wire's, which is the underlay itself."""
-    line = Line(lab, scenario)
+    line = Line(lab, scenario, addresses_of(scenario))
     for place in ("client", "node-1", "underlay", "node-2", "server"):
-        line.places[place] = _namespace(lab, place)
+        line.places[place] = _namespace(line, place)
     _connect_pods(line)
     wired = scenario.mechanism == "wire"
-    _connect_nodes(line, WIRED if wired else NODES, wired=wired)
+    _connect_nodes(line, line.addresses.wired if wired else line.addresses.nodes, wired=wired)
     if scenario.asymmetric:
         _add_second_underlay(line)
     if scenario.neighbour:
@@ -93,36 +82,50 @@ def build_line(lab: Namespaces, scenario: Scenario) -> Line:
     return line
 
 
-def _namespace(lab: Namespaces, role: str) -> Namespace:
-    namespace = lab.add(role)
+def _namespace(line: Line, role: str) -> Namespace:
+    namespace = line.lab.add(role)
     settings = {"net__ipv4__ip_forward": 1, "net__ipv4__conf__all__rp_filter": 0, "net__ipv4__tcp_mtu_probing": 0}
     if has_sysctl("net.ipv4.tcp_syn_linear_timeouts"):
         settings["net__ipv4__tcp_syn_linear_timeouts"] = 0
+    if line.scenario.ipv6:  # with addresses that are there at once, and without what would only fill the captures
+        settings |= {f"net__ipv6__conf__{scope}__disable_ipv6": 0 for scope in ("all", "default")}
+        settings |= {"net__ipv6__conf__all__forwarding": 1, "net__ipv6__conf__default__accept_dad": 0}
     namespace.sysctl(**settings)
     return namespace
 
 
+def _source(address: str) -> str:
+    """A route's preferred source; IPv6 finds it on the interface, and cannot be told of one that came up a moment ago."""
+    return "" if ":" in address else f" src {address}"
+
+
 def _connect_pods(line: Line) -> None:
     mtu = TUNNEL_MTU if line.scenario.carrier in TUNNELS else 1_500
-    pods = (("client", "node-1", CLIENTS, CLIENT_GATEWAY, "lxc1"), ("server", "node-2", (SERVER,), SERVER_GATEWAY, "lxc2"))
+    known = line.addresses
+    whole = known.whole
+    pods = (
+        ("client", "node-1", known.clients, known.client_gateway, "lxc1"),
+        ("server", "node-2", (known.server,), known.server_gateway, "lxc2"),
+    )
     for pod, node, addresses, gateway, host_side in pods:
         line[node].batch(
             f"link add {host_side} mtu {mtu} type veth peer name eth0 mtu {mtu} netns {line[pod].name}",
-            f"address add {gateway}/32 dev {host_side}",
+            f"address add {gateway}/{whole} dev {host_side}",
             f"link set {host_side} up",
-            *(f"route add {address}/32 dev {host_side} src {gateway}" for address in addresses),
+            *(f"route add {address}/{whole} dev {host_side}{_source(gateway)}" for address in addresses),
         )
         line[pod].batch(
-            *(f"address add {address}/32 dev eth0" for address in addresses),
+            *(f"address add {address}/{whole} dev eth0" for address in addresses),
             "link set eth0 up",
-            f"route add {gateway} dev eth0 scope link src {addresses[0]}",
-            f"route add default via {gateway} src {addresses[0]}",
+            f"route add {gateway} dev eth0 scope link{_source(addresses[0])}",
+            f"route add {known.everything} via {gateway}{_source(addresses[0])}",
         )
 
 
 def _connect_nodes(line: Line, nodes: dict[str, str], *, wired: bool) -> None:
     mtu = UNDERLAY_MTU if line.scenario.carrier in TUNNELS else 1_500
-    cidrs = {"node-1": CLIENTS_CIDR, "node-2": SERVER_CIDR}
+    known = line.addresses
+    cidrs = {"node-1": known.clients_cidr, "node-2": known.server_cidr}
     for number, node in enumerate(nodes, 1):
         (other,) = nodes.keys() - {node}
         underlay = [
@@ -130,41 +133,54 @@ def _connect_nodes(line: Line, nodes: dict[str, str], *, wired: bool) -> None:
             f"link set u{number} up",
         ]
         if not wired:
-            underlay += [f"address add {ROUTERS[node]}/24 dev u{number}", f"route add {cidrs[node]} via {nodes[node]}"]
+            underlay += [
+                f"address add {known.routers[node]}/{known.net} dev u{number}",
+                f"route add {cidrs[node]} via {nodes[node]}",
+            ]
         line["underlay"].batch(*underlay)
-        way = f"via {nodes[other] if wired else ROUTERS[node]}"
-        line[node].batch(f"address add {nodes[node]}/24 dev eth0", "link set eth0 up", f"route add default {way}")
+        way = nodes[other] if wired else known.routers[node]
+        line[node].batch(
+            f"address add {nodes[node]}/{known.net} dev eth0", "link set eth0 up", f"route add {known.everything} via {way}"
+        )
 
 
 def _add_second_underlay(line: Line) -> None:
     """A router of its own for what node 2 sends to the clients."""
-    line.places["underlay-2"] = second = _namespace(line.lab, "underlay-2")
-    for number, node in ((1, "node-1"), (2, "node-2")):
+    known = line.addresses
+    line.places["underlay-2"] = second = _namespace(line, "underlay-2")
+    for number, (node, (own, router)) in enumerate(known.second.items(), 1):
         second.batch(
             f"link add u{number} type veth peer name eth1 netns {line[node].name}",
-            f"address add 192.168.{number + 3}.1/24 dev u{number}",
+            f"address add {router}/{known.net} dev u{number}",
             f"link set u{number} up",
         )
-        line[node].batch(f"address add 192.168.{number + 3}.{number + 10}/24 dev eth1", "link set eth1 up")
-    second.batch(f"route add {CLIENTS_CIDR} via 192.168.4.11", f"route add {SERVER_CIDR} via 192.168.5.12")
-    line["node-2"].batch(f"route add {CLIENTS_CIDR} via 192.168.5.1")
+        line[node].batch(f"address add {own}/{known.net} dev eth1", "link set eth1 up")
+    (to_clients, _), (to_server, back) = known.second.values()
+    second.batch(f"route add {known.clients_cidr} via {to_clients}", f"route add {known.server_cidr} via {to_server}")
+    line["node-2"].batch(f"route add {known.clients_cidr} via {back}")
 
 
 def _add_neighbour(line: Line) -> None:
-    line.places["neighbour"] = neighbour = _namespace(line.lab, "neighbour")
-    router = NEIGHBOUR.rpartition(".")[0] + ".1"
+    known = line.addresses
+    line.places["neighbour"] = neighbour = _namespace(line, "neighbour")
     line["underlay"].batch(
-        f"link add u3 type veth peer name eth0 netns {neighbour.name}", f"address add {router}/24 dev u3", "link set u3 up"
+        f"link add u3 type veth peer name eth0 netns {neighbour.name}",
+        f"address add {known.neighbour_router}/{known.net} dev u3",
+        "link set u3 up",
     )
-    neighbour.batch(f"address add {NEIGHBOUR}/24 dev eth0", "link set eth0 up", f"route add default via {router}")
+    neighbour.batch(
+        f"address add {known.neighbour}/{known.net} dev eth0",
+        "link set eth0 up",
+        f"route add {known.everything} via {known.neighbour_router}",
+    )
 
 
 def _add_tunnel(line: Line) -> None:
-    scenario = line.scenario
-    cidrs = {"node-1": SERVER_CIDR, "node-2": CLIENTS_CIDR}
+    scenario, nodes = line.scenario, line.addresses.nodes
+    cidrs = {"node-1": line.addresses.server_cidr, "node-2": line.addresses.clients_cidr}
     for number, (node, cidr) in enumerate(cidrs.items(), 1):
-        (other,) = NODES.keys() - {node}
-        local, remote = NODES[node], NODES[other]
+        (other,) = nodes.keys() - {node}
+        local, remote = nodes[node], nodes[other]
         if scenario.carrier == "vxlan":
             line[node].batch(
                 f"link add {TUNNEL_DEVICE} mtu {TUNNEL_MTU} address 0e:00:00:00:00:0{number} type vxlan id {VNI}"
@@ -201,22 +217,26 @@ def start_wire(line: Line, plan: dict[str, object]) -> None:
 
 def _translate(line: Line) -> None:
     """Node 1's address translation, as kube-proxy or an agent has it."""
-    scenario, chains = line.scenario, []
+    scenario, known, chains = line.scenario, line.addresses, []
+    family = known.nft
     if scenario.carrier in {"dnat", "both"}:
         protocol = "udp" if scenario.dns else "tcp"
         address, port = line.responder
-        to = GONE if scenario.server == "gone" else SERVER
+        to = f"[{known.gone}]" if scenario.ipv6 else known.gone
+        if scenario.server != "gone":
+            to = f"[{known.server}]" if scenario.ipv6 else known.server
         chains.append(
             "chain service {\n type nat hook prerouting priority dstnat\n"
-            f" ip daddr {address} {protocol} dport {port} dnat to {to}:{line.port}\n}}"
+            f" {family} daddr {address} {protocol} dport {port} dnat to {to}:{line.port}\n}}"
         )
     if scenario.carrier in {"snat", "both"}:
         how = "masquerade random" if scenario.masquerade_random else "masquerade"
         chains.append(
-            f"chain outbound {{\n type nat hook postrouting priority srcnat\n ip saddr {CLIENTS_CIDR} oifname eth0 {how}\n}}"
+            "chain outbound {\n type nat hook postrouting priority srcnat\n"
+            f" {family} saddr {known.clients_cidr} oifname eth0 {how}\n}}"
         )
     if chains:
-        line["node-1"].run("nft", "-f", "-", stdin="table ip services {\n" + "\n".join(chains) + "\n}\n")
+        line["node-1"].run("nft", "-f", "-", stdin=f"table {family} services {{\n" + "\n".join(chains) + "\n}\n")
 
 
 def _turn_off_offload(namespace: Namespace) -> None:

@@ -15,6 +15,7 @@ import struct
 import time
 from typing import Final
 
+from client import family_of
 from server import ShopHandler
 
 LONGEST_S: Final = 30.0
@@ -86,7 +87,7 @@ def late(handler: type[ShopHandler], seconds: float) -> type[ShopHandler]:
 
 def overloaded(address: tuple[str, int]) -> socket.socket:
     """A listening socket whose accept queue is full after two connections, for nobody takes them from it."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock = socket.socket(family_of(address[0]), socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(address)
     sock.listen(1)

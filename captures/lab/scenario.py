@@ -44,6 +44,7 @@ class Scenario:
     octets : of the largest packet that still passes, or of the response's part that does
     begins_s, lasts_s : of a fault that is not there all the time, from the clients' start
     carrier : plain, snat, dnat, both, vxlan, geneve, ipip; port : the tunnel's
+    ipv6 : the family of pods, nodes and service
     asymmetric : responses go by a second underlay; neighbour : a client on a third node calls as well
     server : the mode of `oddserver.py`; "" the shop
     offload : where segmentation and checksums are left to hardware that is not there: "" nowhere, ends (in the pods) or all
@@ -68,6 +69,7 @@ class Scenario:
     carrier: str = "plain"
     port: int = 0
     masquerade_random: bool = False
+    ipv6: bool = False
     asymmetric: bool = False
     neighbour: bool = False
     dns: bool = False

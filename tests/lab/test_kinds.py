@@ -6,16 +6,15 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
+from addresses import addresses_of
 from fault import Fields, rules
 from hypothesis import given
 from hypothesis import strategies as st
 from kinds import KINDS, draw_scenario
-from line import CLIENTS, CLIENTS_CIDR
 from scenario import ELEMENTS, LAYOUTS, TUNNELS, Scenario
 
 from tests.cases import CAPTURES
 
-SERVER = ("10.242.2.20", 8080)
 SCENARIOS = st.builds(draw_scenario, st.sampled_from(sorted(KINDS)), st.integers(0, 10_000))
 
 
@@ -75,8 +74,9 @@ def test_a_rule_never_asks_for_an_address_that_is_not_in_the_packet(scenario: Sc
     )
     if scenario.mechanism != "nft":
         return
-    for rule in rules(scenario, SERVER):
-        named = any(address in rule for address in (*CLIENTS, CLIENTS_CIDR))
+    for rule in rules(scenario, (addresses_of(scenario).server, 8080)):
+        known = addresses_of(scenario)
+        named = any(address in rule for address in (*known.clients, known.clients_cidr))
         assert named == (scenario.select in {"client", "node"} and "update @closed" not in rule)
         assert not (named and hidden)
 
