@@ -49,8 +49,8 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
     for point, loaded in zip(case.points, load_points([point.captures for point in case.points], progress), strict=True):
         inputs.extend(_capture_inputs(case, loaded))
         tracked.append(loaded.flows)
-        holes, dropped = (found(loaded.captures, loaded.flows.packets) for found in (holes_between, dropped_share))
-        watched.append(replace(point, holes=holes, dropped=dropped))
+        captures, packets = loaded.captures, loaded.flows.packets
+        watched.append(replace(point, holes=holes_between(captures, packets), dropped=dropped_share(captures, packets)))
     points = tuple(watched)
     if not case.path_given and len(points) > 1:
         order, reasons = infer_order([point.name for point in points], tracked)

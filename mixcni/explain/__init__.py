@@ -7,12 +7,14 @@ from mixcni.explain.far_end import examine_far_end
 from mixcni.explain.findings import Evidence, Finding, Remedy
 from mixcni.explain.identity_stale import examine as examine_identity_stale
 from mixcni.explain.not_managed import examine as examine_not_managed
+from mixcni.explain.pins import Pin, Pins, pin_events
 from mixcni.explain.policy_denied_egress import examine as examine_policy_denied_egress
 from mixcni.explain.policy_denied_ingress import examine as examine_policy_denied_ingress
 from mixcni.explain.suspects import Facts, find_suspects
+from mixcni.explain.told import add_what_was_told
 from mixcni.explain.what_if import WhatIf, what_if
 
-__all__ = ["Evidence", "Facts", "Finding", "Remedy", "WhatIf", "explain_losses", "what_if"]
+__all__ = ["Evidence", "Facts", "Finding", "Pin", "Pins", "Remedy", "WhatIf", "explain_losses", "pin_events", "what_if"]
 
 # Of equal confidence, the one that goes deeper stands first.
 _EXAMINERS = (examine_identity_stale, examine_policy_denied_ingress, examine_policy_denied_egress)
@@ -20,11 +22,12 @@ _EXAMINERS = (examine_identity_stale, examine_policy_denied_ingress, examine_pol
 
 def explain_losses(facts: Facts) -> tuple[Finding, ...]:
     """The findings, the surest first: a cause for each loss where one is found, and what the responder did itself."""
+    pins = pin_events(facts.localisation, facts.cluster)
     suspects = find_suspects(facts.localisation)
     findings: list[Finding] = []
     for suspect in suspects:
         found = (examine(suspect, facts) for examine in _EXAMINERS)
-        findings.extend(finding for finding in found if finding is not None)
+        findings.extend(add_what_was_told(finding, suspect, facts, pins) for finding in found if finding is not None)
     findings.extend(dict.fromkeys(finding for suspect in suspects for finding in examine_not_managed(suspect, facts)))
     findings.extend(examine_far_end(facts))
     return tuple(sorted(findings, key=lambda finding: -finding.confidence))
