@@ -27,6 +27,7 @@ FREE_OCTETS: Final = 1 << 24  # to which the ratio does not apply
 MAX_NESTING: Final = 3
 MAX_TAR_HEADER: Final = 1 << 20  # octets before a member of a tar: names and times
 MAX_NAME: Final = 1000
+_TOO_MANY: Final = f"more than {MAX_MEMBERS} files: this one and those behind it were not read"
 
 _ZIP, _GZIP, _BZIP2, _XZ = b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
 _TAR_AT: Final = 257
@@ -185,10 +186,12 @@ def _tar_members(stream: _Metered, name: str, budget: _Budget, depth: int) -> It
             if not info.isreg():
                 continue
             origin = f"{name}!{_inside(info.name)}"
-            if (problem := _too_many(budget)) or (problem := _too_large(info.size)):
+            if not budget.members:
+                yield Member(origin, b"", _TOO_MANY)
+                return
+            budget.members -= 1
+            if problem := _too_large(info.size):
                 yield Member(origin, b"", problem)
-                if not budget.members:
-                    return
                 continue
             opened = archive.extractfile(info)
             yield from _offered(origin, b"" if opened is None else opened.read(), budget, depth)
@@ -201,13 +204,15 @@ def _zip_members(stream: IO[bytes], name: str, budget: _Budget, depth: int) -> I
             if info.is_dir():
                 continue
             origin = f"{name}!{_inside(info.filename)}"
-            problem = _too_many(budget) or _too_large(info.file_size)
+            if not budget.members:
+                yield Member(origin, b"", _TOO_MANY)
+                return
+            budget.members -= 1
+            problem = _too_large(info.file_size)
             if not problem and info.file_size > FREE_OCTETS and info.file_size > MAX_RATIO * max(info.compress_size, 1):
                 problem = f"{info.file_size} octets from {info.compress_size} packed ones: more than {MAX_RATIO} each"
             if problem:
                 yield Member(origin, b"", problem)
-                if not budget.members:
-                    return
                 continue
             try:
                 octets = archive.read(info)
@@ -225,11 +230,6 @@ def _offered(origin: str, octets: bytes, budget: _Budget, depth: int) -> Iterato
         return
     budget.packed += len(octets)
     yield from _members(io.BytesIO(octets), origin, budget, depth + 1)
-
-
-def _too_many(budget: _Budget) -> str:
-    budget.members = max(budget.members - 1, 0)
-    return "" if budget.members else f"more than {MAX_MEMBERS} files"
 
 
 def _too_large(octets: int) -> str:

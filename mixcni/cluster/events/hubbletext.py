@@ -20,6 +20,7 @@ _HEAD = re.compile(rf"({_TIME}|N/A)(?: \[([^\]]*)\])?:\s+(.*)", re.ASCII)
 _ENDS = re.compile(r"(.{0,400}?)\s*(->|<-|<>)\s+(\S.*)")
 _END = re.compile(r"(\S*)(?:\s+\(([^()]{1,80})\))?")
 _VERDICT = re.compile(rf"(?:^|\s)({'|'.join(VERDICTS)})(?= \(|\s*$| BY )")
+_VERDICT_CELL = re.compile(rf"(?:^|\s)({'|'.join(VERDICTS)})(?=\s|$)")
 _LOST_CPU = re.compile(r"CPU\((?:<nil>|(\d{1,9}))\)\s*-?\s*(\d{1,18})?")
 _NODE_EVENT = re.compile(r"(?:Receiving flows from|\d+ nodes (?:are unavailable|removed)|Error \")")
 _KEY = re.compile(r"([A-Z][A-Z ]{2,20}): ?(.*)")
@@ -167,7 +168,7 @@ def _by_column(columns: tuple[str, ...], cells: list[str]) -> dict[str, str] | N
         return dict(zip(columns, cells, strict=False))
     text = " ".join(cells)
     head = re.match(rf"({_TIME})\s+(.*)", text)
-    found = _VERDICT.search(text, head.start(2)) if head else None
+    found = _VERDICT_CELL.search(text, head.start(2)) if head else None
     if head is None or found is None:
         return None
     words = text[head.start(2) : found.start(1)].split()

@@ -12,6 +12,7 @@ PROTOCOLS: Final = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP"}
 
 _PORT = re.compile(r"(.*?)\s?:(\d{1,5})", re.ASCII)
 _ENDS = re.compile(r"(\S+(?: :\d{1,5}(?!\S))?)\s+->\s+(\S+(?: :\d{1,5}(?!\S))?)(?:\s+(.*))?", re.ASCII)
+_MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
 _TUNNEL = re.compile(r"\s*\[tunnel [^\]]*\](?:\s*$)?")
 _WORD_OF_FLAG = re.compile(r"[A-Z]{2,3}")
 _ETHERTYPES = {0x0800: 4, 0x86DD: 6}
@@ -48,7 +49,7 @@ def parse_end(text: str, book: AddressBook) -> End:
     if whole is not None:
         return End(whole, None, text)
     match = _PORT.fullmatch(text)
-    if match is None or int(match[2]) > 0xFFFF:
+    if match is None or int(match[2]) > 0xFFFF or _MAC.fullmatch(text):
         return End(None, None, text)
     return End(book[match[1]], int(match[2]), match[1])
 

@@ -1,0 +1,1 @@
+"""Tests of mixcni/cluster/events."""
