@@ -137,10 +137,11 @@ def _judge(report: Report, position: int) -> PointTrust:
     concerned = crossing[segments["flow"]]
     forward = int((concerned & (segments["direction"] == Direction.FORWARD)).sum())
     reverse = int((concerned & (segments["direction"] == Direction.REVERSE)).sum())
+    watch = localisation.sights.windows[position]
     judged = PointTrust(
         point=point.name,
         packets=len(packets),
-        window_ns=localisation.sights.windows[position],
+        window_ns=None if watch is None else (watch.first, watch.last),
         window_given=point.window is not None,
         dropped=dropped_by_capture(point.captures),
         miss_rate=localisation.rates[position].interval,
