@@ -244,7 +244,9 @@ class Report:
 
         Examples
         --------
-        >>> report.what_if("allow-kubenet-pods.yaml").would_pass
+        >>> report = mixcni.diagnose("captures/networkpolicy-drop")
+        >>> remedy = report.findings_found[0].remedies[0]
+        >>> len(report.what_if(remedy.yaml).would_pass)
         12
         """
         return what_if(self.localisation, self.cluster, policy, self.pod_cidrs)

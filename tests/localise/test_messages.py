@@ -97,12 +97,13 @@ def test_an_http2_stream_is_answered_by_its_own_frames_alone(tmp_path, answered)
     ]
 
 
-def test_datagrams_have_no_part_in_the_fates_of_connections(tmp_path):
+def test_a_datagram_s_message_is_told_and_has_no_part_in_the_fates_of_connections(tmp_path):
     wire = Wire()
     wire.say(20, 0, GET)
     wire.say(40, 1, OK)
     sent = [*wire.sent, Sent(ask(7, "a.b", 30 * MS), 0)]
-    assert told(localised(tmp_path, captured(sent))) == [("SYN", "ANSWERED"), ("GET /hello.txt", "ANSWERED")]
+    fates = [("SYN", "ANSWERED"), ("GET /hello.txt", "ANSWERED"), ("A a.b", "UNDECIDED")]
+    assert told(localised(tmp_path, captured(sent))) == fates
 
 
 def test_messages_are_told_with_their_exchange(tmp_path):
