@@ -18,6 +18,7 @@ MAX_TRIES: Final = 20  # times that reading goes on behind what is no JSON, or t
 BEGINS: Final = re.compile(r'[\[{]\s*(?:$|["{\]}]|\[\s*(?:$|["\[{\]\d-]))')
 """How a line begins with which JSON may begin."""
 
+MAX_NUMBER: Final = 1 << 63  # a counter of 2**64 - 1, which says that there is none, is beyond it
 _DECODER: Final = json.JSONDecoder()
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]')
 _BRACKET = re.compile(r"[\[\]{}]")
@@ -184,9 +185,9 @@ def a_text(value: Any) -> str | None:
 
 
 def a_number(value: Any) -> int | None:
-    """The integer itself, or the one that a string spells; None for anything else."""
+    """The integer itself, or the one that a string spells; None for anything else, and for what int64 does not hold."""
     if isinstance(value, int):
-        return None if isinstance(value, bool) else value
+        return None if isinstance(value, bool) or not -MAX_NUMBER <= value < MAX_NUMBER else value
     return int(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else None
 
 

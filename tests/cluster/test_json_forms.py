@@ -170,6 +170,7 @@ def test_status_as_json_has_one_entry_a_member_and_names_release_and_node() -> N
         ('[{"Key": {}, "Value": {"Lifetime": 3}}]', "ct", 0),
         ('{"policy": "[{\\"endpointSelector\\": {}, \\"ingress\\": [{}]}]", "revision": 3}', "policy_rules", 1),
         ("[]\nRevision: 1\n", "policy_rules", 0),
+        ('[{"reason": "x", "direction": "ingress", "packets": 36893488147419103232, "bytes": 1}]', "metrics", 0),
     ],
 )
 def test_json_that_holds_nothing_is_of_the_kind_that_its_command_or_shape_tells(text: str, kind: str, entries: int) -> None:

@@ -498,3 +498,11 @@ def test_a_command_that_failed_is_unavailable_and_no_empty_table(name: str, kind
 def test_a_table_of_titles_alone_is_no_failure() -> None:
     dump = only(sample("cilium-bpf-lb-list.md"))
     assert (dump.kind, dump.unavailable) == ("lb", None)
+
+
+@pytest.mark.parametrize("when", ["1022-12-12T08:19:02Z", "9999-12-12T08:19:02Z"])
+def test_a_time_that_int64_does_not_hold_is_not_known(when: str) -> None:
+    state = state_of(f"Cluster health: 1/1 reachable ({when}) (Probe interval: 999999999h)\n  n (localhost) 10.0.0.1 1/1 1/1\n")
+    (summary,) = state.health_summaries
+    assert (summary.reachable, summary.probed_at_ns, summary.probe_interval_ns) == (1, None, None)
+    assert len(state.to_frame("health_summaries")) == 1

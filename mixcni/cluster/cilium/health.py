@@ -254,7 +254,7 @@ def _is_reachable(state: str) -> bool | None:
 
 
 def _time_ns(text: str) -> int | None:
-    """The first RFC 3339 time in `text`, since the Unix epoch; without a zone it is UTC."""
+    """The first RFC 3339 time in `text`, since the Unix epoch; without a zone it is UTC. None for one beyond int64, too."""
     match = _TIMESTAMP.search(text)
     if match is None:
         return None
@@ -262,7 +262,7 @@ def _time_ns(text: str) -> int | None:
         seconds = int(datetime.fromisoformat(f"{match[1]}T{match[2]}{(match[4] or 'Z').replace('Z', '+00:00')}").timestamp())
     except ValueError:
         return None
-    return seconds * 10**9 + int((match[3] or "").ljust(9, "0") or 0)
+    return a_number(seconds * 10**9 + int((match[3] or "").ljust(9, "0") or 0))
 
 
 def _duration_ns(text: str) -> int | None:
@@ -270,8 +270,11 @@ def _duration_ns(text: str) -> int | None:
     if not _DURATION.fullmatch(text):
         return None
     parts: list[tuple[str, str, str]] = _DURATION_PART.findall(text)
-    return sum(
-        int(whole) * _UNIT_NS[unit] + int((part or "0").ljust(12, "0")) * _UNIT_NS[unit] // 10**12 for whole, part, unit in parts
+    return a_number(
+        sum(
+            int(whole) * _UNIT_NS[unit] + int((part or "0").ljust(12, "0")) * _UNIT_NS[unit] // 10**12
+            for whole, part, unit in parts
+        )
     )
 
 

@@ -46,7 +46,7 @@ _NO_DROPS: Final = frozenset({
     "Fragmented packet", "Decrypted packet", "Encrypting packet", "Plaintext packet",
 })  # fmt: skip
 _DIRECTIONS: Final = frozenset({"INGRESS", "EGRESS", "SERVICE", "UNKNOWN"})
-_NUMBER = re.compile(r"\d{1,20}", re.ASCII)
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def read_metrics(section: Section) -> Parsed:

@@ -284,7 +284,6 @@ def _version(columns: tuple[str, ...] | None, rows: Sequence[_Row]) -> VersionRa
 
 
 KEY_BITS: Final = 40  # of a key's prefix, before protocol and port: the identity, and the direction with its padding
-NO_COUNTER: Final = (1 << 64) - 1
 _DENY: Final = 1  # the bit of Flags
 
 
@@ -317,9 +316,7 @@ def _json_entry(row: Any, endpoint_id: int | None, file: str, line: int) -> Poli
     protocol = protocol_of(a_number(key.get("Nexthdr")) or 0)
     has_port = prefix > PROTOCOL_BITS if prefix is not None else port > 0
     width = 1 << (PROTOCOL_BITS + PORT_BITS - prefix) if prefix is not None and has_port else 1
-    packets, octets = (
-        None if (count := a_number(value.get(name))) in (None, NO_COUNTER) else count for name in ("Packets", "Bytes")
-    )
+    packets, octets = a_number(value.get("Packets")), a_number(value.get("Bytes"))  # 2**64 - 1 is none
     return PolicyEntry(
         endpoint_id, bool((a_number(value.get("Flags")) or 0) & _DENY), direction == 0, identity, (),
         port if has_port else None, port + width - 1 if has_port else None, None if protocol == "ANY" else protocol,
