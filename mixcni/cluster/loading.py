@@ -1,6 +1,7 @@
 """Files -> ClusterState: the one place where the steps that read dumps are run in order."""
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -85,51 +86,55 @@ def _not_read(section: Section) -> Parsed:
 
 
 def _read_json(section: Section) -> Iterator[ReadDump]:
+    """The dumps in a section of JSON: values of one kind in a row are one."""
     reader = JsonReader(section)
-    kinds = _JsonKinds(section.kind)
-    found: list[tuple[Section, Parsed]] = []
-    for (name, endpoint_id), records in groupby(reader, kinds.of):
-        kind = KIND_OF_NAME.get(name)
-        lines = _Lines(records)
+    found: list[tuple[Section, Parsed, _Lines]] = []
+    for (name, endpoint_id), records in groupby(reader, _JsonKinds(section.kind).of):
+        kind, lines = KIND_OF_NAME.get(name), _Lines(records)
         if kind is not None and kind.read_json is not None:
             parsed = kind.read_json(section, lines)
         else:
             parsed = _json_not_read(section, name, lines)
-        first = section.first_line if not found else lines.first
-        lines_left = section.lines[first - section.first_line :]
-        own_id = section.endpoint_id if endpoint_id is None else endpoint_id
-        own = replace(section, kind=name, first_line=first, lines=lines_left, endpoint_id=own_id)
-        if found:
-            before, its = found[-1]
-            found[-1] = replace(before, lines=before.lines[: first - before.first_line]), its
-        found.append((own, parsed))
+        owner = section.endpoint_id if endpoint_id is None else endpoint_id
+        found.append((replace(section, kind=name, endpoint_id=owner), parsed, lines))
     if not found:
-        found.append((section, Parsed(())))
-    for own, parsed in found:
-        last = own.first_line + len(own.lines)
-        odd = [line for line in reader.unparsed if own.first_line <= line.line < last]
-        partial = f"the JSON from line {odd[0].line} on does not decode" if odd else None
-        unparsed = sorted([*parsed.unparsed, *odd])
-        yield _dump_of(
-            own,
-            replace(
-                parsed,
-                unparsed=unparsed,
-                partial=parsed.partial or partial or (None if own.kind == UNRECOGNISED else lost_rows(unparsed)),
-            ),
-        )
+        found.append((section, Parsed(()), _Lines(iter(()))))
+    # A dump runs to the next one's first line, and begins where the section does if it is the first.
+    begins = [section.first_line, *(lines.first for _, _, lines in found[1:])]
+    ends = [begin - 1 for begin in begins[1:]] + [section.first_line + len(section.lines) - 1]
+    broken = deque(reader.unparsed)
+    for (own, parsed, lines), begin, end in zip(found, begins, ends, strict=True):
+        last = max(end, lines.last)  # two dumps may share a line
+        odd = list(_taken(broken, last))
+        text = section.lines[begin - section.first_line : last - section.first_line + 1]
+        yield _dump_of(replace(own, first_line=begin, lines=text), _with_broken(parsed, odd, own.kind))
+
+
+def _taken(broken: deque[Unparsed], last: int) -> Iterator[Unparsed]:
+    """The lines up to the last one of a dump, taken off the queue."""
+    while broken and broken[0].line <= last:
+        yield broken.popleft()
+
+
+def _with_broken(parsed: Parsed, odd: Sequence[Unparsed], kind: str) -> Parsed:
+    """What a reader made of JSON, with the lines that did not decode."""
+    unparsed = sorted([*parsed.unparsed, *odd])
+    partial = f"the JSON from line {odd[0].line} on does not decode" if odd else None
+    lost = None if kind == UNRECOGNISED else lost_rows(unparsed)
+    return replace(parsed, unparsed=unparsed, partial=parsed.partial or partial or lost)
 
 
 class _Lines:
-    """Records as they come, and the line on which the first one stands."""
+    """Records as they come, and the lines on which the first one begins and the last one ends."""
 
     def __init__(self, records: Iterator[Record]) -> None:
         self._records = records
-        self.first = 0
+        self.first = self.last = 0
 
     def __iter__(self) -> Iterator[Record]:
         for record in self._records:
             self.first = self.first or record.line
+            self.last = record.last_line
             yield record
 
 

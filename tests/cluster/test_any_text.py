@@ -221,6 +221,7 @@ def test_long_lines_are_read_in_one_pass(first: str, last: str) -> None:
         '{"a": ',
         '{"a": [',
         "[[1,",
+        '{"cidr": "10.0.0.1/32"}\n{"fqdn": "a"}',
     ],
 )
 def test_many_lines_are_read_in_one_pass(line: str) -> None:

@@ -132,6 +132,13 @@ def test_several_listings_in_one_file_are_several_dumps_of_their_kinds() -> None
     assert [dump.entries for dump in state.dumps] == apart
 
 
+def test_dumps_may_share_a_line_and_each_line_that_does_not_decode_is_of_one() -> None:
+    text = '[\n -1,{"fqdn": "a.example"},\n {"fqdn": "b.example",\n  "ips": oops}\n]'
+    odd, names = state_of(text).dumps
+    assert (odd.kind, odd.line, odd.last_line, odd.unparsed_lines) == ("unrecognised", 1, 2, (2,))
+    assert (names.kind, names.line, names.last_line, names.entries, names.unparsed_lines) == ("fqdn_cache", 2, 5, 1, (3, 4))
+
+
 def test_maps_of_several_endpoints_in_one_array_are_one_dump_each() -> None:
     first = TWINS["policy_map"][1][0]
     state = state_of(json.dumps([first, {**first, "EndpointID": "7", "Content": first["Content"][:1]}], indent=1))
