@@ -11,12 +11,13 @@ from mixcni.cluster import ClusterState
 from mixcni.cluster.cilium.identities import MIN_LOCAL, is_world
 from mixcni.cluster.policies.directory import Directory, state_at
 from mixcni.cluster.policies.labels import LabelSet, labels_of_pod, labels_of_texts
-from mixcni.cluster.policies.rules import INGRESS
 from mixcni.cluster.resolve import name_of
+from mixcni.explain.denial import Side
 from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
 from mixcni.explain.managed import managed_evidence
-from mixcni.explain.suspects import Facts, Pair, Suspect, pairs_of, policy_port
-from mixcni.schema import Direction
+from mixcni.explain.policy_denied_egress import SIDE as EGRESS_SIDE
+from mixcni.explain.policy_denied_ingress import SIDE as INGRESS_SIDE
+from mixcni.explain.suspects import Facts, Suspect, pairs_of, policy_port
 from mixcni.topology import Address
 
 CAUSE: Final = "identity_stale"
@@ -25,6 +26,7 @@ ODDS_DIFFERENT: Final = 60.0  # two dumps contradict each other on one address
 ODDS_FLIPPED: Final = 30.0  # and policy would decide the other way
 ODDS_DENIED_BOTH: Final = 0.05  # the pod's own identity is denied too: the stale one changes nothing
 ODDS_ALLOWED: Final = 0.02  # the identity given is let through
+UNCONFIRMED: Final = 0.45  # at most, where no map shows that the identity made the difference
 UNTOLD: Final = 0.2  # at most, where no dump tells the pod's own identity
 MIN_CLUSTER: Final = 256  # identities below are reserved or well known, and have one owner for ever
 
@@ -39,73 +41,82 @@ class _Identity:
 
 
 def examine(suspect: Suspect, facts: Facts) -> Finding | None:
-    """The finding for one loss of requests at ingress, or None where the identities agree or none comes into question."""
-    if suspect.direction != Direction.FORWARD:
-        return None
+    """The finding for one loss of requests, or None where the identities agree or none comes into question.
+
+    At ingress the responder's node may take the initiator for another, at egress the initiator's node the responder.
+    """
+    found = [finding for side in (INGRESS_SIDE, EGRESS_SIDE) if (finding := _examine(side, suspect, facts)) is not None]
+    return max(found, key=lambda finding: finding.confidence, default=None)
+
+
+def _examine(side: Side, suspect: Suspect, facts: Facts) -> Finding | None:
     pairs = pairs_of(facts.localisation, suspect.rows)
-    if not pairs:
+    if not pairs or not side.is_in_question(suspect, len(facts.localisation.points)):
         return None
     pair, rows = next(iter(pairs.items()))
-    endpoint = facts.cluster.endpoint_of(pair.responder)
-    if endpoint is None or endpoint.ingress_enforced is False:
+    subject, other = side.subject(pair), side.other(pair)
+    endpoint = facts.cluster.endpoint_of(subject)
+    if endpoint is None or side.enforced(endpoint) is False:
         return None
-    local = state_at(facts.cluster, pair.responder)
-    given = _given(local, Directory(local, whole=facts.cluster), pair.initiator)
-    told = managed_evidence(facts, pair.initiator)
+    local = state_at(facts.cluster, subject)
+    given = _given(local, Directory(local, whole=facts.cluster), other)
+    told = managed_evidence(facts, other)
     if given is None or (told is not None and told.is_managed is False):
         return None  # what Cilium does not manage has no identity that could be stale
-    own = _own(facts, pair.initiator)
-    denied = local.policy_verdict(endpoint.id, INGRESS, given.number, policy_port(pair), pair.protocol)
+    own = _own(facts, other)
+    denied = local.policy_verdict(endpoint.id, side.direction, given.number, policy_port(pair), pair.protocol)
     if own is None:
         if denied.allowed is not False or given.number is None or not MIN_CLUSTER <= given.number < MIN_LOCAL:
             return None
-        return _untold(suspect, pair, given)
+        return _untold(side, suspect, other, given)
     if not _differ(given, own):
         return None
     evidence = [given.evidence, Evidence(own.evidence.says, own.evidence.file, own.evidence.line, odds=ODDS_DIFFERENT)]
     against: list[Evidence] = []
     number = own.number if own.number is not None else _number_of(facts, own.labels)
-    passed = local.policy_verdict(endpoint.id, INGRESS, number, policy_port(pair), pair.protocol)
+    passed = local.policy_verdict(endpoint.id, side.direction, number, policy_port(pair), pair.protocol)
     file, line = (endpoint.file, endpoint.line) if denied.entry is None else (denied.entry.file, denied.entry.line)
     would_pass: int | None = None
+    most = UNCONFIRMED
     if denied.allowed:
         against.append(Evidence(f"the identity given is let through: {denied.why}", file, line, odds=ODDS_ALLOWED))
-    elif passed.allowed and passed.entry is not None:
+    elif denied.allowed is False and passed.allowed and passed.entry is not None:
         says = f"{denied.why}; the pod's own identity would pass: {passed.why}"
         evidence.append(Evidence(says, passed.entry.file, passed.entry.line, odds=ODDS_FLIPPED))
-        would_pass = rows.size
+        would_pass, most = rows.size, 1.0
     elif passed.allowed is False:
         against.append(Evidence(f"the pod's own identity is denied too: {passed.why}", file, line, odds=ODDS_DENIED_BOTH))
         would_pass = 0
+    needs_map = denied.allowed is None and local.policy_entries(endpoint.id) is None
     return Finding(
         cause=CAUSE,
-        confidence=confidence_of(PRIOR, [*evidence, *against]),
+        confidence=min(most, confidence_of(PRIOR, [*evidence, *against])),
         sentence=(
-            f"The responder's node took {pair.initiator} for {_words(given)}, and it is {_words(own)}: policy judged the wrong "
-            "identity"
+            f"The {side.role}'s node took {other} for {_words(given)}, and it is {_words(own)}: policy judged the wrong identity"
         ),
         evidence=tuple(evidence),
         against=tuple(against),
         remedies=(
             Remedy(
                 "Let the agent learn the address anew: see that the pod's CiliumEndpoint is right (delete it, and its node's "
-                "agent writes it again), then restart the agent on the responder's node",
+                f"agent writes it again), then restart the agent on the {side.role}'s node",
                 would_pass=would_pass,
                 of=int(rows.size),
             ),
         ),
+        collect=(f"on the {side.role}'s node: cilium bpf policy get {endpoint.id}",) if needs_map else (),
         loss=suspect.loss,
     )
 
 
-def _untold(suspect: Suspect, pair: Pair, given: _Identity) -> Finding:
+def _untold(side: Side, suspect: Suspect, other: Address, given: _Identity) -> Finding:
     """Offered, not named: the identity was denied, and nobody dumped whose the address is."""
     return Finding(
         cause=CAUSE,
         confidence=min(UNTOLD, confidence_of(PRIOR, [given.evidence])),
-        sentence=f"{pair.initiator} may be another pod than {_words(given)}, for which the responder's node took it",
+        sentence=f"{other} may be another pod than {_words(given)}, for which the {side.role}'s node took it",
         evidence=(given.evidence,),
-        collect=("kubectl get ciliumendpoints,pods -A -o yaml", "on the initiator's node: cilium endpoint list"),
+        collect=("kubectl get ciliumendpoints,pods -A -o yaml", f"on the node of {other}: cilium endpoint list"),
         loss=suspect.loss,
     )
 

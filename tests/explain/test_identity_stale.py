@@ -86,6 +86,27 @@ def test_identities_that_agree_are_no_finding(dumps: tuple[str, ...]) -> None:
     assert found_of(*dumps) == []
 
 
+def test_a_stale_destination_is_named_at_egress() -> None:
+    endpoints = endpoint_list(f"873 Disabled Enabled 31042 k8s:app=shop {POD}")
+    rows = policy_map(873, "Allow Egress 22917 8080/TCP", "Allow Egress 0 9090/TCP")
+    seen = attempts(POD, OTHER, lost="AB")
+    first = findings(seen, state_of(endpoints, rows, STALE, CILIUM_ENDPOINT))[0]
+    assert (first.cause, first.is_named) == (CAUSE, True)
+    assert f"The initiator's node took {OTHER} for identity 9461, and it is identity 22917" in first.sentence
+
+
+def test_without_a_policy_map_it_is_possible_and_the_map_is_what_to_collect() -> None:
+    found = found_of(ENDPOINTS, STALE, CILIUM_ENDPOINT)[0]
+    assert not found.is_named
+    assert any("cilium bpf policy get 1437" in sentence for sentence in found.collect)
+
+
+def test_far_from_the_responders_node_its_view_of_the_source_explains_nothing() -> None:
+    seen = attempts(OTHER, POD, lost="AB")
+    causes = {found.cause for found in findings(seen, state_of(ENDPOINTS, MAP, STALE, CILIUM_ENDPOINT))}
+    assert CAUSE not in causes
+
+
 def test_without_the_initiators_dumps_it_is_possible_and_says_what_to_collect() -> None:
     found = found_of(ENDPOINTS, MAP, STALE)[0]
     assert not found.is_named
