@@ -15,7 +15,6 @@ COLUMNS = (
     "conversation", "number", "kind", "request_start", "request_end", "response_start", "response_end", "told_at", "exchange",
 )  # fmt: skip
 PROTOCOL_TCP = 6
-STREAMED = (ExchangeKind.HTTP2, ExchangeKind.GRPC)  # exchanges overlap in the octets of a connection
 ALL_ONES = 2**32 - 1  # the limited broadcast (RFC 919)
 
 
@@ -156,7 +155,7 @@ def _complete(merged: dict[str, NDArray[Any]], extent: NDArray[np.int64], told: 
     conversation, kind = merged["conversation"], merged["kind"]
     last = np.flatnonzero(np.append(np.diff(conversation) != 0, np.full(min(conversation.size, 1), fill_value=True)))
     last = last[kind[last] != ExchangeKind.DATAGRAM]
-    replied = last[(kind[last] != ExchangeKind.HANDSHAKE) & ~np.isin(kind[last], STREAMED)]
+    replied = last[kind[last] != ExchangeKind.HANDSHAKE]
     more = replied[extent[conversation[replied], Direction.REVERSE] > told[conversation[replied], Direction.REVERSE]]
     merged["response_end"][more] = np.maximum(merged["response_end"][more], extent[conversation[more], Direction.REVERSE])
     end = np.maximum(merged["request_end"][last], 1)

@@ -246,7 +246,7 @@ class Report:
         --------
         >>> report = mixcni.diagnose("captures/networkpolicy-drop")
         >>> remedy = report.findings_found[0].remedies[0]
-        >>> len(report.what_if(remedy.yaml).would_pass)
+        >>> report.what_if(remedy.yaml).would_pass
         12
         """
         return what_if(self.localisation, self.cluster, policy, self.pod_cidrs)

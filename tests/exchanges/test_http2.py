@@ -83,12 +83,13 @@ def test_from_the_midst_streams_are_paired_and_fields_known_as_far_as_they_can_b
 def test_behind_a_hole_frames_are_found_again_and_no_field_is_wrong():
     client = h2.Speaker()
     first = h2.PREFACE + client.request(1, "/one", x_request_id="a")
-    lost = client.request(3, "/two", x_request_id="b")
-    last = client.request(5, "/two", x_request_id="c") + client.request(7, "/seven")
+    lost = client.request(3, "/two")
+    last = client.request(5, "/two") + client.request(7, "/seven")
     forward = stream_of((1, first), (1 + len(first + lost), last))
     found = read(forward, whole(b""))
     assert [one.identifier for one in found] == [1, 5, 7]
     assert [one.target for one in found] == ["/one", "", "/seven"]  # `/two` is in the part that was lost
+    assert [one.request_id for one in found] == ["a", "", ""]  # which stood where `/two` stands now
 
 
 def test_content_that_was_not_captured_is_skipped():
