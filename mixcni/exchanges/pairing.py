@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mixcni.decode.payloads import can_read_again
 from mixcni.exchanges.messages import Found, Reading
-from mixcni.exchanges.reading import Records, read_flows
+from mixcni.exchanges.reading import Records, choose_segments, count_left, read_flows
 from mixcni.exchanges.recognise import Protocol, recognise
 from mixcni.exchanges.retries import link_retries
 from mixcni.exchanges.tables import TEXTS, DetailTable, ExchangeTable
@@ -42,7 +42,8 @@ def pair_exchanges(flows: FlowTable) -> ExchangeTable:
     readings: dict[int, Reading] = {}
     records: dict[int, Records] = {}
     if (protocol != Protocol.OTHER).any():
-        for flow, found in read_flows(flows, protocol):
+        chosen = choose_segments(flows, protocol)
+        for flow, found in read_flows(flows, protocol, chosen):
             if isinstance(found, tuple):
                 records[flow] = found
                 continue
@@ -50,6 +51,7 @@ def pair_exchanges(flows: FlowTable) -> ExchangeTable:
             if found.exchanges:
                 readings[flow] = found
                 since[flow] = found.beyond or (NEVER, NEVER)
+        http += count_left(flows, protocol, chosen.left)
     turns = pair_turns(flows, since)
     messages = _with_turns_behind(turns, readings)
     told = _tell_records(turns, records)

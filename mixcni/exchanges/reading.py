@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from mixcni.exchanges.recognise import Protocol
 from mixcni.exchanges.streams import Segment, Stream
 from mixcni.exchanges.tls import Record, read_records
 from mixcni.flows import FlowTable
-from mixcni.schema import Direction, TcpFlag
+from mixcni.schema import Direction, Hint, Label, TcpFlag
 
 MOST_OCTETS: Final = 1 << 26
 """Of one direction of a flow that are read for messages; what stands behind them is told by turns."""
@@ -31,22 +31,36 @@ SEGMENT_OCTETS: Final = 300
 Records = tuple[list[Record], list[Record]]
 
 
-def read_flows(flows: FlowTable, protocol: NDArray[np.uint8]) -> Iterator[tuple[int, Reading | Records]]:
+class Selection(NamedTuple):
+    """Which segments are read.
+
+    rows : of the segment table; offsets : at which the payload of each begins
+    left : rows that stand behind the limit of their direction
+    """
+
+    rows: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    left: NDArray[np.int64]
+
+
+def read_flows(flows: FlowTable, protocol: NDArray[np.uint8], chosen: Selection) -> Iterator[tuple[int, Reading | Records]]:
     """(flow, what was read of it): records where it speaks TLS.
 
     Parameters
     ----------
     flows : FlowTable of files that can be read again
     protocol : (f,) Protocol of each
+    chosen : as `choose_segments` does
 
     Raises
     ------
     CaptureError : a capture cannot be read again
     """
-    rows, offsets, cut = _wanted(flows, protocol)
-    flow_of = flows.segments["flow"][rows]
+    cut = np.zeros(len(flows), dtype=np.bool_)
+    cut[flows.segments["flow"][chosen.left]] = True
+    flow_of = flows.segments["flow"][chosen.rows]
     order = np.argsort(flow_of, kind="stable")
-    rows, flow_of, offsets = rows[order], flow_of[order], offsets[order]
+    rows, flow_of, offsets = chosen.rows[order], flow_of[order], chosen.offsets[order]
     sizes = np.cumsum(flows.packets["payload_octets"][flows.segments["packet"][rows]].astype(np.int64) + SEGMENT_OCTETS)
     begin = 0
     while begin < rows.size:
@@ -59,8 +73,8 @@ def read_flows(flows: FlowTable, protocol: NDArray[np.uint8]) -> Iterator[tuple[
         begin = end
 
 
-def _wanted(flows: FlowTable, protocol: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Rows of the segments to be read, the offset at which the payload of each begins, and (f,) whether a flow has others.
+def choose_segments(flows: FlowTable, protocol: NDArray[np.uint8]) -> Selection:
+    """The segments with data of flows whose protocol is known, each direction's up to its limit.
 
     Datagrams have no offsets: theirs are the octets of payload that their direction had before, from 1 on as for TCP. An echo
     counts as one octet.
@@ -80,9 +94,20 @@ def _wanted(flows: FlowTable, protocol: NDArray[np.uint8]) -> tuple[NDArray[np.i
     np.minimum.at(lowest, side, offsets)
     limit = np.where(kind == Protocol.TLS, MOST_TLS_OCTETS, MOST_OCTETS)
     kept = offsets - lowest[side] < limit
-    cut = np.zeros(len(flows), dtype=np.bool_)
-    cut[segments["flow"][rows[~kept]]] = True
-    return rows[kept], offsets[kept], cut
+    return Selection(rows[kept], offsets[kept], rows[~kept])
+
+
+def count_left(flows: FlowTable, protocol: NDArray[np.uint8], left: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(f, 2) HTTP/1 requests and responses behind the limits, by segments that begin with a start line and repeat nothing."""
+    segments = flows.segments
+    hint_of = np.zeros(len(flows.packets), dtype=np.uint8)
+    hint_of[flows.packets.hints["packet"]] = flows.packets.hints["kind"]
+    rows = left[(protocol[segments["flow"][left]] == Protocol.HTTP1) & ((segments["label"][left] & Label.RETRANSMISSION) == 0)]
+    counts = np.zeros((len(flows), 2), dtype=np.int64)
+    for side, hint in ((Direction.FORWARD, Hint.HTTP_REQUEST), (Direction.REVERSE, Hint.HTTP_RESPONSE)):
+        mine = rows[(hint_of[segments["packet"][rows]] == hint) & (segments["direction"][rows] == side)]
+        np.add.at(counts[:, side], segments["flow"][mine], 1)
+    return counts
 
 
 def _before(side: NDArray[np.int64], payload: NDArray[np.int64]) -> NDArray[np.int64]:

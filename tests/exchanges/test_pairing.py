@@ -132,6 +132,8 @@ def test_behind_the_limit_of_a_direction_are_turns(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "MOST_OCTETS", 2 * len(OK))
     table = exchanges_of(tmp_path / "long.pcap", talk_of([(0, GET), (1, OK)] * 4, size=len(GET)))
     assert table.to_frame()["kind"].tolist() == ["handshake", "http1", "turn", "turn", "turn"]
+    assert table.http is not None
+    assert table.http.tolist() == [[4, 4]]  # behind the limit by the first octets of segments
     assert table["request_start"].tolist()[2:] == [1 + i * len(GET) for i in (1, 2, 3)]
     assert table["response_end"].tolist()[1:] == [1 + i * len(OK) for i in (1, 2, 3, 4)]
 
