@@ -348,10 +348,11 @@ class _Builder:
 
     def _keep_sides(self, counts: Counts) -> None:
         sack_rows = self.side_tables["sacks"].rows
-        for name, table in self.side_tables.items():
-            size = getattr(counts, name, 0)  # hints are no part of what decoding counts
+        for name in SideArrays._fields:
+            size = getattr(counts, name, 0)
             if not size:
                 continue
+            table = self.side_tables[name]
             part = {column: array[:size] for column, array in getattr(self.sides, name)._asdict().items()}
             if "sack_start" in part:
                 part["sack_start"] = part["sack_start"] + sack_rows

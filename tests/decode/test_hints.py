@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from mixcni.decode import decode_packets
 from mixcni.decode.kernel.hints import hint_of
 from mixcni.decode.payloads import can_read_again, read_payloads
-from mixcni.kernels.jit import compiled, plain
+from mixcni.kernels.jit import plain, run
 from mixcni.read import CaptureFile
 from mixcni.schema import Hint
+from tests.kernels.forms import FORMS, in_form
 from tests.wire import Conversation, Frame, decoded, udp_frame, write_pcap
 
 QUERY = b"\0\7\1\0\0\1\0\0\0\0\0\0\1a\1b\0\0\1\0\1"
@@ -64,16 +65,17 @@ def test_frames_must_fill_the_payload_as_it_was_on_the_wire():
     assert hint(HEADERS_FRAME, on_wire=len(HEADERS_FRAME) + 1) == 0
 
 
+STARTS = st.sampled_from([b"", QUERY, HEADERS_FRAME, b"GET / HTTP/1.1\r\n", b"PRI * H", b"\x16\3\1\0", b"HTTP/1", b"GET \n"])
+
+
 @pytest.mark.kernels
-@given(
-    st.binary(max_size=60)
-    | st.sampled_from([QUERY, HEADERS_FRAME, b"GET / HTTP/1.1\r\n"]).flatmap(lambda o: st.binary(max_size=9).map(o.__add__))
-)
-def test_both_forms_agree_on_any_octets(octets):
+@pytest.mark.parametrize("form", FORMS)
+@given(st.builds(bytes.__add__, STARTS, st.binary(max_size=40)), st.booleans(), st.booleans())
+def test_every_form_agrees_on_any_octets_and_reads_none_beyond_them(form, octets, tcp, by_port):
     array = np.frombuffer(octets, dtype=np.uint8).copy()
-    for tcp in (0, 1):
-        arguments = array, 0, len(octets), len(octets), tcp, 0
-        assert compiled(hint_of)(*arguments) == plain(hint_of, *arguments)
+    with in_form(form):
+        found = run(hint_of, 1, array, 0, len(octets), len(octets), int(tcp), int(by_port))
+    assert found == hint(octets, tcp=tcp, by_port=by_port)
 
 
 def talk(number: int) -> list[Frame]:
