@@ -18,6 +18,7 @@ from mixcni.tables import AddressBook, Table
 
 SACK_BLOCKS_A_FRAME = 4  # what 40 octets of options hold (RFC 2018 section 3)
 RECORD_HEADER = 16  # octets, of pcap
+COUNTED = ("quotes", "options", "sacks", "neighbours")  # side tables that decoding itself writes
 SLACK = 1.05  # more rows than the frames of a block let expect of the rest of its file
 MOST_EXPECTED = 1 << 27  # rows: a sparse file may state a size that no memory holds
 
@@ -348,8 +349,8 @@ class _Builder:
 
     def _keep_sides(self, counts: Counts) -> None:
         sack_rows = self.side_tables["sacks"].rows
-        for name in SideArrays._fields:
-            size = getattr(counts, name, 0)
+        for name in COUNTED:
+            size = getattr(counts, name)
             if not size:
                 continue
             table = self.side_tables[name]

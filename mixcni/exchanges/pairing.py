@@ -83,6 +83,7 @@ def _tell_records(turns: Columns, records: dict[int, Records]) -> list[tuple[int
                 continue
             spans = [tuple(int(turns[f"{side}_{bound}"][row]) for bound in ("start", "end")) for side in ("request", "response")]
             found = Found(ExchangeKind.TLS_RECORDS, (spans[0][0], spans[0][1]), (spans[1][0], spans[1][1]))
+            found.request_packet, found.response_packet = (int(turns[f"{side}_packet"][row]) for side in ("request", "response"))
             tell_turn(found, *records[flow])
             turns["kind"][row] = found.kind
             if found.kind == ExchangeKind.TLS_HANDSHAKE:

@@ -13,17 +13,18 @@ from mixcni.schema import ExchangeKind
 RETRY_WINDOW_NS: Final = 30_000_000_000  # from a failed attempt to the next; Envoy and resolvers wait less between attempts
 FAILED_STATUSES: Final = (502, 503, 504)  # of a gateway that did not reach the server (RFC 9110 section 15.6)
 UNAVAILABLE, SERVFAIL = 14, 2  # gRPC status, DNS RCODE (RFC 1035 section 4.1.1)
+CLOSE_NOTIFY: Final = 0  # the one alert that is no error (RFC 8446 section 6)
 PATIENCE_NS: Final = 1_000_000_000  # an answer that takes longer may have come after its client gave up
 CANDIDATES: Final = 8  # of failed attempts for the same, the newest, that a request may try again
-RETRIED: Final = (ExchangeKind.HTTP1, ExchangeKind.HTTP2, ExchangeKind.GRPC, ExchangeKind.DNS)
+RETRIED: Final = (ExchangeKind.HTTP1, ExchangeKind.HTTP2, ExchangeKind.GRPC, ExchangeKind.DNS, ExchangeKind.TLS_HANDSHAKE)
 
 
 def link_retries(flows: FlowTable, columns: dict[str, NDArray[Any]], said: list[tuple[int, Found]]) -> list[int]:
     """For each exchange the row of the earlier one that it tries again; -1 where it is a first attempt.
 
     An exchange is a retry where, within the retry window, the same client asked the same server the same before, by method and
-    target or question, on another flow, and that attempt failed: unanswered when this one began, or answered by a gateway's
-    error. Where both carry an `x-request-id` it must be the same one.
+    target, question or server name, on another flow, and that attempt failed: unanswered when this one began, or answered by a
+    gateway's error or an alert. Where both carry an `x-request-id` it must be the same one. An answer in between ends them.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def link_retries(flows: FlowTable, columns: dict[str, NDArray[Any]], said: list[
         if found.again >= 0:
             links[i] = row - int(columns["number"][row]) + 1 + found.again  # its flow's exchanges are numbered from 1
             continue
-        if not found.target:
+        if not (found.target or (found.kind == ExchangeKind.TLS_HANDSHAKE and found.host)):
             continue
         key = (*(int(column[flow]) for column in ends.values()), found.kind, found.method, found.target, found.host)
         began = int(times[found.request_packet])
@@ -53,6 +54,9 @@ def link_retries(flows: FlowTable, columns: dict[str, NDArray[Any]], said: list[
                 break
         if _failed(found, times, began + PATIENCE_NS):
             newest[key].append(i)
+        else:  # what is asked after an answer is asked anew
+            others = [j for j in newest[key] if not _same_request(said[j][1], found)]
+            newest[key] = deque(others, maxlen=CANDIDATES)
     return links
 
 
@@ -62,6 +66,8 @@ def _failed(attempt: Found, times: NDArray[np.int64], by_ns: int) -> bool:
         return True
     if attempt.kind == ExchangeKind.DNS:
         return attempt.status == SERVFAIL
+    if attempt.kind == ExchangeKind.TLS_HANDSHAKE:
+        return attempt.status > CLOSE_NOTIFY
     return attempt.status in FAILED_STATUSES or attempt.grpc_status == UNAVAILABLE
 
 

@@ -13,6 +13,7 @@ from mixcni.read import CaptureFile
 from mixcni.schema import ExchangeKind
 from tests.exchanges.streams import exchanges_of, flows_of, talk_of
 from tests.exchanges.test_http1 import CHUNKED, GET, OK, POST, SWITCHING, UPGRADE
+from tests.exchanges.test_tls_and_echo import ALERT, CLIENT_HELLO, SERVER_HELLO
 from tests.wire import MS, START, Conversation, Frame, S, write_pcap
 
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
@@ -51,6 +52,12 @@ def test_a_request_tried_again_after_none_or_a_gateways_answer_is_linked(tmp_pat
 def test_another_request_is_no_retry(tmp_path, second):
     first = attempt(40_001, (0, GET.replace(b"\r\n\r\n", b"\r\nx-request-id: 1\r\n\r\n")))
     assert retries(tmp_path, first, second) == [-1, -1]
+
+
+def test_a_handshake_for_the_same_name_after_none_or_an_alert_is_a_retry(tmp_path):
+    attempts = [(0, CLIENT_HELLO)], [(0, CLIENT_HELLO), (1, ALERT)], [(0, CLIENT_HELLO), (1, SERVER_HELLO)], [(0, CLIENT_HELLO)]
+    frames = [attempt(40_001 + i, *turns, after=i * S) for i, turns in enumerate(attempts)]
+    assert retries(tmp_path, *frames) == [-1, 1, 3, -1]
 
 
 def test_after_an_answer_the_same_request_is_another(tmp_path):
