@@ -27,6 +27,7 @@ __all__ = ["ClockModel", "CycleResidual", "estimate_clocks", "match_transmission
 
 UNBOUNDED_NS: Final = 1_000_000_000_000  # weight of what is known from one direction only: used where nothing better joins two
 SAME_SPAN: Final = 0.1  # of the time between the first and the last copy: what delays and drift change of it
+TELLING_PPM: Final = 50.0  # a drift that is less certain says nothing of a crystal
 EXACT_NS: Final = 1_000  # files keep microseconds: what is nearer than that is the same
 
 
@@ -162,6 +163,10 @@ def _model(reference: str, parent: ClockModel, pieces: list[tuple[Matched, PairF
     fits = [fit for _, fit in pieces]
     main = max(fits, key=lambda fit: fit.segments)
     unbounded = any(fit.slack_ns is None for fit in fits)
+    uncertain = None
+    if main.drift_slack is not None and parent.drift_uncertainty_ppm is not None:
+        uncertain = main.drift_slack / PPM + parent.drift_uncertainty_ppm
+        uncertain = uncertain if uncertain <= TELLING_PPM else None
     first_packets = [0]
     for (before, old), (after, new) in itertools.pairwise(pieces):
         first_packets.append(
@@ -172,8 +177,8 @@ def _model(reference: str, parent: ClockModel, pieces: list[tuple[Matched, PairF
         offset_ns=main.offset_ns,
         uncertainty_ns=None if unbounded else 0,  # bounded when all pairs are looked at together
         segments=min(sum(fit.segments for fit in fits), parent.segments or sys.maxsize),
-        drift_ppm=None if main.drift is None else main.drift / PPM,
-        drift_uncertainty_ppm=None if main.drift_slack is None else main.drift_slack / PPM,
+        drift_ppm=None if uncertain is None or main.drift is None else main.drift / PPM,
+        drift_uncertainty_ppm=uncertain,
         pieces=tuple(
             ClockPiece(row, fit.at_ns + fit.offset_ns, fit.offset_ns, (fit.drift or 0.0) / PPM)
             for row, fit in zip(first_packets, fits, strict=True)

@@ -100,7 +100,8 @@ def fit_line(matched: Matched) -> PairFit:
     upper, lower = _bounds(forward, difference)
     first, last = int(matched.at_p.min()), int(matched.at_p.max())
     sizes = [int(np.count_nonzero(forward == way)) for way in (True, False)]
-    if last - first >= DRIFT_SPAN_NS and max(sizes) >= DRIFT_SEGMENTS:
+    bent = upper is not None and lower is not None and upper < lower  # no delay is negative: one offset does not fit
+    if (last - first >= DRIFT_SPAN_NS or bent) and last > first and max(sizes) >= DRIFT_SEGMENTS:
         return _drifting(matched, difference, forward, sizes)
     at, size = (first + last) // 2, difference.size
     if upper is not None and lower is not None:
