@@ -47,7 +47,8 @@ def align_points(names: Sequence[str], points: Sequence[FlowTable], nodes: Seque
     """
     own = [flows.packets["time_ns"] for flows in points]
     conversations = join_flows(points, own)
-    clocks, cycles = estimate_clocks(names, gather_transmissions(points, conversations, own), own, nodes)
+    transmissions = gather_transmissions(points, conversations, own)
+    clocks, cycles = estimate_clocks(names, transmissions, own, nodes)
     times = [clock.common_ns(at) for clock, at in zip(clocks, own, strict=True)]
     conversations = join_flows(points, times, clocks)
     transmissions = gather_transmissions(points, conversations, times, _slack_ns(clocks, points))

@@ -28,6 +28,7 @@ __all__ = ["ClockModel", "CycleResidual", "estimate_clocks", "match_transmission
 UNBOUNDED_NS: Final = 1_000_000_000_000  # weight of what is known from one direction only: used where nothing better joins two
 SAME_SPAN: Final = 0.1  # of the time between the first and the last copy: what delays and drift change of it
 TELLING_PPM: Final = 50.0  # a drift that is less certain says nothing of a crystal
+MOST_MATCHED: Final = 400_000  # segments of two points; of more, every so-many-th conversation tells the clocks as well
 EXACT_NS: Final = 1_000  # files keep microseconds: what is nearer than that is the same
 
 
@@ -52,6 +53,8 @@ def match_transmissions(table: TransmissionTable, p: int, q: int) -> Matched:
     different copies. Bare ACKs are left out: one cannot be told from another.
     """
     rows = np.flatnonzero((table["end"] > table["start"]) & ((table["point"] == p) | (table["point"] == q)))
+    if rows.size > MOST_MATCHED:
+        rows = rows[table["conversation"][rows] % (rows.size // MOST_MATCHED + 1) == 0]
     names = "conversation", "direction", "start", "end", "point", "time_ns", "packet"
     columns = {name: table[name][rows] for name in names}
     order = np.lexsort(

@@ -112,7 +112,7 @@ def cut_atoms(
     starts = [table["start"][carrying], *(cut[1] for cut in cuts)]
     ends = [table["end"][carrying], *(cut[2] for cut in cuts)]
     bound_stream, bound_at = np.concatenate([*streams, *streams]), np.concatenate([*starts, *ends])
-    order = np.lexsort((bound_at, bound_stream))
+    order = _in_order(bound_stream, bound_at)
     fresh = np.ones(order.size, dtype=np.bool_)
     fresh[1:] = np.diff(bound_stream[order]) != 0
     fresh[1:] |= np.diff(bound_at[order]) != 0
@@ -133,6 +133,17 @@ def cut_atoms(
         intervals.append(Intervals(begin[at : at + cut[0].size], stop[at : at + cut[0].size]))
         at += cut[0].size
     return Atoms(atom_stream, atom_start, atom_end, counts, first, last, *mine, point, time), intervals
+
+
+def _in_order(stream: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the rows in the order of stream, then offset; by one number for both where they fit in 63 bits, which is faster."""
+    if not at.size:
+        return np.empty(0, dtype=np.int64)
+    least = int(at.min())
+    bits = (int(at.max()) - least).bit_length()
+    if bits + int(stream.max()).bit_length() < 63:
+        return np.argsort((stream << bits) + (at - least))
+    return np.lexsort((at, stream))
 
 
 def all_of(intervals: Intervals, holds: NDArray[np.bool_]) -> NDArray[np.bool_]:

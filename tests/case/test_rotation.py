@@ -6,7 +6,7 @@ import pytest
 
 import mixcni
 from mixcni.case.rotation import in_time_order, missing_files
-from tests.wire import MS, START, Conversation, write_pcap
+from tests.wire import MS, START, Conversation, S, write_pcap
 
 
 def test_files_stand_in_the_order_of_their_packets(tmp_path: Path) -> None:
@@ -51,3 +51,18 @@ def test_a_hole_in_a_point_is_an_assumption_of_the_report(tmp_path: Path) -> Non
     write_pcap(tmp_path / "A-1.pcap", frames[:1])
     write_pcap(tmp_path / "A-3.pcap", frames[1:])
     assert any("point A lacks file 2 of 1 to 3" in sentence for sentence in mixcni.diagnose(tmp_path).assumptions)
+
+
+def test_what_a_missing_file_had_is_not_held_against_the_network(tmp_path: Path) -> None:
+    """Three files at B, of which the second, with a whole connection that A and C have, is not there."""
+    talks = [Conversation(("10.244.3.7", 41_000 + i)) for i in range(3)]
+    files = [[*talk.handshake(START + i * S), *talk.exchange(b"q", b"r", START + i * S + 9 * MS)] for i, talk in enumerate(talks)]
+    for name in "AC":
+        write_pcap(tmp_path / f"{name}.pcap", [frame for frames in files for frame in frames])
+    for i, frames in enumerate(files):
+        if i != 1:
+            write_pcap(tmp_path / f"B_0000{i}.pcap", frames)
+    report = mixcni.diagnose(tmp_path)
+    assert report.localisation.points[1].holes == ((files[0][-1].time_ns, files[2][0].time_ns),)
+    assert report.localisation.rates[1].missed == 0
+    assert report.verdict == "no_loss"

@@ -526,3 +526,119 @@ def test_a_later_capture_proves_what_an_earlier_one_missed_of_a_request() -> Non
 
 def test_no_captures_of_anything_are_undecided() -> None:
     assert scene().localisation.verdict == Verdict.UNDECIDED
+
+
+# What a Bayes factor, other flows and other points say
+
+
+def cut_short(hop: str, closed_ms: float = 0) -> Talk:
+    """A response of two segments whose second is lost for good; the initiator closes at `closed_ms`."""
+    talk = connected()
+    talk.say(1100, 0, "PA", 100)
+    talk.say(1110, 1, "A", 1448)
+    talk.say(1130, 0, "A")
+    if closed_ms:
+        talk.say(closed_ms, 0, "FA")
+    talk.repeated((1400, 1700, 2300, 3500), 1, "PA", 700, lost=hop)
+    return talk
+
+
+@pytest.mark.parametrize("hop", ["AB", "BC"])
+def test_a_response_whose_rest_is_lost_for_good_is_lost(hop: str) -> None:
+    assert scene(background(), cut_short(hop), points=POINTS).told(1) == [ANSWERED, lost(hop, "response")]
+
+
+def test_what_an_initiator_that_closes_does_not_wait_for_is_not_lost() -> None:
+    assert scene(background(), cut_short("AB", closed_ms=1300), points=POINTS).told(1) == [ANSWERED, ANSWERED]
+
+
+def test_whoever_refuses_a_request_has_it() -> None:
+    """B saw the SYN and lacks the reset that C and A have: it came from beyond the last point, not from between A and B."""
+    talk = Talk()
+    talk.say(1000, 0, "S")
+    talk.say(1010, 1, "RA", missed="B")
+    assert scene(background(), talk, points=POINTS).told(1) == [("REFUSED", "", "", "BY_RESPONDER")]
+    short = Talk()
+    short.say(1000, 0, "S", lost="BC")
+    short.say(1010, 1, "RA", begun="B", missed="B")
+    assert scene(background(), short, points=POINTS).told(1) == [("REFUSED", "BC", "request", "BY_RESET")]
+
+
+def test_one_refusal_that_the_last_capture_lacks_is_no_other_refusal_than_the_responders() -> None:
+    """C lacks one packet in twenty, and of thirty refused SYNs one with its reset."""
+    other = background()
+    for i in range(60):
+        other.exchange(400 + 20 * i)
+    other.sent = [replace(sent, missed="C" if i % 20 == 4 else "") for i, sent in enumerate(other.sent)]
+    talks = []
+    for i in range(30):
+        talk = Talk(initiator=(CLIENT, 43_000 + i))
+        talk.say(2000 + 10 * i, 0, "S", missed="C" if i == 7 else "")
+        talk.say(2005 + 10 * i, 1, "RA", missed="C" if i == 7 else "")
+        talks.append(talk)
+    seen = scene(other, *talks, points=POINTS)
+    assert seen.localisation.losses == ()
+    assert seen.told(8) == [undecided("MISS_RATE")]
+
+
+def test_an_icmp_error_in_a_services_name_does_not_say_that_the_service_has_refused() -> None:
+    """A NAT puts the service's address into an error that a router sent: C watched, and has not the request."""
+    seen = scene(background(), icmp_from(SERVER, "B", "BC")(), points=POINTS)
+    assert seen.told(1) == [("REFUSED", "BC", "request", "BY_ICMP")]
+
+
+def test_losses_are_told_where_the_captures_tell_them_narrowest() -> None:
+    """B's capture begins after the first of two lost SYNs: that is known to be lost between A and C, the other shows where."""
+    early, late = Talk(initiator=(CLIENT, 43_001)), Talk(initiator=(CLIENT, 43_002))
+    early.repeated((1000, 1300, 1900), 0, "S", lost="BC")
+    late.repeated((3000, 4000, 6000), 0, "S", lost="BC")
+    frames = captured([*background().sent, *early.sent, *late.sent])
+    begin = START + 2500 * MS
+    frames["B"] = [frame for frame in frames["B"] if frame.time_ns >= begin]
+    seen = scene_of(frames, {**POINTS, "B": {"kind": PointKind.NODE, "window": (begin, START + 9000 * MS)}})
+    assert (seen.told(1), seen.told(2)) == ([lost("AC", "request")], [lost("BC", "request")])
+    assert [(loss.near, loss.far, loss.conversations) for loss in seen.localisation.losses] == [(1, 2, 2)]
+
+
+def test_a_request_to_an_address_that_never_answered_may_have_had_to_pass() -> None:
+    """Nobody but A ever saw the address: whether its way leads past B is not known, and that nothing was lost is not either."""
+    talk = Talk(responder=("10.242.2.77", 8080))
+    talk.repeated(SYN_TIMES, 0, "S", lost="AB")
+    seen = scene(background(), talk)
+    assert seen.told(1) == [undecided("NO_WINDOW")]
+    assert seen.localisation.verdict == "undecided"
+
+
+def test_a_response_that_was_lost_as_the_capture_ended_is_not_one_that_is_waited_for() -> None:
+    seen = scene(background(last_ms=1200), synack("AB")(), points=POINTS)
+    frames = captured([*background(last_ms=1200).sent, *synack("AB")().sent])
+    end = START + 1500 * MS
+    frames = {name: [frame for frame in of_point if frame.time_ns <= end] for name, of_point in frames.items()}
+    seen = scene_of(frames, POINTS)
+    assert seen.told(1) == [undecided("CAPTURE_ENDED")]
+    assert seen.localisation.verdict == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("hole", "told"), [((500, 5000), undecided("NO_WINDOW")), ((500, 1500), lost("BC", "request")), (None, lost("BC", "request"))]
+)
+def test_a_hole_in_a_capture_is_time_that_nobody_watched(hole: tuple[int, int] | None, told: tuple[str, ...]) -> None:
+    holes = ((START + hole[0] * MS, START + hole[1] * MS),) if hole else ()
+    assert scene(background(), syn("BC")(), points={**POINTS, "C": {**POINTS["C"], "holes": holes}}).told(1) == [told]
+
+
+@pytest.mark.parametrize(
+    ("talk", "told"),
+    [
+        (answered_throughout, [ANSWERED, ANSWERED]),
+        (response("AB"), [ANSWERED, lost("AC", "response")]),
+        (request("BC"), [ANSWERED, ANSWERED, lost("BC", "request")]),
+    ],
+)
+def test_responses_that_take_another_way_are_not_missed_at_a_point_of_the_way_there(
+    talk: Callable[[], Talk], told: list[tuple[str, ...]]
+) -> None:
+    sent = [replace(one, missed="B" if one.side else one.missed) for one in (*background().sent, *talk().sent)]
+    seen = scene_of(captured(sent), {**POINTS, "B": {"kind": PointKind.NODE, "passed_by": (True, False)}})
+    assert seen.told(1) == told
+    assert all(rate.missed == 0 for rate in seen.localisation.rates)

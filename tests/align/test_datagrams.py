@@ -1,0 +1,123 @@
+"""UDP over several points: which datagrams are one, which turn they belong to, and that a NAT hides neither."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import dpkt
+import pytest
+
+from mixcni.schema import Evidence
+from tests.scene import End, Scene, Sent, Talk, captured, scene_of
+from tests.wire import MS, START, Frame, S, ip_frame
+
+CLIENT, RESOLVER, POD = ("10.244.3.7", 40_000), ("10.96.0.10", 53), ("10.242.2.20", 53)
+ANSWERED, SILENT = ("ANSWERED", "", "", "NONE"), ("SILENT", "", "", "NONE")
+
+
+def datagram(source: End, target: End, ms: float, ip_id: int, octets: int = 32) -> Frame:
+    udp = dpkt.udp.UDP(sport=source[1], dport=target[1], data=b"q" * octets, ulen=8 + octets)
+    return Frame(START + round(ms * MS), ip_frame(source[0], target[0], 17, udp, ip_id=ip_id))
+
+
+def question(ms: float, number: int, *, client: End = CLIENT, lost: str = "", missed: str = "", ip_id: int | None = None) -> Sent:
+    return Sent(datagram(client, RESOLVER, ms, 1000 + number if ip_id is None else ip_id), 0, lost, missed)
+
+
+def reply(ms: float, number: int, *, client: End = CLIENT, lost: str = "", missed: str = "", ip_id: int | None = None) -> Sent:
+    return Sent(datagram(RESOLVER, client, ms, 2000 + number if ip_id is None else ip_id, 48), 1, lost, missed)
+
+
+def background() -> list[Sent]:
+    """A connection that is answered throughout, so that all captures are seen to run."""
+    talk = Talk(initiator=(CLIENT[0], 42_000), responder=(RESOLVER[0], 8080))
+    talk.handshake(0)
+    for ms in (100, 4000, 8000):
+        talk.exchange(ms)
+    return talk.sent
+
+
+def told(sent: Sequence[Sent], seen_as: Mapping[str, Mapping[End, End]] | None = None) -> tuple[Scene, list[tuple[str, ...]]]:
+    """What is told of the datagrams' conversation."""
+    seen = scene_of(captured([*background(), *sent], seen_as=seen_as))
+    protocols = seen.alignment.conversations["protocol"].tolist()
+    return seen, [row for number, protocol in enumerate(protocols) if protocol == 17 for row in seen.told(number)]
+
+
+def lost(hop: str, way: str) -> tuple[str, ...]:
+    return ("LOST", hop, way, "NONE")
+
+
+@pytest.mark.parametrize(
+    ("sent", "fates"),
+    [
+        ([question(1000, 1), reply(1010, 1)], [ANSWERED]),
+        ([question(1000, 1), question(1001, 2), reply(1010, 1), reply(1011, 2)], [ANSWERED]),
+        ([question(1000, 1), reply(1010, 1), question(1100, 2), reply(1110, 2)], [ANSWERED, ANSWERED]),
+        ([question(1000, 1)], [SILENT]),
+        ([question(1000, 1, lost="BC"), question(3000, 2), reply(3010, 2)], [ANSWERED]),
+        ([question(1000, 1, lost="BC"), question(3000, 2, lost="BC")], [lost("BC", "request")]),
+        ([question(1000, 1, lost="BC"), question(3000, 2)], [SILENT]),
+        (
+            [question(1000, 1), reply(1010, 1, lost="AB"), question(3000, 2), reply(3010, 2, lost="AB")],
+            [lost("AB", "response")] * 2,
+        ),
+        ([question(1000, 1), reply(1010, 1, missed="B")], [ANSWERED]),
+        ([question(1000, 1, missed="AB"), reply(1010, 1)], [ANSWERED]),
+    ],
+    ids=[
+        "answered", "two at once", "two turns", "no reply", "asked again", "asked twice", "asked twice, heard once",
+        "replies lost", "a reply that B lacks", "a question that A and B lack",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("numbered", [True, False], ids=["with identifications", "without"])
+def test_the_fate_of_each_turn(sent: list[Sent], fates: list[tuple[str, ...]], numbered: bool) -> None:
+    """RFC 6864: an identification may be 0 where a datagram is not to be fragmented; then length and time tell."""
+    octets = [bytearray(one.frame.octets) for one in sent]
+    for frame in octets:
+        if not numbered:
+            frame[14 + 4 : 14 + 6] = b"\0\0"
+    plain = [replace(one, frame=one.frame._replace(octets=bytes(frame))) for one, frame in zip(sent, octets, strict=True)]
+    assert told(plain)[1] == fates
+
+
+def test_a_copy_that_was_made_up_for_is_counted_on_its_hop() -> None:
+    seen, _ = told([question(1000, 1, lost="BC"), question(3000, 2), reply(3010, 2)])
+    assert [(hop.near, hop.far, hop.recovered) for hop in seen.localisation.hops if hop.recovered] == [(1, 2, 1)]
+
+
+@pytest.mark.parametrize(
+    "seen_as",
+    [{"C": {RESOLVER: POD}}, {"B": {RESOLVER: POD}, "C": {RESOLVER: POD}}],
+    ids=["behind B", "behind A"],
+)  # fmt: skip
+def test_a_service_address_hides_no_datagram(seen_as: Mapping[str, Mapping[End, End]]) -> None:
+    sent = []
+    for number in range(5):
+        client = (CLIENT[0], 50_000 + number)
+        sent += [question(1000 + 100 * number, number, client=client), reply(1010 + 100 * number, number, client=client)]
+    seen, fates = told(sent, seen_as)
+    assert fates == [ANSWERED] * 5
+    table = seen.alignment.conversations
+    rows = table["protocol"] == 17
+    assert (table.flow_of[rows] >= 0).all()
+    assert all(Evidence.NUMBERS & flags for flags in table["evidence"][rows].tolist())
+
+
+def test_what_is_sent_to_many_is_no_request() -> None:
+    """Multicast passes where it was asked for: that a point lacks it is no loss."""
+    group = ("239.255.255.250", 1900)
+    other = Sent(datagram(("10.244.3.9", 50_000), group, 500, 7), 0)
+    mine = Sent(datagram(CLIENT, group, 1000, 8), 0, "AB")
+    seen, fates = told([other, mine])
+    assert fates == []
+    assert seen.localisation.verdict == "no_loss"
+
+
+def test_clocks_are_told_by_datagrams_alone() -> None:
+    sent = []
+    for number in range(10):
+        sent += [question(100 * number, number), reply(100 * number + 10, number)]
+    frames = captured(sent, offsets={"C": 7 * 3600 * S})
+    seen = scene_of(frames)
+    assert abs(seen.alignment.clocks[2].offset_ns - 7 * 3600 * S) <= (seen.alignment.clocks[2].uncertainty_ns or 0)
+    assert {row[0] for row in seen.told()} == {"ANSWERED"}
