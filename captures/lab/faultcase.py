@@ -21,7 +21,7 @@ from namespaces import LabError, Namespaces
 from noise import NO_NOISE, draw_noise, suffer, write_noisy
 from pcapfile import read_pcap
 from recorder import BUFFER_KIB, CaptureSummary, IncompleteCapture, Recorder, kernel_version, tcpdump_versions
-from scenario import Scenario
+from scenario import TUNNELS, Scenario
 
 # How long probes run alone before and after the clients.
 MARGIN_S: Final = 0.5
@@ -62,7 +62,9 @@ def _record(scenario: Scenario, folder: Path, *, noisy: bool) -> None:
     clean.rmdir()
     at_ns = min(records[0].time_ns for _, records in captures.values() if records)
     dice = random.Random(f"noise {scenario.kind} {scenario.seed}")  # noqa: S311  # a repeatable case, not a secret
-    noise = draw_noise(tuple(scenario.points), dice) if noisy else dict.fromkeys(scenario.points, NO_NOISE)
+    nodes = {point: NODE_OF_PLACE[place] for point, place in scenario.points.items()}
+    wrapped = [point for point, place in scenario.points.items() if "-" in place and scenario.carrier in TUNNELS]
+    noise = draw_noise(nodes, dice, wrapped=wrapped) if noisy else dict.fromkeys(nodes, NO_NOISE)
     case = folder / "case"
     case.mkdir(exist_ok=True)
     suffered = {point: suffer(*captures[point], noise[point], dice) for point in scenario.points}

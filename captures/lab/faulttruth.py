@@ -19,6 +19,8 @@ ANSWERED: Final = frozenset({"connected", "answered"})
 # Past a first retransmission timeout (RFC 6298: 1 s) a packet that has not come can be told from one still on its way.
 PATIENCE_NS: Final = 1_500_000_000
 SKEW_NS: Final = 50_000_000
+# Clocks that are taken to agree where nothing tells them apart, and do so within a packet's patience.
+AGREEING_NS: Final = 100_000_000
 
 
 @dataclass(slots=True)
@@ -74,32 +76,15 @@ def truth_of(
         those on which one of them can be seen to be missing, the narrowest first; with none of them it is not `decidable`
     hop : that of most of them; hops : all that are right to name, for a point that was not there widens a hop
     """
-    windows = {point: capture.window for point, capture in noisy.items() if capture.window}
-    failing = []
-    for conversation in conversations if scenario.verdict == "loss" else ():
-        if conversation.failed:
-            names = {point: name for point, name in conversation.names.items() if point in windows}
-            own = _hops(scenario, conversation, windows, kept)
-            failing.append(
-                {
-                    "initiator": conversation.attempt["initiator"],
-                    "responder": conversation.attempt["responder"],
-                    "names": names,
-                    "seen": [point for point in names if _sightings(conversation, point, kept[point], None)],
-                    "sent": {point: len(_sightings(conversation, point, kept[point], scenario.direction)) for point in names},
-                    "hops": own,
-                    "decidable": bool(own),
-                }
-            )
-    hop = scenario.hop(windows)
+    sight = Sight(scenario, conversations, {p: c.window for p, c in noisy.items() if c.window}, kept, noise)
+    failing = [sight.tell(c) for c in conversations if c.failed] if scenario.verdict == "loss" else []
+    hop = scenario.hop(sight.windows)
     told = Counter(flow["hops"][0] for flow in failing if flow["hops"])
-    verdicts = _verdicts(scenario, hop, failing, kept)
+    verdicts = _verdicts(scenario, hop, failing)
     named = hop if "loss" in verdicts else None
     if told:
         named = told.most_common(1)[0][0]
     hops = {*([named] if named else []), *(other for flow in failing for other in flow["hops"])}
-    if named and _is_foreign(scenario, named, failing, kept):
-        hops |= {(named[0], point) for point, place in scenario.points.items() if place == "server" and point in windows}
     return {
         "verdicts": verdicts,
         "hop": named,
@@ -120,52 +105,90 @@ def truth_of(
     }
 
 
-def _verdicts(
-    scenario: Scenario,
-    hop: tuple[str, str] | None,
-    failing: Sequence[dict[str, Any]],
-    kept: Mapping[str, Sequence[Segment]],
-) -> list[str]:
+def _verdicts(scenario: Scenario, hop: tuple[str, str] | None, failing: Sequence[dict[str, Any]]) -> list[str]:
     if scenario.verdict != "loss":
         return [scenario.verdict]
     if hop is None or not any(flow["seen"] for flow in failing):
         return ["no_loss", "undecided"]
     if not any(flow["decidable"] for flow in failing):
         return ["undecided", "loss"]
-    if _is_foreign(scenario, hop, failing, kept) and not (scenario.manifest and scenario.scope):
-        return ["loss", "undecided"]
     return ["loss"]
 
 
-def _is_foreign(
-    scenario: Scenario, hop: tuple[str, str], failing: Sequence[dict[str, Any]], kept: Mapping[str, Sequence[Segment]]
-) -> bool:
-    """Whether the next point beyond the fault never saw the address that was called, by any name that a point saw for it.
+@dataclass(slots=True)
+class Sight:
+    """What the captures that are left can show of a case."""
 
-    Then nothing but a stated scope says that what is sent to it (a service's address, say) would have to pass there.
-    """
-    known = {end[0] for segment in kept[hop[1]] for end in (segment.source, segment.destination)}
-    called = {responder[0] for flow in failing for _, responder in flow["names"].values()}
-    return scenario.direction == "request" and not known & called
+    scenario: Scenario
+    conversations: Sequence[Conversation]
+    windows: Mapping[str, tuple[int, int]]
+    kept: Mapping[str, Sequence[Segment]]
+    noise: Mapping[str, PointNoise]
+    _timed: dict[tuple[str, str], bool] = field(default_factory=dict)
 
+    def tell(self, conversation: Conversation) -> dict[str, Any]:
+        """A failing conversation's part of the truth."""
+        names = {point: name for point, name in conversation.names.items() if point in self.windows}
+        hops = self._hops(conversation)
+        direction = self.scenario.direction
+        return {
+            "initiator": conversation.attempt["initiator"],
+            "responder": conversation.attempt["responder"],
+            "names": names,
+            "seen": [point for point in names if _sightings(conversation, point, self.kept[point], None)],
+            "sent": {point: len(_sightings(conversation, point, self.kept[point], direction)) for point in names},
+            "hops": hops,
+            "decidable": any(self._is_expected(conversation, hop) and self._is_timed(hop) for hop in hops),
+        }
 
-def _hops(
-    scenario: Scenario, conversation: Conversation, windows: Mapping[str, tuple[int, int]], kept: Mapping[str, Sequence[Segment]]
-) -> list[tuple[str, str]]:
-    """Between which points a packet of a conversation can be seen to be missing, the narrowest first.
+    def _hops(self, conversation: Conversation) -> list[tuple[str, str]]:
+        """Between which points a packet of a conversation can be seen to be missing, the narrowest first.
 
-    For each packet of the fault's direction before the fault: of the points that captured then and for long enough afterwards,
-    the two around the fault, if it was seen at the nearer one.
-    """
-    patience = PATIENCE_NS if conversation.attempt["outcome"] in {"timeout", *ANSWERED} else 0
-    found = set()
-    for point in windows:
-        for time in _sightings(conversation, point, kept[point], scenario.direction):
-            hop = scenario.hop([p for p, (begin, end) in windows.items() if begin <= time <= end - patience])
-            if hop is not None and point == (hop[0] if scenario.direction == "request" else hop[1]):
-                found.add(hop)
-    order = list(scenario.points)
-    return sorted(found, key=lambda hop: (order.index(hop[1]) - order.index(hop[0]), hop))
+        For each packet of the fault's direction before it: of the points that captured then and for long enough afterwards,
+        the two around the fault, if it was seen at the nearer one. A called address that the further one never saw is only
+        expected at the server.
+        """
+        scenario = self.scenario
+        patience = PATIENCE_NS if conversation.attempt["outcome"] in {"timeout", *ANSWERED} else 0
+        found = set()
+        for point in self.windows:
+            for time in _sightings(conversation, point, self.kept[point], scenario.direction):
+                hop = scenario.hop([p for p, (begin, end) in self.windows.items() if begin <= time <= end - patience])
+                if hop is not None and point == (hop[0] if scenario.direction == "request" else hop[1]):
+                    found.add(hop)
+                    if self._is_foreign(conversation, hop):
+                        servers = (p for p, place in scenario.points.items() if place == "server" and p in self.windows)
+                        found |= {(hop[0], server) for server in servers}
+        order = list(scenario.points)
+        return sorted(found, key=lambda hop: (order.index(hop[1]) - order.index(hop[0]), hop))
+
+    def _is_foreign(self, conversation: Conversation, hop: tuple[str, str]) -> bool:
+        """Whether the point beyond the fault never saw the address that was called, by any name that a point saw for it."""
+        known = {end[0] for segment in self.kept[hop[1]] for end in (segment.source, segment.destination)}
+        called = {responder[0] for point, (_, responder) in conversation.names.items() if point in self.windows}
+        return self.scenario.direction == "request" and not known & called
+
+    def _is_expected(self, conversation: Conversation, hop: tuple[str, str]) -> bool:
+        """Whether anything says that what was called has to pass beyond the fault: that it was seen there, or a stated scope."""
+        scoped = self.scenario.manifest and self.scenario.scope and self.scenario.points[hop[1]] == "server"
+        return scoped or not self._is_foreign(conversation, hop)
+
+    def _is_timed(self, hop: tuple[str, str]) -> bool:
+        """Whether the two clocks can be told against each other: by what both captures saw, or because they agree."""
+        if hop not in self._timed:
+            near, far = (self.noise[point].offset_ns for point in hop)
+            reached, left = {hop[0]}, set(self.windows) - {hop[0]}
+            while joined := {point for point in left if any(self._share(point, other) for other in reached)}:
+                reached |= joined
+                left -= joined
+            self._timed[hop] = abs(near - far) < AGREEING_NS or hop[1] in reached
+        return self._timed[hop]
+
+    def _share(self, one: str, other: str) -> bool:
+        return any(
+            all(_sightings(conversation, point, self.kept[point], None) for point in (one, other))
+            for conversation in self.conversations
+        )
 
 
 def _sightings(conversation: Conversation, point: str, segments: Sequence[Segment], direction: str | None) -> list[int]:

@@ -6,7 +6,7 @@ last. Nothing here changes what the network did, so what a case's truth says of 
 
 import gzip
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,8 @@ from pcapfile import (
 from pcapread import ETHERNET
 
 SHORT_SNAPLEN: Final = 96
+TUNNEL_OCTETS: Final = 50  # of outer IPv4, UDP, VXLAN or Geneve, and the inner Ethernet header
+SHARED_CLOCKS: Final = 0.75
 LARGEST_OFFSET_NS: Final = 3_600 * SECOND_NS
 LARGEST_DRIFT_PPM: Final = 200.0
 MISSED_SHARES: Final = (0.002, 0.01, 0.03, 0.08)
@@ -70,25 +72,29 @@ class PointNoise:
 NO_NOISE: Final = PointNoise()
 
 
-def draw_noise(points: Sequence[str], dice: random.Random) -> dict[str, PointNoise]:
-    """Noise for every point of a case: clocks mostly, then one to three other troubles."""
+def draw_noise(nodes: Mapping[str, str], dice: random.Random, *, wrapped: Collection[str] = ()) -> dict[str, PointNoise]:
+    """Noise for every point of a case: clocks mostly, then one to three other troubles.
+
+    nodes : the node of each point, whose clock its capture has, unless each capture was made by a machine of its own
+    wrapped : points that see packets inside a tunnel, whose snaplen has to be longer for the same headers
+    """
+    points = tuple(nodes)
+    shared = dice.random() < SHARED_CLOCKS
+    clocks: dict[str, PointNoise] = {}
     drawn = {}
-    for point in points:
-        noise = PointNoise()
-        if dice.random() < 0.7:
-            offset = dice.choice((1_000_000, 50_000_000, SECOND_NS, 60 * SECOND_NS, LARGEST_OFFSET_NS))
-            noise = replace(noise, offset_ns=round(dice.uniform(-offset, offset)))
-        if dice.random() < 0.5:
-            noise = replace(noise, drift_ppm=round(dice.uniform(-LARGEST_DRIFT_PPM, LARGEST_DRIFT_PPM), 3))
-        drawn[point] = noise
+    for point, node in nodes.items():
+        whose = node if shared else point
+        if whose not in clocks:
+            clocks[whose] = _draw_clock(dice)
+        drawn[point] = clocks[whose]
     troubles = ("missed", "missed", "snaplen", "late", "early", "any_copies", "pcapng", "gzip", "cut_octets", "files", "removed")
     for trouble in dice.sample(troubles, dice.randint(1, 3)):
-        point = dice.choice(tuple(points))
+        point = dice.choice(points)
         noise = drawn[point]
         if trouble == "missed":
             noise = replace(noise, missed=dice.choice(MISSED_SHARES))
         elif trouble == "snaplen":
-            noise = replace(noise, snaplen=SHORT_SNAPLEN)
+            noise = replace(noise, snaplen=SHORT_SNAPLEN + (TUNNEL_OCTETS if point in wrapped else 0))
         elif trouble == "late":
             noise = replace(noise, late=round(dice.uniform(0.05, LARGEST_ABSENCE), 3))
         elif trouble == "early":
@@ -107,6 +113,16 @@ def draw_noise(points: Sequence[str], dice: random.Random) -> dict[str, PointNoi
             noise = replace(noise, **{dice.choice(("removed", "empty")): True})
         drawn[point] = noise
     return drawn
+
+
+def _draw_clock(dice: random.Random) -> PointNoise:
+    noise = PointNoise()
+    if dice.random() < 0.7:
+        offset = dice.choice((1_000_000, 50_000_000, SECOND_NS, 60 * SECOND_NS, LARGEST_OFFSET_NS))
+        noise = replace(noise, offset_ns=round(dice.uniform(-offset, offset)))
+    if dice.random() < 0.5:
+        noise = replace(noise, drift_ppm=round(dice.uniform(-LARGEST_DRIFT_PPM, LARGEST_DRIFT_PPM), 3))
+    return noise
 
 
 def miss(records: Sequence[Record], share: float, dice: random.Random) -> list[Record]:

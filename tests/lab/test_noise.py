@@ -24,7 +24,7 @@ from noise import (
     trim,
     write_noisy,
 )
-from pcapfile import LINUX_SLL2, Record, pcap_of, read_pcap
+from pcapfile import LINUX_SLL2, WHOLE, Record, pcap_of, read_pcap
 
 from tests import oracle
 
@@ -34,7 +34,7 @@ FRAMES = st.binary(min_size=14, max_size=200)
 RECORDS = st.lists(st.tuples(st.integers(0, 10**10), FRAMES), max_size=40).map(
     lambda drawn: [Record(START + time, len(frame), frame) for time, frame in sorted(drawn)]
 )
-POINTS = ("A", "B", "C")
+NODES = {"A": "node-1", "B": "node-2", "C": "node-2"}
 
 
 def some_records(count: int = 50) -> list[Record]:
@@ -107,19 +107,33 @@ def test_a_late_start_and_an_early_end_leave_what_is_between(records: list[Recor
 
 @pytest.mark.parametrize("seed", range(30))
 def test_noise_is_drawn_alike_by_the_same_seed_and_within_its_limits(seed: int) -> None:
-    drawn = draw_noise(POINTS, random.Random(seed))
-    assert drawn == draw_noise(POINTS, random.Random(seed))
-    assert tuple(drawn) == POINTS
+    drawn = draw_noise(NODES, random.Random(seed))
+    assert drawn == draw_noise(NODES, random.Random(seed))
+    assert drawn.keys() == NODES.keys()
     assert sum(noise.removed or noise.empty for noise in drawn.values()) <= 1
     for noise in drawn.values():
         assert abs(noise.offset_ns) <= LARGEST_OFFSET_NS
         assert abs(noise.drift_ppm) <= LARGEST_DRIFT_PPM
 
 
+def test_captures_on_one_node_mostly_share_its_clock() -> None:
+    """The kernel of the node stamps both; else each capture comes from a machine of its own."""
+    drawn = [draw_noise(NODES, random.Random(seed)) for seed in range(200)]
+    shared = sum((d["B"].offset_ns, d["B"].drift_ppm) == (d["C"].offset_ns, d["C"].drift_ppm) for d in drawn)
+    assert 120 < shared < 200
+    assert any(d["A"].offset_ns != d["B"].offset_ns for d in drawn)
+
+
+def test_a_snaplen_holds_the_same_headers_inside_a_tunnel() -> None:
+    drawn = [draw_noise(NODES, random.Random(seed), wrapped=("B",)) for seed in range(200)]
+    assert {d["A"].snaplen for d in drawn} == {96, WHOLE}
+    assert {d["B"].snaplen for d in drawn} == {96 + 20 + 8 + 8 + 14, WHOLE}
+
+
 def test_every_trouble_is_drawn_by_some_seed() -> None:
     said: set[str] = set()
     for seed in range(200):
-        for noise in draw_noise(POINTS, random.Random(seed)).values():
+        for noise in draw_noise(NODES, random.Random(seed)).values():
             said |= noise.said().keys()
     assert said == set(PointNoise.__slots__)
 

@@ -1,11 +1,12 @@
 """What a case's truth says, from logs and packets made by hand."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from faulttruth import PATIENCE_NS, name_conversations, truth_of
 from innermost import Segment, segments
-from noise import NO_NOISE, Noisy
+from noise import NO_NOISE, Noisy, PointNoise
 from pcapfile import Record
 from scenario import Scenario
 
@@ -47,13 +48,19 @@ SEEN = {
 }
 
 
-def told(scenario: Scenario, windows: dict[str, tuple[float, float] | None], *attempts: dict[str, Any]) -> dict[str, Any]:
+def told(
+    scenario: Scenario,
+    windows: dict[str, tuple[float, float] | None],
+    *attempts: dict[str, Any],
+    seen: dict[str, list[Segment]] = SEEN,
+    noise: dict[str, PointNoise] | None = None,
+) -> dict[str, Any]:
     """The truth where the captures had these windows, in seconds."""
     between = {point: w and (int(w[0] * SECOND), int(w[1] * SECOND)) for point, w in windows.items()}
     noisy = {point: Noisy(1, [], window, 0) for point, window in between.items()}
-    kept = {point: [s for s in SEEN[point] if w and w[0] <= s.time_ns <= w[1]] for point, w in between.items()}
-    conversations = name_conversations(attempts or [attempt()], SEEN)
-    return truth_of(scenario, conversations, noisy, kept, dict.fromkeys(windows, NO_NOISE), 0)
+    kept = {point: [s for s in seen[point] if w and w[0] <= s.time_ns <= w[1]] for point, w in between.items()}
+    conversations = name_conversations(attempts or [attempt()], seen)
+    return truth_of(scenario, conversations, noisy, kept, noise or dict.fromkeys(windows, NO_NOISE), 0)
 
 
 WHOLE: dict[str, tuple[float, float] | None] = dict.fromkeys("ABCD", (0.0, 5.0))
@@ -112,10 +119,22 @@ def test_what_the_captures_cannot_show_is_not_asked_of_a_diagnosis(windows: Any,
 
 def test_nothing_says_that_a_services_address_has_to_pass_a_pod_but_a_scope() -> None:
     """At D only the pod's address is ever seen, and of what was called nothing but the service's is known before B."""
+    seen = SEEN | {"B": [], "C": []}
     early = Scenario("made", 1, verdict="loss", direction="request", element="node-1", mechanism="nft", layout=LOSS.layout)
-    assert told(early, WHOLE)["verdicts"] == ["loss", "undecided"]
-    scoped = Scenario("made", 1, verdict="loss", direction="request", element="node-1", scope=True, layout=LOSS.layout)
-    assert told(scoped, WHOLE)["verdicts"] == ["loss"]
+    assert told(early, WHOLE, seen=seen)["verdicts"] == ["undecided", "loss"]
+    scoped = replace(early, scope=True)
+    truth = told(scoped, WHOLE, seen=seen)
+    assert truth["verdicts"] == ["loss"]
+    assert truth["hops"] == [("A", "B"), ("A", "D")]  # B has no scope, D has
+
+
+def test_clocks_that_nothing_joins_leave_it_open() -> None:
+    """Between C and D nothing was shared, so whether D was there at the time cannot be told unless their clocks agree."""
+    far = {point: PointNoise(offset_ns=3_600 * SECOND if point == "D" else 0) for point in "ABCD"}
+    assert told(LOSS, WHOLE, noise=far)["verdicts"] == ["undecided", "loss"]
+    shared = attempt(("10.0.0.7", 1), "connected", begins_s=0.1)
+    seen = SEEN | {"C": [*SEEN["C"], syn(0.1, ("10.0.0.7", 1), POD, seq=5)]}
+    assert told(LOSS, WHOLE, attempt(), shared, seen=seen, noise=far)["verdicts"] == ["loss"]
 
 
 def test_a_failure_that_is_the_servers_own_is_no_loss() -> None:
