@@ -99,7 +99,7 @@ def _storm(scenario: Scenario, dice: random.Random) -> Scenario:
     late = replace(scenario, element="underlay", mechanism="wire", direction="both", timeout_s=2 * RECOVERY_TIMEOUT_S)
     if dice.random() < 0.5:
         return replace(late, loss=0.0, reorder=round(dice.uniform(0.1, 0.3), 2), late_s=round(dice.uniform(0.25, 0.45), 2))
-    return replace(late, loss=round(dice.uniform(0.12, 0.2), 2), duplicate=0.1, connections=8)
+    return replace(late, loss=round(dice.uniform(0.08, 0.14), 2), duplicate=0.1, connections=8)
 
 
 def _outage(scenario: Scenario, dice: random.Random) -> Scenario:
