@@ -10,7 +10,7 @@ COUNT ?= 80
 OUT ?= /tmp/mixcni-lab-$(SEED)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit kernels notebooks bench lab cases clean
+.PHONY: help demo test lint docs unit kernels notebooks bench lab cases clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,13 +18,16 @@ help:  ## this list
 demo: $(SETUP)  ## diagnose the founding case in captures/networkpolicy-drop
 	@$(BIN)/mixcni diagnose captures/networkpolicy-drop
 
-test: lint unit kernels notebooks  ## every check: lint, types, import contracts, tests, notebooks
+test: lint docs unit kernels notebooks  ## every check: lint, types, import contracts, pages, tests, notebooks
 
 lint: $(SETUP)  ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(SETUP)  ## the pages, built strictly into build/docs; needs no network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build
 
 unit: $(SETUP)  ## the tests, with compiled kernels
 	$(BIN)/pytest

@@ -85,9 +85,8 @@ def test_the_incident() -> None:
     assert set(fit.smallest) == {Statement((Term(("kubenet", None, True)),)), Statement((Term((None, "cilium", True)),))}
     assert fit.narrowest == Statement((Term(("kubenet", "cilium", True)),))
     assert set(fit.deciding) == {("kubenet", "kubenet", True), ("cilium", "cilium", True)}
-    another: dict[str, str | bool] = {"initiator": "cilium", "responder": "cilium", "policy": True}
-    more = [*rows, (another, False)]
-    assert fit_statements(more, names).smallest == (Statement((Term(("kubenet", None, True)),)),)
+    rows.append(({"initiator": "cilium", "responder": "cilium", "policy": True}, False))
+    assert fit_statements(rows, names).smallest == (Statement((Term(("kubenet", None, True)),)),)
 
 
 def test_a_factor_may_have_more_than_two_values() -> None:
