@@ -27,7 +27,7 @@ lint: $(SETUP)  ## ruff, mypy --strict and the import contracts
 	$(BIN)/lint-imports
 
 docs: $(SETUP)  ## the pages, built strictly into build/docs; needs no network
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 unit: $(SETUP)  ## the tests, with compiled kernels
 	$(BIN)/pytest
