@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[1]
 MARK = re.compile(r"^\{\{ (?P<what>\w+) (?P<rest>[^}]+?) \}\}$", re.MULTILINE)
+DANGLING = re.compile(r"\s*–\s*(?=</p>\s*</li>|</li>)")
 SCHEMAS = {"report": "mixcni.report", "comparison": "mixcni.comparison", "matrix": "mixcni.experiments"}
 WIDTH = 80
 
@@ -17,6 +18,11 @@ WIDTH = 80
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """A page with its marks replaced."""
     return MARK.sub(_replacement, markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """A page without the dashes behind parameters whose one line is all there is of them."""
+    return DANGLING.sub("", html)
 
 
 def _replacement(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""The report on a case folder, on a Case, or as it was saved: one form for whatever compares reports."""
+"""The report on a case folder or on a Case, or one that was saved: for whatever takes any of them."""
 
 import json
 from pathlib import Path
@@ -14,8 +14,8 @@ Source = Report | Case | str | Path
 """A report, a case, the folder of one, or the .json file of a saved report."""
 
 
-def report_object_of(source: Source, progress: Progress | None = None) -> dict[str, Any]:
-    """The report on `source` by the contract `mixcni.report/1`; with every exchange, unless it was saved without.
+def report_of(source: Source, progress: Progress | None = None) -> Report | dict[str, Any]:
+    """The report on `source`; one that was saved as JSON is an object by the contract `mixcni.report/1`.
 
     Raises
     ------
@@ -24,8 +24,7 @@ def report_object_of(source: Source, progress: Progress | None = None) -> dict[s
     """
     if isinstance(source, str | Path) and Path(source).is_file() and Path(source).suffix == ".json":
         return _read(Path(source))
-    report = source if isinstance(source, Report) else diagnose(source, progress=progress)
-    return report.to_dict(every_exchange=True)
+    return source if isinstance(source, Report) else diagnose(source, progress=progress)
 
 
 def name_of(source: Source, default: str) -> str:

@@ -9,8 +9,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-FAR_END: Final = ("refused", "silent")
-"""Fates that are no loss on the way, where no hop is named."""
+import numpy as np
+
+from mixcni.report import Report
+from mixcni.schema import Direction, Fate
+
+FAILED: Final = (Fate.LOST, Fate.REFUSED, Fate.SILENT)
+FAILED_WORDS: Final = tuple(fate.name.lower() for fate in FAILED)
+WAYS: Final = {int(Direction.FORWARD): "request", int(Direction.REVERSE): "response"}
 
 
 class Callers(NamedTuple):
@@ -88,13 +94,50 @@ class Side:
         return "" if self.whole else f"{self.name} was saved without its answered exchanges: save it with --all"
 
 
-def side_of(report: Mapping[str, Any], name: str, *, whole: bool, same: Mapping[str, str] = MappingProxyType({})) -> Side:
-    """A report by the contract `mixcni.report/1` as its populations.
+def side_of_report(report: Report, name: str, same: Mapping[str, str] = MappingProxyType({})) -> Side:
+    """A report as its populations.
 
     Parameters
     ----------
     same : addresses to be read as others
-    whole : whether it was made with every exchange; a saved one is whole where an answered one is in it, or nothing could be
+    """
+    localisation = report.localisation
+    fates, table = localisation.fates, localisation.alignment.conversations
+    points = [point.name for point in localisation.points]
+    failed = np.isin(fates["fate"], FAILED)
+    order = np.lexsort((fates["number"], fates["conversation"]))
+    order = order[failed[order]]
+    first = order[np.unique(fates["conversation"][order], return_index=True)[1]]  # each conversation's first failure
+    key = np.full((len(table), 4), -1, dtype=np.int64)
+    key[fates["conversation"][fates["fate"] == Fate.UNDECIDED], 0] = Fate.UNDECIDED
+    answered = np.zeros(len(table), dtype=np.bool_)
+    answered[fates["conversation"]] = True
+    key[answered & (key[:, 0] < 0), 0] = Fate.ANSWERED
+    for column, part in enumerate(("fate", "near", "far", "direction")):
+        key[fates["conversation"][first], column] = fates[part][first]
+    ends = [table[part].astype(np.int64) for part in ("initiator", "responder", "responder_port")]
+    rows, counts = np.unique(np.column_stack([*ends, key])[key[:, 0] >= 0], axis=0, return_counts=True)
+    outcomes: dict[Callers, Counter[Trouble | str]] = {}
+    for (initiator, responder, port, fate, near, far, direction), count in zip(rows.tolist(), counts.tolist(), strict=True):
+        near_end, far_end = table.book.text(initiator), table.book.text(responder)
+        callers = Callers(same.get(near_end, near_end), same.get(far_end, far_end), port)
+        outcome: Trouble | str = Fate(fate).name.lower()
+        if fate in FAILED:
+            hop = (points[near], points[far]) if 0 <= near < len(points) and 0 <= far < len(points) else None
+            outcome = Trouble(Fate(fate).name.lower(), hop, WAYS.get(direction) if hop else None)
+        outcomes.setdefault(callers, Counter())[outcome] += count
+    causes = {finding.cause: finding.confidence for finding in reversed(report.findings_found)}
+    return Side(name, report.verdict, report.headline, tuple(points), _populations(outcomes), causes, whole=True)
+
+
+def side_of_saved(report: Mapping[str, Any], name: str, same: Mapping[str, str] = MappingProxyType({})) -> Side:
+    """A saved report, by the contract `mixcni.report/1`, as its populations.
+
+    It is whole where an answered exchange is in it, or no flow was there to have one.
+
+    Parameters
+    ----------
+    same : addresses to be read as others
     """
     by_conversation: dict[tuple[Callers, int], list[Mapping[str, Any]]] = {}
     for exchange in report["exchanges"]:
@@ -104,16 +147,10 @@ def side_of(report: Mapping[str, Any], name: str, *, whole: bool, same: Mapping[
     outcomes: dict[Callers, Counter[Trouble | str]] = {}
     for (callers, _), exchanges in by_conversation.items():
         outcomes.setdefault(callers, Counter())[_outcome(exchanges)] += 1
-    whole = whole or any(exchange["fate"] == "answered" for exchange in report["exchanges"])
-    return Side(
-        name=name,
-        verdict=report["verdict"],
-        headline=report["headline"],
-        path=tuple(report["path"]),
-        populations={callers: _population(outcomes[callers]) for callers in sorted(outcomes)},
-        causes={finding["cause"]: finding["confidence"] for finding in reversed(report["findings"])},
-        whole=whole or not any(point["flows"] for point in report["points"]),
-    )
+    has_answers = any(exchange["fate"] == "answered" for exchange in report["exchanges"])
+    whole = has_answers or not any(point["flows"] for point in report["points"])
+    causes = {finding["cause"]: finding["confidence"] for finding in reversed(report["findings"])}
+    return Side(name, report["verdict"], report["headline"], tuple(report["path"]), _populations(outcomes), causes, whole=whole)
 
 
 def _outcome(exchanges: list[Mapping[str, Any]]) -> Trouble | str:
@@ -121,9 +158,13 @@ def _outcome(exchanges: list[Mapping[str, Any]]) -> Trouble | str:
     ordered = sorted(exchanges, key=lambda exchange: int(exchange["number"]))
     for exchange in ordered:
         hop = exchange["hop"]
-        if exchange["fate"] == "lost" or exchange["fate"] in FAR_END:
+        if exchange["fate"] in FAILED_WORDS:
             return Trouble(exchange["fate"], (hop[0], hop[1]) if hop else None, exchange["direction"])
     return "undecided" if any(exchange["fate"] == "undecided" for exchange in ordered) else "answered"
+
+
+def _populations(outcomes: "Mapping[Callers, Counter[Trouble | str]]") -> dict[Callers, Population]:
+    return {callers: _population(outcomes[callers]) for callers in sorted(outcomes)}
 
 
 def _population(outcomes: "Counter[Trouble | str]") -> Population:

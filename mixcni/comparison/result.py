@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mixcni.case.loading import Progress
-from mixcni.case.saved import Source, name_of, report_object_of
+from mixcni.case.saved import Source, name_of, report_of
 from mixcni.comparison.changes import BAD, CauseChange, Change, Outcome, causes_of, changes_of
-from mixcni.comparison.populations import Population, Side, side_of
+from mixcni.comparison.populations import Population, Side, side_of_report, side_of_saved
 from mixcni.errors import ParameterError
+from mixcni.report import Report
 from mixcni.words import WIDTH, item, plural, printable
 
 if TYPE_CHECKING:
@@ -218,14 +218,15 @@ def compare(
     sides = []
     renamed = dict(same or {})
     for source, default, names in ((before, "before", renamed), (after, "after", {})):
-        report = report_object_of(source, progress)
-        if names:
-            known = {exchange[end][0] for exchange in report["exchanges"] for end in ("initiator", "responder")}
-            unknown = [address for address in names if address not in known]
-            if unknown:
-                raise ParameterError(f"same: wanted an address of the case before, got {unknown[0]!r}")
-        is_saved = isinstance(source, str | Path) and Path(source).is_file() and Path(source).suffix == ".json"
-        sides.append(side_of(report, name_of(source, default), whole=not is_saved, same=names))
+        report, name = report_of(source, progress), name_of(source, default)
+        if isinstance(report, Report):
+            sides.append(side_of_report(report, name, names))
+        else:
+            sides.append(side_of_saved(report, name, names))
+    known = {address for callers in sides[0].populations for address in callers[:2]}
+    unknown = [old for old, new in renamed.items() if new not in known]
+    if unknown:
+        raise ParameterError(f"same: wanted an address of the case before, got {unknown[0]!r}")
     changes = changes_of(sides[0], sides[1])
     return Comparison(sides[0], sides[1], changes, causes_of(sides[0], sides[1], changes))
 

@@ -4,6 +4,7 @@ import copy
 import itertools
 import json
 import random
+from dataclasses import replace
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from hypothesis import strategies as st
 import mixcni
 from mixcni.comparison import Comparison, schema_text
 from mixcni.comparison.changes import BAD, Outcome, causes_of, changes_of
-from mixcni.comparison.populations import Callers, Population, Side, Trouble, side_of
+from mixcni.comparison.populations import Callers, Population, Side, Trouble, side_of_report, side_of_saved
 from mixcni.comparison.significance import LEVEL, chance_of, enough_after
 from mixcni.errors import CaseError, ParameterError
-from tests.cases import CAPTURES, FOUNDING, NAMES
+from tests.cases import CAPTURES, FOUNDING, NAMES, Change, copy_of, without_packets
 
 LOST = Trouble("lost", ("B", "C"), "request")
 BACK = Trouble("lost", ("A", "B"), "response")
@@ -168,9 +169,16 @@ def rebuilt(report: dict[str, Any], seed: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_ports_numbers_and_order_say_nothing(reports: dict[str, dict[str, Any]], seed: int) -> None:
-    sides = [side_of(reports[name], name, whole=True) for name in reports]
-    others = [side_of(rebuilt(reports[name], seed), name, whole=True) for name in reports]
+    sides = [side_of_saved(reports[name], name) for name in reports]
+    others = [side_of_saved(rebuilt(reports[name], seed), name) for name in reports]
     assert changes_of(sides[0], sides[1]) == changes_of(others[0], others[1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("change", [None, without_packets("C.pcap")])
+def test_a_report_and_its_saved_form_have_the_same_populations(tmp_path: Path, name: str, change: Change | None) -> None:
+    report = mixcni.diagnose(copy_of(name, tmp_path, *([] if change is None else [change])))
+    assert side_of_report(report, "x") == replace(side_of_saved(report.to_dict(every_exchange=True), "x"), whole=True)
 
 
 @pytest.fixture(scope="module")
