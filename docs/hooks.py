@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[1]
 MARK = re.compile(r"^\{\{ (?P<what>\w+) (?P<rest>[^}]+?) \}\}$", re.MULTILINE)
-DANGLING = re.compile(r"\s*–\s*(?=</p>\s*</li>|</li>)")
+DANGLING = re.compile("\\s*\u2013" r'\s*<div class="doc-md-description">\s*</div>')
 SCHEMAS = {"report": "mixcni.report", "comparison": "mixcni.comparison", "matrix": "mixcni.experiments"}
 WIDTH = 80
 
