@@ -62,3 +62,17 @@ def test_the_readme_shows_what_the_demo_prints() -> None:
     printed = re.sub(r"\s+", " ", str(mixcni.diagnose(mixcni.demo_folder())))
     for part in shown.split("...\n"):
         assert re.sub(r"\s+", " ", part).strip() in printed
+
+
+def test_the_readme_names_every_command() -> None:
+    from mixcni.cli.group import COMMANDS
+
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in COMMANDS if f"`mixcni {name} " not in readme and f"`mixcni {name}`" not in readme] == []
+
+
+def test_the_readmes_python_runs() -> None:
+    code = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    code = code.replace('report.save("report.json")', "report.save(__import__('tempfile').mkdtemp() + '/report.json')")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "10.244.3.7:60820" in done.stdout
