@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +66,14 @@ def replaced(file: str, old: str, new: str) -> Change:
         (folder / file).write_text(text.replace(old, new))
 
     return change
+
+
+def with_fates(report: Report, changes: Mapping[int, Mapping[str, int]]) -> Report:
+    """The report with some columns of some rows of its fate table changed."""
+    fates = report.localisation.fates
+    columns = {name: column.copy() for name, column in fates.columns().items()}
+    for row, values in changes.items():
+        for name, value in values.items():
+            columns[name][row] = value
+    made = type(fates)(columns, fates.request_seen, fates.response_seen)
+    return replace(report, localisation=replace(report.localisation, fates=made))

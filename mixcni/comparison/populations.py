@@ -105,9 +105,8 @@ def side_of_report(report: Report, name: str, same: Mapping[str, str] = MappingP
     fates, table = localisation.fates, localisation.alignment.conversations
     points = [point.name for point in localisation.points]
     failed = np.isin(fates["fate"], FAILED)
-    order = np.lexsort((fates["number"], fates["conversation"]))
-    order = order[failed[order]]
-    first = order[np.unique(fates["conversation"][order], return_index=True)[1]]  # each conversation's first failure
+    rows = np.flatnonzero(failed)  # the table is in the order of conversations and their exchanges
+    first = rows[np.unique(fates["conversation"][rows], return_index=True)[1]]
     key = np.full((len(table), 4), -1, dtype=np.int64)
     key[fates["conversation"][fates["fate"] == Fate.UNDECIDED], 0] = Fate.UNDECIDED
     answered = np.zeros(len(table), dtype=np.bool_)
@@ -116,9 +115,9 @@ def side_of_report(report: Report, name: str, same: Mapping[str, str] = MappingP
     for column, part in enumerate(("fate", "near", "far", "direction")):
         key[fates["conversation"][first], column] = fates[part][first]
     ends = [table[part].astype(np.int64) for part in ("initiator", "responder", "responder_port")]
-    rows, counts = np.unique(np.column_stack([*ends, key])[key[:, 0] >= 0], axis=0, return_counts=True)
+    kinds, counts = np.unique(np.column_stack([*ends, key])[key[:, 0] >= 0], axis=0, return_counts=True)
     outcomes: dict[Callers, Counter[Trouble | str]] = {}
-    for (initiator, responder, port, fate, near, far, direction), count in zip(rows.tolist(), counts.tolist(), strict=True):
+    for (initiator, responder, port, fate, near, far, direction), count in zip(kinds.tolist(), counts.tolist(), strict=True):
         near_end, far_end = table.book.text(initiator), table.book.text(responder)
         callers = Callers(same.get(near_end, near_end), same.get(far_end, far_end), port)
         outcome: Trouble | str = Fate(fate).name.lower()

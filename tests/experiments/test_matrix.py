@@ -9,7 +9,9 @@ import pytest
 import mixcni
 from mixcni.errors import ParameterError
 from mixcni.experiments import Matrix, schema_text
-from tests.cases import CAPTURES, FOUNDING, NAMES, copy_of, replaced, truth_of, without
+from mixcni.experiments.scenario import experiments_of
+from mixcni.schema import Fate
+from tests.cases import CAPTURES, FOUNDING, NAMES, copy_of, replaced, truth_of, with_fates, without
 
 FOUR = sorted(name for name in NAMES if name.endswith("-policy"))
 SCENARIO = '[scenario]\ninitiator = "kubenet"\nresponder = "cilium"\nnetwork_policy = true\n'
@@ -104,3 +106,13 @@ def test_hostile_names_are_shown_and_do_nothing(tmp_path: Path) -> None:
 def test_no_case_is_a_mistake() -> None:
     with pytest.raises(ParameterError, match="cases: wanted at least one, got none"):
         mixcni.matrix([])
+
+
+def test_a_conversation_that_was_not_followed_to_its_end_counts_for_nothing() -> None:
+    case = mixcni.open_case(CAPTURES / FOUNDING)
+    report = mixcni.diagnose(case)
+    table, fates = report.localisation.alignment.conversations, report.localisation.fates
+    calls = [row for row, text in enumerate(table.book.texts(table["initiator"])) if text == "10.242.2.31"]
+    last = max(row for row in range(len(fates)) if fates["conversation"][row] == calls[0])
+    (_, other) = experiments_of("x", case, with_fates(report, {last: {"fate": Fate.UNDECIDED}}))
+    assert (other.outcome, other.failed, other.decided) == ("works", 0, len(calls) - 1)
