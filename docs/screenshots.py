@@ -32,6 +32,7 @@ def figures(lost: Report, calm: Report) -> None:
         lost.figure(name).save(OUT / f"{name}.svg")
     calm.figure("path").save(OUT / "path-answered.svg")
     calm.figure("clocks").save(OUT / "clocks.svg")
+    mixcni.matrix(sorted((ROOT / "captures").glob("*-policy"))).figure().save(OUT / "matrix.svg")
 
 
 def terminal(report: Report, width: int) -> None:

@@ -73,6 +73,6 @@ def test_the_readme_names_every_command() -> None:
 
 def test_the_readmes_python_runs() -> None:
     code = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
-    code = code.replace('report.save("report.json")', "report.save(__import__('tempfile').mkdtemp() + '/report.json')")
+    code = code.replace('report.save("report.html")', "report.save(__import__('tempfile').mkdtemp() + '/report.html')")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "10.244.3.7:60820" in done.stdout

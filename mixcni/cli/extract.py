@@ -38,7 +38,7 @@ def extract(case: Path, conversations: tuple[int, ...], output: Path, anonymize:
 
     \b
       mixcni extract captures/networkpolicy-drop -o evidence.pcapng
-      mixcni extract captures/networkpolicy-drop -c 3 -c 5 -o two.pcapng --anonymize
+      mixcni extract captures/networkpolicy-drop -c 3 -o one.pcapng --anonymize
       mixcni extract captures/networkpolicy-drop --anonymize -o for-the-vendor/
     """
     if key_file is not None and not anonymize:
