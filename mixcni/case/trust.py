@@ -16,7 +16,6 @@ from mixcni.localise import Localisation
 from mixcni.read import CaptureFile
 from mixcni.report import Report
 from mixcni.schema import Direction
-from mixcni.topology import CapturePoint
 from mixcni.words import WIDTH, item, listed, plural, printable
 
 SHOWN_MISS_RATE: Final = 0.01  # a lower bound beyond it is worth a warning
@@ -156,14 +155,10 @@ def _judge(report: Report, position: int) -> PointTrust:
         reverse=reverse,
         warnings=(),
     )
-    damage = [entry for entry in report.inputs if entry.packets is not None and entry.damage and _is_of(entry.file, point)]
+    damage = [entry for entry in report.inputs if entry.damage and entry.path in point.captures]
     warnings = [*_warnings(judged, localisation, position)]
     warnings += [f"{entry.file} is damaged: what could not be read of it was not seen" for entry in damage]
     return replace(judged, warnings=tuple(warnings))
-
-
-def _is_of(file: str, point: CapturePoint) -> bool:
-    return any(path.as_posix().endswith(file) for path in point.captures)
 
 
 def _warnings(judged: PointTrust, localisation: Localisation, position: int) -> Iterator[str]:

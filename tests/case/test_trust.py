@@ -57,6 +57,14 @@ def test_a_capture_of_one_direction_beside_one_of_both_is_told(tmp_path: Path) -
     assert any("none back, though A and C saw some: does it capture both" in warning for warning in point.warnings)
 
 
+def test_damage_is_told_at_the_point_whose_file_has_it(tmp_path: Path) -> None:
+    folder = copy_of("policy-removed", tmp_path)
+    (folder / "C.pcap").write_bytes((folder / "C.pcap").read_bytes()[:-5])
+    trust = judge_captures(folder)
+    assert judged(trust, "C").warnings == ("C.pcap is damaged: what could not be read of it was not seen",)
+    assert judged(trust, "A").warnings == judged(trust, "B").warnings == ()
+
+
 def test_points_without_kind_and_scope_are_named(tmp_path: Path) -> None:
     trust = judge_captures(copy_of(FOUNDING, tmp_path, replaced("case.toml", 'kind = "node"', "")))
     assert any(sentence.startswith("B: neither what kind of point it is") for sentence in trust.missing)
