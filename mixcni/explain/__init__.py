@@ -6,7 +6,9 @@ One module a cause. A cause that the dumps do not confirm is offered as possible
 from mixcni.explain.far_end import examine_far_end
 from mixcni.explain.findings import Evidence, Finding, Remedy
 from mixcni.explain.identity_stale import examine as examine_identity_stale
+from mixcni.explain.neighbour_unresolved import examine as examine_neighbour_unresolved
 from mixcni.explain.not_managed import examine as examine_not_managed
+from mixcni.explain.path_mtu import examine as examine_path_mtu
 from mixcni.explain.pins import Pin, Pins, pin_events
 from mixcni.explain.policy_denied_egress import examine as examine_policy_denied_egress
 from mixcni.explain.policy_denied_ingress import examine as examine_policy_denied_ingress
@@ -17,7 +19,13 @@ from mixcni.explain.what_if import WhatIf, what_if
 __all__ = ["Evidence", "Facts", "Finding", "Pin", "Pins", "Remedy", "WhatIf", "explain_losses", "pin_events", "what_if"]
 
 # Of equal confidence, the one that goes deeper stands first.
-_EXAMINERS = (examine_identity_stale, examine_policy_denied_ingress, examine_policy_denied_egress)
+_EXAMINERS = (
+    examine_identity_stale,
+    examine_policy_denied_ingress,
+    examine_policy_denied_egress,
+    examine_neighbour_unresolved,
+    examine_path_mtu,
+)
 
 
 def explain_losses(facts: Facts) -> tuple[Finding, ...]:

@@ -12,7 +12,6 @@ PROTOCOLS: Final = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP"}
 
 _PORT = re.compile(r"(.*?)\s?:(\d{1,5})", re.ASCII)
 _ENDS = re.compile(r"(\S+(?: :\d{1,5}(?!\S))?)\s+->\s+(\S+(?: :\d{1,5}(?!\S))?)(?:\s+(.*))?", re.ASCII)
-_MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
 _TUNNEL = re.compile(r"\s*\[tunnel [^\]]*\](?:\s*$)?")
 _WORD_OF_FLAG = re.compile(r"[A-Z]{2,3}")
 _ETHERTYPES = {0x0800: 4, 0x86DD: 6}
@@ -45,12 +44,10 @@ class End(NamedTuple):
 def parse_end(text: str, book: AddressBook) -> End:
     """The end that `10.0.0.1:80`, `[fd00::1]:80`, `fd00::1`, `10.x.x.x:80` or `default/pod:80` names."""
     text = text.strip()
-    whole = book[text]
-    if whole is not None:
-        return End(whole, None, text)
-    match = _PORT.fullmatch(text)
-    if match is None or int(match[2]) > 0xFFFF or _MAC.fullmatch(text):
-        return End(None, None, text)
+    # Of several colons without brackets none is before a port: an IPv6 address, or a MAC.
+    match = _PORT.fullmatch(text) if text[:1] == "[" or text.count(":") == 1 else None
+    if match is None or int(match[2]) > 0xFFFF:
+        return End(book[text], None, text)
     return End(book[match[1]], int(match[2]), match[1])
 
 
