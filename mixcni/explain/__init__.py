@@ -7,6 +7,7 @@ from mixcni.explain.far_end import examine_far_end
 from mixcni.explain.findings import Evidence, Finding, Remedy
 from mixcni.explain.identity_stale import examine as examine_identity_stale
 from mixcni.explain.neighbour_unresolved import examine as examine_neighbour_unresolved
+from mixcni.explain.no_backend import examine as examine_no_backend
 from mixcni.explain.not_managed import examine as examine_not_managed
 from mixcni.explain.path_mtu import examine as examine_path_mtu
 from mixcni.explain.pins import Pin, Pins, pin_events
@@ -25,6 +26,7 @@ _EXAMINERS = (
     examine_policy_denied_egress,
     examine_neighbour_unresolved,
     examine_path_mtu,
+    examine_no_backend,
 )
 
 

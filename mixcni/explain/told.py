@@ -19,6 +19,8 @@ from mixcni.explain.suspects import Facts, Suspect
 from mixcni.words import plural
 
 DIRECTION_OF_CAUSE: Final = {"policy_denied_ingress": "ingress", "policy_denied_egress": "egress"}
+DROPS_OF_CAUSE: Final = {"no_backend": ("service backend not found", "service_backend_not_found")}
+"""How the reasons of drops begin that prove a cause, in the words of text and of the enumeration."""
 
 ODDS_TIMED: Final = 200.0  # the datapath itself says so, of these ports, then
 ODDS_UNTIMED: Final = 40.0  # an ephemeral port comes again after hours
@@ -34,6 +36,8 @@ def add_what_was_told(finding: Finding, suspect: Suspect, facts: Facts, pins: Pi
     mine = pins.of(conversations)
     if finding.cause in DIRECTION_OF_CAUSE:
         finding = _with_denials(finding, mine, len(conversations))
+    elif finding.cause in DROPS_OF_CAUSE:
+        finding = _with_drops(finding, mine)
     symptoms = tuple(_symptoms(mine))
     doubts = tuple(_blindness(facts, pins, conversations)) if not any(pin.kind in ("hubble", "monitor") for pin in mine) else ()
     return replace(finding, evidence=(*symptoms, *finding.evidence), assumptions=(*finding.assumptions, *doubts))
@@ -81,8 +85,7 @@ def _with_denials(finding: Finding, pins: Sequence[Pin], total: int) -> Finding:
     if side == "egress" and side not in {sides.get(number) for number in denied}:
         denials = []  # a denial whose side nothing tells is not taken for one at egress
     if denials:
-        odds = ODDS_TIMED if any(pin.apart_ns is not None for pin in denials) else ODDS_UNTIMED
-        told.extend(_lines(denials, f"of {plural(len(denied), 'lost connection')}", odds))
+        told.extend(_lines(denials, f"of {plural(len(denied), 'lost connection')}", _odds(denials)))
         evidence.extend(told)
     if side == "ingress" and delivered and len({pin.conversation for pin in delivered}) * 2 >= total:
         told_against = _lines(delivered, "which was lost later than at the policy", ODDS_DELIVERED)
@@ -96,6 +99,25 @@ def _with_denials(finding: Finding, pins: Sequence[Pin], total: int) -> Finding:
         counted = f"{len(denied)} of {total}" if len(denied) < total else str(total)
         sentence = f"{side.capitalize()} policy denied {counted} connection attempts: {denials[0].says}"
     return replace(finding, confidence=confidence, sentence=sentence, evidence=tuple(evidence), against=tuple(against))
+
+
+def _with_drops(finding: Finding, pins: Sequence[Pin]) -> Finding:
+    """A cause that a drop's reason names by itself."""
+    reasons = DROPS_OF_CAUSE[finding.cause]
+    drops = [pin for pin in pins if pin.is_forward and _drop_reason(pin).lower().startswith(reasons)]
+    if not drops:
+        return finding
+    told = _lines(drops, "of the lost connections", _odds(drops))
+    return replace(finding, confidence=confidence_of(finding.confidence, told), evidence=(*finding.evidence, *told))
+
+
+def _drop_reason(pin: Pin) -> str:
+    entry = pin.entry
+    return (entry.drop_reason if isinstance(entry, HubbleFlow) else entry.reason if isinstance(entry, MonitorEvent) else "") or ""
+
+
+def _odds(pins: Sequence[Pin]) -> float:
+    return ODDS_TIMED if any(pin.apart_ns is not None for pin in pins) else ODDS_UNTIMED
 
 
 def _lines(pins: Sequence[Pin], whose: str, odds: float) -> list[Evidence]:
