@@ -13,6 +13,7 @@ from mixcni.explain.path_mtu import examine as examine_path_mtu
 from mixcni.explain.pins import Pin, Pins, pin_events
 from mixcni.explain.policy_denied_egress import examine as examine_policy_denied_egress
 from mixcni.explain.policy_denied_ingress import examine as examine_policy_denied_ingress
+from mixcni.explain.stale_conntrack import examine as examine_stale_conntrack
 from mixcni.explain.suspects import Facts, find_suspects
 from mixcni.explain.told import add_what_was_told
 from mixcni.explain.what_if import WhatIf, what_if
@@ -27,6 +28,7 @@ _EXAMINERS = (
     examine_neighbour_unresolved,
     examine_path_mtu,
     examine_no_backend,
+    examine_stale_conntrack,
 )
 
 
