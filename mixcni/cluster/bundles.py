@@ -60,7 +60,7 @@ class _Pods:
             if _ITEM.match(line):
                 self._add(name, node, version)
                 name = node = version = None
-            elif name is None and (match := _NAME.match(line)):
+            elif match := _NAME.match(line):
                 name = match[1]
             elif match := _NODE_NAME.match(line):
                 node = match[1]

@@ -96,7 +96,9 @@ def _old_entry(conversation: int, facts: Facts) -> CtEntry | ConntrackEntry | No
 
 
 def _was_answered(entry: CtEntry) -> bool:
-    """Whether the responder's packets, or an end, were seen: of OUT entries Rx is towards the opener, of IN Tx is from the other."""
+    """Whether the responder's packets, or an end, were seen: Rx of OUT entries is towards the opener, Tx of IN from the other."""
+    if entry.direction == "SVC":
+        return False  # what it counts are requests
     packets, flags = (
         (entry.rx_packets, entry.rx_flags_seen) if entry.direction == "OUT" else (entry.tx_packets, entry.tx_flags_seen)
     )

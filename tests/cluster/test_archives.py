@@ -142,16 +142,17 @@ def test_a_gzipped_dump_is_a_dump(tmp_path: Path) -> None:
 def test_no_path_leaves_the_archive_and_links_are_not_followed(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE):
+            info = tarfile.TarInfo("link")
+            info.type, info.linkname = kind, "/etc/passwd"
+            archive.addfile(info)
         for name in ("../../../etc/ct.txt", "/root/ct.txt", "a/./../b\x1b[31m/ct.txt"):
             info = tarfile.TarInfo(name)
             info.size = len(CT)
             archive.addfile(info, io.BytesIO(CT.encode()))
-        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
-            info = tarfile.TarInfo("link")
-            info.type, info.linkname = kind, "/etc/passwd"
-            archive.addfile(info)
     state = read(tmp_path, "evil.tar", buffer.getvalue())
     assert [entry.file for entry in state.ct] == ["evil.tar!etc/ct.txt", "evil.tar!root/ct.txt", "evil.tar!a/b\ufffd[31m/ct.txt"]
+    assert problems(state) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.tar"]
 
 

@@ -75,8 +75,9 @@ def test_it_is_named_first_with_the_frames_of_the_questions(tmp_path: Path) -> N
         questions(asker="0.0.0.0"),
         [arp(1, RESPONDER, RESPONDER, START + S + i * S) for i in range(4)],
         [arp(1, ROUTER, RESPONDER, START + (20 + i) * S) for i in range(4)],
+        [*questions(), *Conversation((RESPONDER, 40000), (ROUTER, 80)).handshake(START + 2 * S)],
     ],
-    ids=["answered", "nobody asked", "asked once", "a probe", "an announcement", "asked at another time"],
+    ids=["answered", "nobody asked", "asked once", "a probe", "an announcement", "asked at another time", "it speaks"],
 )
 def test_a_near_miss_is_no_finding(frames: list[Frame], tmp_path: Path) -> None:
     assert finding_of(report_on(tmp_path, frames)) is None

@@ -68,7 +68,11 @@ def test_a_port_that_was_not_used_before_is_no_finding(dump: str, is_reused: boo
     assert finding_of(report) is None
 
 
-@pytest.mark.parametrize("dump", [FRESH, ""], ids=["the entry is of the new SYN", "no dump"])
+@pytest.mark.parametrize(
+    "dump",
+    [FRESH, FRESH.replace("SYN_SENT", "ESTABLISHED"), CILIUM.replace("TxPackets=4", "TxPackets=0").split(" TxFlagsSeen")[0], ""],
+    ids=["the entry is of the new SYN", "one without a reply", "one without a reply, Cilium", "no dump"],
+)
 def test_without_an_old_entry_it_is_possible_and_says_what_to_collect(dump: str, tmp_path: Path) -> None:
     finding = finding_of(report_on(tmp_path, dump))
     assert finding is not None

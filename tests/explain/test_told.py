@@ -142,6 +142,10 @@ def test_with_no_dump_but_a_drop_event_the_cause_is_named_and_cites_it(name: str
         drop(drop_reason_desc="CT_MAP_INSERTION_FAILED"),
         drop(traffic_direction="EGRESS"),
         drop(
+            IP={"source": "10.242.2.149", "destination": "10.244.3.7"},
+            l4={"TCP": {"source_port": 8080, "destination_port": PORT, "flags": {"SYN": True, "ACK": True}}},
+        ),
+        drop(
             verdict="FORWARDED",
             drop_reason_desc="DROP_REASON_UNKNOWN",
             event_type={"type": 4},
@@ -150,7 +154,7 @@ def test_with_no_dump_but_a_drop_event_the_cause_is_named_and_cites_it(name: str
         MONITOR.replace("xx drop (Policy denied)", "xx drop (CT: Map insertion failed)"),
         "",
     ],
-    ids=["other port", "other time", "other reason", "other side", "no drop", "other reason, monitor", "nothing"],
+    ids=["other port", "other time", "other reason", "other side", "an answer", "no drop", "other reason, monitor", "nothing"],
 )
 def test_a_near_miss_names_nothing_and_says_what_to_collect(text: str, tmp_path: Path) -> None:
     report = diagnose_changed(tmp_path, *WITHOUT_DUMPS, with_dump("events.txt", text))
