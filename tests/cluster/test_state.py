@@ -17,6 +17,7 @@ from tests.cluster import crafted
 from tests.cluster.dumps import CT_TAIL, ENDPOINT_TITLES, IPCACHE_TITLES, POLICY_TITLES, RECORDED, SAMPLES, only, sample, state_of
 
 FOUNDING = RECORDED / "networkpolicy-drop" / "cilium"
+MADE = SAMPLES.parent / "events" / "made"
 IPCACHE = (
     f"{IPCACHE_TITLES}\n10.0.0.5/32 identity=4711 encryptkey=0 tunnelendpoint=0.0.0.0\n"
     "10.0.1.0/24 identity=2 encryptkey=0 tunnelendpoint=192.168.0.2\n10.0.2.9/32 identity=0 encryptkey=0 tunnelendpoint=0.0.0.0\n"
@@ -317,7 +318,7 @@ def test_the_glance_at_the_founding_case_is_aligned() -> None:
 @pytest.mark.parametrize("kind", list(TABLES))
 def test_a_table_without_entries_has_the_columns_and_types_of_one_with_some(kind: str) -> None:
     crafted_dumps = [read for _, text, _ in crafted.TEXTS.values() for read in loading.read_octets(text.encode(), "crafted.txt")]
-    state = ClusterState.of([*loading.find_dumps([FOUNDING, SAMPLES]), *crafted_dumps])
+    state = ClusterState.of([*loading.find_dumps([FOUNDING, SAMPLES, MADE]), *crafted_dumps])
     full, empty = state.to_frame(kind), ClusterState().to_frame(kind)
     assert list(full.columns) == list(empty.columns) == [item.name for item in dataclasses.fields(TABLES[kind])]
     assert (full.dtypes == empty.dtypes).all()
