@@ -130,6 +130,7 @@ class Fault:
 
     line: Line
     counted: dict[str, Any] = field(default_factory=dict)
+    _loaded: tuple[Namespace, str] | None = None
 
     @property
     def _scenario(self) -> Scenario:
@@ -177,16 +178,12 @@ class Fault:
             case "wire":
                 self.counted = self._end_wire()
             case "arp" | "mtu":
-                self.counted = {"ignored_packets": self._take_rules()} if self._has_rules else {}
+                self.counted = {"ignored_packets": self._take_rules()}
 
     @property
     def _exit(self) -> str:
         """The underlay's interface by which the direction leaves it."""
         return "u2" if self._scenario.direction == "request" else "u1"
-
-    @property
-    def _has_rules(self) -> bool:
-        return self._scenario.mechanism == "arp" or self._scenario.action != "frag-needed"
 
     def _install_rules(self) -> None:
         scenario = self._scenario
@@ -203,15 +200,13 @@ class Fault:
 
     def _install_arp(self) -> None:
         """Whoever stands behind the element does not answer it."""
-        element = self._scenario.element
-        behind, interface = {"underlay": ("node-2", "eth0"), "node-2": ("server", "eth0")}[element]
-        self._load("arp", "input", [f"iifname {interface} arp operation request counter name dropped drop"], "", behind)
+        behind = {"underlay": "node-2", "node-2": "server"}[self._scenario.element]
+        self._load("arp", "input", ["iifname eth0 arp operation request counter name dropped drop"], "", behind)
         self._place.batch("neigh flush all")
 
     def _install_mtu(self) -> None:
         """A hop of a smaller MTU on one direction's way; what it says about it is heard, lost, or never said."""
-        scenario = self._scenario
-        known = self._known
+        scenario, known = self._scenario, self._known
         targets, node = ((known.server,), "node-2") if scenario.direction == "request" else (known.clients, "node-1")
         self.line["underlay"].batch(
             *(f"route add {target}/32 via {known.nodes[node]} mtu lock {scenario.octets}" for target in targets)
@@ -228,10 +223,14 @@ class Fault:
             f"table {family} {TABLE} {{\n counter dropped {{ }}\n {more}\n"
             f" chain c {{\n type filter hook {hook} priority 0\n {body}\n }}\n}}\n"
         )
-        self._loaded = (self.line[place] if place else self._place, family)
-        self._loaded[0].run("nft", "-f", "-", stdin=text)
+        namespace = self.line[place] if place else self._place
+        namespace.run("nft", "-f", "-", stdin=text)
+        self._loaded = namespace, family
 
     def _take_rules(self) -> int:
+        """Delete the rules, where there are some; what they counted."""
+        if self._loaded is None:
+            return 0
         namespace, family = self._loaded
         listing = json.loads(namespace.run("nft", "-j", "list", "counter", family, TABLE, "dropped"))
         namespace.run("nft", "delete", "table", family, TABLE)
@@ -244,8 +243,6 @@ class Fault:
         said, _ = wire.communicate(timeout=10)
         counted: dict[str, Any] = json.loads(said)
         return counted
-
-    _loaded: tuple[Namespace, str] = field(init=False, repr=False)
 
 
 def _at_server(scenario: Scenario) -> Scenario:

@@ -227,10 +227,6 @@ def _carrier(*carriers: str) -> Draw:
     return lambda scenario, dice: replace(scenario, carrier=dice.choice(carriers))
 
 
-def _loss_in(*carriers: str) -> Draw:
-    return _drops("", *carriers)
-
-
 def _port_reuse(scenario: Scenario, dice: random.Random) -> Scenario:
     return replace(scenario, reuse_ports=dice.randint(3, 5), connections=16, requests=(1, 2), octets_range=(200, 2_000))
 
@@ -291,13 +287,13 @@ KINDS: Final[dict[str, Draw]] = {
     "asymmetric": lambda scenario, _: replace(scenario, asymmetric=True),
     "asymmetric-loss": _asymmetric,
     "snat": _carrier("snat", "both"),
-    "snat-loss": _loss_in("snat", "both"),
+    "snat-loss": _drops("", "snat", "both"),
     "dnat": _carrier("dnat"),
-    "dnat-loss": _loss_in("dnat"),
+    "dnat-loss": _drops("", "dnat"),
     "vxlan": _carrier("vxlan"),
-    "vxlan-loss": _loss_in("vxlan"),
+    "vxlan-loss": _drops("", "vxlan"),
     "tunnel": _carrier("geneve", "ipip"),
-    "tunnel-loss": _loss_in("geneve", "ipip"),
+    "tunnel-loss": _drops("", "geneve", "ipip"),
     "offload": _offload,
     "offload-loss": _offload_loss,
     "port-reuse": _port_reuse,
