@@ -34,7 +34,7 @@ def cluster(paths: tuple[Path, ...], as_json: bool, entries: bool, table: str | 
       mixcni cluster dumps/
       mixcni cluster dumps/ --table ct > ct.csv
       mixcni cluster dumps/ --flow 10.244.3.7:41000-10.242.2.149:8080
-      kubectl exec -n kube-system ds/cilium -- cilium bpf ct list global | mixcni cluster - --entries
+      cilium bpf ct list global | mixcni cluster - --entries
     """
     from mixcni.cluster import ClusterState
 

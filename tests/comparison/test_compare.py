@@ -193,7 +193,10 @@ def test_deleting_the_policy_cures_the_founding_case(cure: Comparison) -> None:
     counts = [client[name] for name in ("outcome", "failed_before", "of_before", "failed_after", "of_after")]
     assert counts == ["cured", 12, 12, 0, 12]
     assert set(frame.drop("10.244.3.7")["outcome"]) == {"fine"}
-    assert cure.causes[["cause", "outcome"]].to_numpy().tolist() == [["policy_denied_ingress", "cured"]]
+    assert cure.causes[["cause", "outcome"]].to_numpy().tolist() == [
+        ["not_managed_by_cilium", "cured"],
+        ["policy_denied_ingress", "cured"],
+    ]
 
 
 def test_the_other_way_round_it_is_new() -> None:
