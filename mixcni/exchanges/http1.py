@@ -101,11 +101,11 @@ def read_http1(forward: Stream, reverse: Stream) -> Reading:
     pending = deque(requests)
     walk = _Walk(reverse, response=True)
     last_end = max(reverse.first, 1)
-    interim = 0
+    asked_end, interim = 1, 0
     while (head := walk.next_head()) is not None:
         carrier = reverse.carrier(head.start)
         acknowledged = carrier.acknowledged if carrier else -1
-        request = _answered(pending, acknowledged, reading, last_end, after_gap=walk.after_gap)
+        request = _answered(pending, acknowledged, reading, forward, last_end, after_gap=walk.after_gap)
         if 100 <= head.status < 200 and head.status != SWITCHING_PROTOCOLS:
             last_end = walk.finish(head, head.end).end
             reading.responses += 1
@@ -116,7 +116,8 @@ def read_http1(forward: Stream, reverse: Stream) -> Reading:
         reading.responses += message.is_whole
         if request is not None:
             pending.popleft()
-        reading.exchanges.append(_exchange(request, message, acknowledged, interim))
+        asked_end = max(asked_end, request.end if request else acknowledged)
+        reading.exchanges.append(_exchange(request, message, asked_end, interim))
         interim = 0
         if _switches(head, request) and request is not None and head.end is not None:
             reading.beyond = request.end, head.end
@@ -125,7 +126,7 @@ def read_http1(forward: Stream, reverse: Stream) -> Reading:
             pending.clear()
             break
     for request in pending:
-        reading.exchanges.append(_exchange(request, None, -1, interim))
+        reading.exchanges.append(_exchange(request, None, asked_end, interim))
         reading.exchanges[-1].response = last_end, last_end
         interim = 0
     reading.exchanges.sort(key=lambda found: (found.request[0], found.response[0]))
@@ -139,16 +140,21 @@ def _requests(stream: Stream) -> Iterator[Message]:
 
 
 def _answered(
-    pending: deque[Message], acknowledged: int, reading: Reading, response_at: int, *, after_gap: bool
+    pending: deque[Message], acknowledged: int, reading: Reading, forward: Stream, response_at: int, *, after_gap: bool
 ) -> Message | None:
     """The request that the next response answers, left first in `pending`; None where it was not seen.
 
-    Behind a gap the responses to all but the last request that the responder had are taken to be in the gap.
+    Behind a gap it is the last one that the responder had, unless a later one was not seen; the responses to the others are taken
+    to be in the gap.
     """
     if after_gap:
-        while len(pending) > 1 and pending[1].end <= acknowledged:
-            skipped = pending.popleft()
-            reading.exchanges.append(_request_alone(skipped, response_at))
+        while pending and pending[0].end <= acknowledged:
+            is_last = len(pending) == 1 or pending[1].end > acknowledged
+            if is_last and not forward.has_hole(pending[0].end, acknowledged - 1):  # the last one may be of a FIN
+                break
+            skipped = _request_alone(pending.popleft(), response_at)
+            skipped.is_missed = True
+            reading.exchanges.append(skipped)
     if not pending or 0 <= acknowledged <= pending[0].start:
         return None
     return pending[0]
@@ -224,9 +230,9 @@ def _request_alone(request: Message, response_at: int) -> Found:
     )
 
 
-def _exchange(request: Message | None, response: Message | None, acknowledged: int, interim: int) -> Found:
-    at = max(acknowledged, 1)
-    found = _request_alone(request, 1) if request else Found(ExchangeKind.HTTP1, (at, at), (1, 1))
+def _exchange(request: Message | None, response: Message | None, asked_end: int, interim: int) -> Found:
+    """The exchange of both; a request that was not seen is an empty one behind those before it."""
+    found = _request_alone(request, 1) if request else Found(ExchangeKind.HTTP1, (asked_end, asked_end), (1, 1))
     found.interim = interim
     if response is not None:
         found.response = response.start, response.end

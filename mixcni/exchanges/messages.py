@@ -13,6 +13,7 @@ class Found:
     request_packet, response_packet : rows of their first packets; -1 where none
     interim : 1xx responses before the final one
     identifier : HTTP/2 stream, DNS ID or ICMP sequence number; -1
+    is_missed : its response is where octets were not captured, not known to be missing
     again : place, within the flow's list, of the exchange that this one repeats; -1
     """
 
@@ -30,6 +31,7 @@ class Found:
     traceparent: str = ""
     interim: int = 0
     identifier: int = -1
+    is_missed: bool = False
     again: int = -1
 
 

@@ -62,6 +62,8 @@ def link_retries(flows: FlowTable, columns: dict[str, NDArray[Any]], said: list[
 
 def _failed(attempt: Found, times: NDArray[np.int64], by_ns: int) -> bool:
     """Whether an attempt had failed when the next one began."""
+    if attempt.is_missed:
+        return False
     if attempt.response_packet < 0 or int(times[attempt.response_packet]) > by_ns:
         return True
     if attempt.kind == ExchangeKind.DNS:

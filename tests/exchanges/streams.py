@@ -13,7 +13,7 @@ from mixcni.flows import FlowTable, track_flows
 from tests.wire import MS, START, Conversation, Frame, decoded
 
 
-def stream_of(*segments: tuple[int, bytes], captured: int = 1 << 20, acknowledged: int = 1 << 40) -> Stream:
+def stream_of(*segments: tuple[int, bytes], captured: int = 1 << 20, acknowledged: int = -1) -> Stream:
     """A stream of (offset, octets), in file order; of each only `captured` octets are in the file."""
     return Stream(
         Segment(start, start + len(octets), octets[:captured], packet, acknowledged)

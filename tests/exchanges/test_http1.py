@@ -152,6 +152,16 @@ def test_behind_a_hole_in_the_responses_the_right_request_is_answered():
     assert [f.status for f in read_http1(whole(GET * 3), reverse).exchanges] == [-1, 200, 200]
 
 
+@pytest.mark.parametrize("fin", [0, 1])
+def test_behind_a_hole_the_last_request_seen_is_not_taken_for_a_later_one(fin):
+    """The first response and the second request were not captured; a FIN that is acknowledged is no request."""
+    length, size = len(GET), len(OK)
+    reading = read_http1(whole(GET), Stream([after(1 + size, OK, 1, 1 + 2 * length)]))
+    assert [(f.method, f.status, f.is_missed) for f in reading.exchanges] == [("GET", -1, True), ("", 200, False)]
+    reading = read_http1(whole(GET), Stream([after(1 + size, OK, 1, 1 + length + fin)]))
+    assert [(f.method, f.status) for f in reading.exchanges] == [("GET", 200)]
+
+
 def test_behind_a_hole_in_the_requests_the_right_response_is_taken():
     """The second of three requests was not captured."""
     length, size = len(GET), len(OK)
