@@ -19,6 +19,7 @@ from mixcni.localise import Localisation, localise_losses
 from mixcni.report import InputFile, Report
 from mixcni.schema import Sight
 from mixcni.topology import CapturePoint
+from mixcni.words import plural
 
 
 def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Report:
@@ -106,6 +107,9 @@ def _assumptions(localisation: Localisation, findings: tuple[Finding, ...]) -> I
             yield f"the clock at {name} is taken to agree with that at {clock.reference}: no segment was seen at both"
         elif clock.is_known and clock.uncertainty_ns is None:
             yield f"the clock at {name} is bounded from one side only: segments seen at both points went one way"
+    unsure = np.unique(localisation.alignment.candidates["conversation"]).size
+    if unsure:
+        yield f"{plural(unsure, 'conversation')} may be one under other addresses, and nothing decides: each stands for itself"
     for finding in findings:
         yield from finding.assumptions
 

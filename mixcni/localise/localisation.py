@@ -1,7 +1,7 @@
 """All conversations' fates, the losses on each hop, and the verdict."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -15,6 +15,7 @@ from mixcni.localise.fates import FateRules, FateTable
 from mixcni.localise.missrate import MissRate, is_watched, miss_rates
 from mixcni.localise.refusals import Refusals, find_refusals
 from mixcni.localise.sight import Sights, judge_sights
+from mixcni.localise.traits import Trait, common_traits, size_trait
 from mixcni.schema import Direction, Fate, Reason, Sight, TcpFlag
 from mixcni.topology import CapturePoint
 
@@ -34,6 +35,7 @@ class Loss:
     """Requests or responses that the network lost or refused on one hop.
 
     near, far : positions on the path; fates : rows of the fate table
+    traits : what the conversations have in common, and those that passed the hop have not
     """
 
     near: int
@@ -42,6 +44,7 @@ class Loss:
     fates: NDArray[np.int64]
     conversations: int
     confidence: float
+    traits: tuple[Trait, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ def localise_losses(
     rules.lost_request()
     rules.silent()
     fates = rules.table()
-    losses = _sum_losses(fates)
+    losses = tuple(_with_traits(loss, alignment, fates, sights, atoms, acknowledged) for loss in _sum_losses(fates))
     return Localisation(
         points=tuple(points),
         alignment=alignment,
@@ -187,6 +190,19 @@ def _sum_losses(fates: FateTable) -> tuple[Loss, ...]:
         for (near, far, direction), mine in groups.items()
     ]
     return tuple(sorted(losses, key=lambda loss: (loss.direction, -loss.conversations, -loss.fates.size, loss.near)))
+
+
+def _with_traits(
+    loss: Loss, alignment: Alignment, fates: FateTable, sights: Sights, atoms: Atoms, acknowledged: NDArray[np.int64]
+) -> Loss:
+    """A loss with what its conversations have in common; those that passed the hop were seen on both sides and all answered."""
+    failing = np.unique(fates["conversation"][loss.fates]).astype(np.int64)
+    passed = (sights.sight[:, [loss.near, loss.far]] == Sight.SEEN).all(axis=1)
+    passed[fates["conversation"][fates["fate"] != Fate.ANSWERED]] = False
+    traits = common_traits(alignment, loss.near, failing, np.flatnonzero(passed))
+    hop = (loss.near, loss.far) if loss.direction == Direction.FORWARD else (loss.far, loss.near)
+    size = size_trait(atoms, atoms.passed(acknowledged), hop, loss.direction, failing.tolist())
+    return replace(loss, traits=(size, *traits) if size else traits)
 
 
 def _judge(fates: FateTable, losses: tuple[Loss, ...], sights: Sights) -> Verdict:

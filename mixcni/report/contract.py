@@ -1,5 +1,6 @@
 """The report as the versioned JSON object `mixcni.report/1`; its JSON Schema is report.schema.json beside this module."""
 
+from dataclasses import asdict
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +43,7 @@ def report_object(report: "Report", *, every_exchange: bool = False) -> dict[str
                 "exchanges": int(loss.fates.size),
                 "confidence": round(loss.confidence, 6),
                 "cause": causes.get(number),
+                "common": [{**asdict(trait), "chance": float(f"{trait.chance:.3g}")} for trait in loss.traits],
             }
             for number, loss in enumerate(localisation.losses)
         ],

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SHOWN_RANGES: Final = 6
 SHOWN_REASONS: Final = 4
+SHOWN_TRAITS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,11 @@ def _parts(localisation: Localisation) -> list[str]:
         sentences.append(
             f"{verb} between {near} and {far}, {word}: {exchanges_text(localisation, loss.fates)} "
             f"in {plural(loss.conversations, 'conversation')}, confidence {loss.confidence:.3f}"
+        )
+        sentences.extend(
+            f"what they have in common: {trait.what} {trait.value} ({trait.failing:,} that failed, {trait.others:,} that passed; "
+            f"by accident with a chance of {trait.chance:.2g})"
+            for trait in loss.traits[:SHOWN_TRAITS]
         )
     for fate, word in ((Fate.REFUSED, "refused"), (Fate.SILENT, "silent"), (Fate.UNDECIDED, "undecided")):
         rows = np.flatnonzero((fates["fate"] == fate) & (fates["near"] < 0))

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixcni.align import align_points
-from mixcni.align.clocks import ClockModel
+from mixcni.align.clocks import ClockModel, _model
+from mixcni.align.pairclock import Matched, fit_pair
 from tests.scene import Sent, Talk, captured, tracked
 from tests.wire import MS, S
 
@@ -99,3 +101,37 @@ def test_conversations_are_told_on_the_common_clock() -> None:
     times = [alignment.transmissions["time_ns"][alignment.transmissions["point"] == point] for point in (0, 2)]
     assert abs(times[0] - times[1]).max() <= 2 * MS
     assert alignment.conversations["first_ns"][0] == times[0].min()
+
+
+def test_of_copies_that_stand_otherwise_apart_none_is_paired() -> None:
+    """A saw the first and the third of three SYNs, B the first and the second: as many, and not the same."""
+    talk = Talk()
+    first = talk.say(0, 0, "S")
+    talk.again(1000, first, missed="A")
+    talk.again(3000, first, missed="B")
+    (_, clock) = clocks(talk.sent, "AB")
+    assert not clock.is_known
+
+
+def test_one_pair_that_is_none_moves_no_clock_that_is_bounded_from_one_side() -> None:
+    """Twenty SYNs go one way, each seen once at A and B, of one the first copy at A and the second at B."""
+    talks = [Talk(initiator=("10.244.3.7", 42_000 + i)) for i in range(20)]
+    for i, talk in enumerate(talks):
+        talk.say(10 * i, 0, "S")
+    odd = Talk(initiator=("10.244.3.7", 43_000))
+    first = odd.say(50, 0, "S", missed="A")
+    odd.again(1050, first, missed="B")
+    _, clock = clocks([*(one for talk in talks for one in talk.sent), *odd.sent], "AB")
+    assert clock.offset_ns == pytest.approx(MS, abs=MS)
+    assert clock.uncertainty_ns is None
+
+
+def test_no_clock_is_surer_of_its_drift_than_the_one_it_is_joined_through() -> None:
+    parent = ClockModel("A", 0, 0, 10, drift_ppm=0.0, drift_uncertainty_ppm=3.0)
+    times = np.arange(20, dtype=np.int64) * S
+    there, back = np.arange(20) % 2 == 0, np.where(np.arange(20) % 2 == 0, MS, -MS) // 10
+    matched = Matched(there, times, times + back, np.arange(20), np.arange(20))
+    plain, joined = (_model("A", one, fit_pair(matched), times) for one in (replace(parent, drift_uncertainty_ppm=0.0), parent))
+    assert plain.drift_uncertainty_ppm is not None
+    assert joined.drift_uncertainty_ppm == pytest.approx(plain.drift_uncertainty_ppm + 3)
+    assert _model("A", replace(parent, drift_uncertainty_ppm=None), fit_pair(matched), times).drift_ppm is None

@@ -121,3 +121,20 @@ def test_a_node_that_hears_both_sides_of_its_nat_misses_and_loses_nothing() -> N
     assert seen.told() == [ANSWERED] * 5
     assert all((hop.recovered, hop.lost, hop.missed_near, hop.missed_far) == (0, 0, 0, 0) for hop in seen.localisation.hops)
     assert set(seen.localisation.fates["fate"].tolist()) == {Fate.ANSWERED}
+
+
+def test_whose_traffic_a_node_masquerades_is_not_told_by_its_own_address() -> None:
+    """A's capture ends before a response is lost between it and B, which sees the node for the initiator: A's end saw nobody."""
+    early = [Talk(initiator=(CLIENT, 42_010 + i)) for i in range(10)]
+    for i, talk in enumerate(early):
+        talk.handshake(100 + i)
+        talk.exchange(200 + i)
+    late = Talk(initiator=(CLIENT, 43_000))
+    late.sent = synack("AB", 43_000)().sent
+    frames = captured(
+        [*background().sent, *(one for talk in early for one in talk.sent), *late.sent], seen_as={"B": SNAT, "C": SNAT}
+    )
+    frames["A"] = [frame for frame in frames["A"] if frame.time_ns <= early[0].sent[0].frame.time_ns + 500_000_000]
+    seen = scene_of(frames)
+    assert seen.told(len(seen.alignment.conversations) - 1) == [undecided("NO_WINDOW")]
+    assert seen.localisation.verdict == "undecided"
