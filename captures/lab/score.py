@@ -129,14 +129,16 @@ def _names(flow: Json) -> set[End]:
 
 def _judge_clocks(marks: Marks, report: Json, truth: Json) -> None:
     points = truth["points"]
-    reference = points.get(report["path"][0]) if report["path"] else None
-    if reference is None:
+    stated = {point["point"]: point["clock"] for point in report["points"]}
+    told = [name for name in report["path"] if stated[name]["offset_ns"] is not None]
+    if not told:
         return
-    for point in report["points"]:
-        clock, true = point["clock"], points.get(point["point"])
-        if true is None or true is reference or true["window_ns"] is None:
+    reference = points[told[0]]  # a capture without packets at the first point has no clock
+    for name in told[1:]:
+        clock, true = stated[name], points[name]
+        if true["window_ns"] is None or reference["window_ns"] is None:
             continue
-        if clock["offset_ns"] is not None and clock["uncertainty_ns"] is not None:
+        if clock["uncertainty_ns"] is not None:
             low, high = true_offset(reference, true)
             right = low - clock["uncertainty_ns"] <= clock["offset_ns"] <= high + clock["uncertainty_ns"]
             marks.offsets = marks.offsets[0] + right, marks.offsets[1] + 1
@@ -147,8 +149,8 @@ def _judge_clocks(marks: Marks, report: Json, truth: Json) -> None:
 
 
 def true_offset(reference: Json, point: Json) -> tuple[int, int]:
-    """Least and most that a point's clock was ahead of the reference's while both captured (or ever, if never both), ns."""
-    windows = reference["window_ns"] or point["window_ns"], point["window_ns"]
+    """Least and most that a point's clock was ahead of the reference's while both captured, ns."""
+    windows = reference["window_ns"], point["window_ns"]
     begin, end = max(window[0] for window in windows), min(window[1] for window in windows)
     ahead = sorted(_shown(point, at) - _shown(reference, at) for at in (begin, end))
     return ahead[0], ahead[1]

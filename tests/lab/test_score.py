@@ -148,6 +148,12 @@ def test_an_offset_that_is_not_stated_is_not_marked() -> None:
     assert judge(report(points=points), truth(points={"A": at(0), "B": at(1), "C": at(2)})).offsets == (0, 0)
 
 
+def test_where_the_first_point_has_no_clock_the_next_one_is_the_reference() -> None:
+    points = [clock("A", None, None), clock("B", 0, 0), clock("C", 30, 5)]
+    true = truth(points={"A": at(10**9, window_ns=None), "B": at(100), "C": at(133)})
+    assert judge(report(path=["A", "B", "C"], points=points), true).offsets == (1, 1)
+
+
 def test_with_drift_the_true_offset_is_what_it_was_while_both_captured() -> None:
     """100 ppm from 1 s to 3 s: 100 to 300 µs, less what the reference gained at 10 ppm."""
     reference, point = at(5, 10.0, (0, 3 * 10**9)), at(7, 100.0, (10**9, 9 * 10**9))
