@@ -126,12 +126,11 @@ class Pins:
 
 def pin_events(localisation: Localisation, cluster: ClusterState) -> Pins:
     """What the events and logs in the dumps say of each conversation in the captures."""
+    told = [(kind, pinned, cluster.of_type(entry_type)) for kind, entry_type, pinned in _KINDS]
+    if not any(entries for *_, entries in told):
+        return Pins.of_all([], cluster.of_type(LostEvents))
     known = _Conversations(localisation, cluster)
-    pins: list[Pin] = []
-    for kind, entry_type, pinned in _KINDS:
-        entries: tuple[Any, ...] = cluster.of_type(entry_type)
-        for entry in entries:
-            pins.extend(pinned(kind, entry, known))
+    pins = [pin for kind, pinned, entries in told for entry in entries for pin in pinned(kind, entry, known)]
     return Pins.of_all(pins, cluster.of_type(LostEvents))
 
 
