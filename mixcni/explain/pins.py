@@ -126,7 +126,9 @@ class Pins:
 
 def pin_events(localisation: Localisation, cluster: ClusterState) -> Pins:
     """What the events and logs in the dumps say of each conversation in the captures."""
-    told = [(kind, pinned, cluster.of_type(entry_type)) for kind, entry_type, pinned in _KINDS]
+    told: list[tuple[str, Any, tuple[Any, ...]]] = [
+        (kind, pinned, cluster.of_type(entry_type)) for kind, entry_type, pinned in _KINDS
+    ]
     if not any(entries for *_, entries in told):
         return Pins.of_all([], cluster.of_type(LostEvents))
     known = _Conversations(localisation, cluster)
