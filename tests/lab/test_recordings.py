@@ -32,7 +32,7 @@ WANTED: dict[str, tuple[str, Condition]] = {
     "neighbour": ("arp-unanswered", lambda s: s.carrier == "plain"),
     "mtu": ("mtu-black-hole", lambda s: s.mechanism == "mtu" and s.direction == "response" and s.action == "frag-needed-ignored"),
     "refusal": ("reject-rst", lambda s: s.mechanism == "nft"),
-    "both translations": ("snat-loss", lambda s: s.carrier == "both" and s.what == "all"),
+    "both translations": ("snat-loss", lambda s: s.carrier == "both" and s.what == "all" and s.manifest and s.scope),
     "vxlan": ("vxlan-loss", lambda s: s.element == "underlay" and s.direction == "request"),
     "geneve": ("tunnel-loss", lambda s: s.carrier == "geneve"),
     "ipip": ("tunnel-loss", lambda s: s.carrier == "ipip" and s.element == "underlay"),
