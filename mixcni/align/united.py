@@ -145,10 +145,15 @@ def option_rows(packets: PacketTable, packet: NDArray[np.int64]) -> NDArray[np.i
 
 
 def _based(flows: FlowTable) -> NDArray[np.bool_]:
-    """(f, 2) whether a flow's segments told the base of each direction: one of its own, or an acknowledgment of the other."""
+    """(f, 2) whether a flow's segments told the base of each direction: one of its own, or an acknowledgment of the other.
+
+    A reset tells none: that of a closed port has sequence number 0 (RFC 9293 section 3.10.7.1).
+    """
     segments = flows.segments
-    acknowledges = (flows.packets["tcp_flags"][segments["packet"]] & TcpFlag.ACK) != 0
-    told = np.stack([flows["packets_forward"] > 0, flows["packets_reverse"] > 0], axis=1)
+    flags = flows.packets["tcp_flags"][segments["packet"]]
+    plain, acknowledges = (flags & TcpFlag.RST) == 0, (flags & (TcpFlag.RST | TcpFlag.ACK)) == TcpFlag.ACK
+    told = np.zeros((len(flows), 2), dtype=np.bool_)
+    told[segments["flow"][plain], segments["direction"][plain]] = True
     told[segments["flow"][acknowledges], 1 - segments["direction"][acknowledges]] = True
     return told
 

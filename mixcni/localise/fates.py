@@ -59,10 +59,12 @@ class FateRules:
         response: Intervals,
         sights: Sights,
         rates: Sequence[MissRate],
+        whole_rates: Sequence[MissRate],
         acknowledged: NDArray[np.int64],
     ) -> None:
         self.points, self.columns, self.atoms = points, columns, atoms
-        self.request, self.response, self.sights, self.rates = request, response, sights, rates
+        self.request, self.response, self.sights = request, response, sights
+        self.rates, self.whole_rates = rates, whole_rates
         self.windows = sights.windows
         count = columns["conversation"].size
         conversation = columns["conversation"].astype(np.int64)
@@ -197,9 +199,8 @@ class FateRules:
         copies = refusals + 1
         for source, target in np.unique(np.stack([near, far], axis=1), axis=0).tolist():
             here = (near == source) & (far == target)
-            chance = self._chances(far[here], copies[here])
             arrived = int((failed & self.request_passed[:, source] & self.request_passed[:, target]).sum())
-            none, doubt = judge_hop(chance, arrived, self.rates[target].all_missed(int(copies[here].sum())))
+            none, doubt = self._judge(rows[here], target, copies[here], arrived)
             doubtful = doubt >= (MOST_OWN_DOUBT if none < MOST_DOUBT else 0)
             self._leave(rows[here][doubtful], Reason.MISS_RATE, np.full(int(doubtful.sum()), target))
             kept = rows[here][~doubtful]
@@ -235,6 +236,9 @@ class FateRules:
         self._leave(rows[hidden], Reason.ON_THE_WAY, np.full(int(hidden.sum()), end + 1))
         self._leave(rows[short & ~hidden], Reason.NO_WINDOW, reached[short & ~hidden] + 1)
         rows = rows[~short]
+        if self.sights.hidden[end, Direction.REVERSE]:  # it cannot tell whether something came back
+            self._leave(rows, Reason.NO_WINDOW, np.full(rows.size, end))
+            return
         if kind is not None and kind.lies_on_the_way:
             self._leave(rows, Reason.ON_THE_WAY, np.full(rows.size, end + 1))
             return
@@ -287,8 +291,7 @@ class FateRules:
         self._leave(rows[brief], Reason.CAPTURE_ENDED, np.full(int(brief.sum()), target))
         rows, copies = rows[~unwatched & ~brief], copies[~unwatched & ~brief]
         arrived = self._arrived(direction, target, counts)
-        chance = self._chances(np.full(rows.size, target), copies)
-        none, doubt = judge_hop(chance, arrived, self.rates[target].all_missed(int(copies.sum())))
+        none, doubt = self._judge(rows, target, copies, arrived)
         doubtful = doubt >= (MOST_OWN_DOUBT if none < MOST_DOUBT else 0)
         self._leave(rows[doubtful], Reason.MISS_RATE, np.full(int(doubtful.sum()), target))
         kept = rows[~doubtful]
@@ -299,23 +302,34 @@ class FateRules:
         self.confidence[kept], self.hop_confidence[kept] = 1 - doubt[~doubtful], 1 - none
 
     def _arrived(self, direction: Direction, target: int, counts: NDArray[np.int64]) -> int:
-        """How many exchanges on a hop did arrive, and nobody acknowledged.
+        """How many exchanges on a hop did arrive, and failed all the same.
 
-        They belong to the number of trials: of many that find a silent server some are missed by chance. `counts` is (a,),
-        transmissions at the near point.
+        They belong to the number of trials: of many that find a silent server, or lose their responses, some are missed by
+        chance. `counts` is (a,), transmissions at the near point.
         """
         if direction == Direction.FORWARD:
-            begin, open_ended = self.request.begin, ~self.has_response & ~self.request_acknowledged
+            begin, failed = self.request.begin, self.fate != Fate.ANSWERED
         else:
-            begin, open_ended = self.response.begin, self.has_response & ~self.response_acknowledged
-        begin = begin[open_ended]
+            begin, failed = self.response.begin, self.has_response & ~self.response_acknowledged
+        begin = begin[failed]
         return int(((counts[begin] > 0) & (self.atoms.counts[begin, target] > 0)).sum())
 
-    def _chances(self, point: NDArray[np.int64], copies: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(n,) the chance that the capture at each point missed so many copies that passed."""
-        pairs, number = np.unique(np.stack([point, copies], axis=1), axis=0, return_inverse=True)
-        chances = [self.rates[at].all_missed(count) for at, count in pairs.tolist()]
-        return np.array(chances, dtype=np.float64)[number.reshape(-1)]
+    def _judge(
+        self, rows: NDArray[np.int64], target: int, copies: NDArray[np.int64], arrived: int
+    ) -> tuple[float, NDArray[np.float64]]:
+        """The doubt that a hop loses anything and about each exchange, where the capture at `target` has no copy of any.
+
+        A conversation of which that capture has nothing at all may have been kept out of it as a whole.
+        """
+        rate, whole = self.rates[target], self.whole_rates[target]
+        numbers, place = np.unique(copies, return_inverse=True)
+        chance = np.array([rate.all_missed(count) for count in numbers.tolist()], dtype=np.float64)[place.reshape(-1)]
+        conversation = self.conversation[rows]
+        unseen = self.sights.sight[conversation, target] != Sight.SEEN
+        chance[unseen] = np.maximum(chance[unseen], whole.all_missed(1))
+        count = int(np.unique(conversation[unseen]).size)
+        entirely = rate.all_missed(int(copies[~unseen].sum())) * whole.all_missed(count) if count else 0.0
+        return judge_hop(chance, arrived, max(rate.all_missed(int(copies.sum())), entirely))
 
     def _settle(self, rows: NDArray[np.int64], fate: Fate, reason: Reason) -> None:
         """Decide rows."""

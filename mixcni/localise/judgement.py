@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 MOST_DOUBT: Final = 0.05  # a hop is not said to lose while the chance that it loses nothing is this or more
 MOST_OWN_DOUBT: Final = 0.5  # on a hop that loses, an exchange is not called lost if its capture more likely missed it
 EVEN: Final = 0.5  # prior of a hop that loses, where it alone explains why exchanges failed
-SECOND: Final = 0.02  # where others that failed did arrive, so that something beyond explains those: two faults at once are rare
+SECOND: Final = 0.05  # where others that failed did arrive, so that something beyond explains those: two faults at once are rare
 SHARES: Final = (np.arange(400) + 0.5) / 400  # that a hop may lose: none is likelier than another
 LEAST_CHANCE: Final = 1e-300
 LEAST_DOUBT: Final = 1e-6  # beside all that is counted here a model may be wrong

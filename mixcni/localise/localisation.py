@@ -12,7 +12,7 @@ from mixcni.exchanges import ExchangeTable
 from mixcni.localise.atoms import NEVER, Atoms, Intervals, cut_atoms
 from mixcni.localise.exchanges import merge_exchanges
 from mixcni.localise.fates import FateRules, FateTable
-from mixcni.localise.missrate import MissRate, is_watched, miss_rates
+from mixcni.localise.missrate import MissRate, is_watched, known_to_pass, miss_rates, whole_miss_rates
 from mixcni.localise.refusals import Refusals, find_refusals
 from mixcni.localise.sight import Sights, judge_sights
 from mixcni.localise.traits import Trait, common_traits, size_trait
@@ -134,8 +134,10 @@ def localise_losses(
     acknowledged = acknowledged_offsets(alignment)
     sights = judge_sights(points, alignment, atoms.passed(acknowledged), atoms)
     rates = miss_rates(atoms, _watching(sights), acknowledged, sights.windows, sights.slacks, [p.dropped for p in points])
+    passing = known_to_pass(atoms, _watching(sights), acknowledged, sights.windows, sights.slacks)
+    whole_rates = whole_miss_rates(atoms, passing, alignment.conversations.flow_of >= 0)
     refusals = find_refusals(alignment)
-    rules = FateRules(points, columns, atoms, request, response, sights, rates, acknowledged)
+    rules = FateRules(points, columns, atoms, request, response, sights, rates, whole_rates, acknowledged)
     rules.answered()
     rules.lost_rest(whole, closed_times(alignment))
     rules.against_the_path()

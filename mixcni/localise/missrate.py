@@ -16,6 +16,7 @@ from mixcni.localise.atoms import NEVER, Atoms
 from mixcni.localise.watch import Watch
 
 PRIOR_MISSED, PRIOR_SEEN = 0.5, 9.5  # Beta prior: about one in twenty, weak enough for ten sightings to outweigh it
+PRIOR_WHOLE = (0.0005, 9.9995)  # that a conversation is missed as a whole: a filter or a sample does that, and shows it
 COUNTED_SEEN = 49.5  # where the capture counted no drop: about one in a hundred, for not all that is lost is counted
 INTERVAL = 0.9
 SLACK_NS = 10_000_000  # what another point saw so near a window's end, beside the clock's uncertainty, may have passed outside it
@@ -26,21 +27,23 @@ class MissRate:
     """Of `proven` pieces that passed the point, its capture lacks `missed`.
 
     dropped : the share that the capture itself counted as dropped, which is the prior; None: it did not count
+    prior : Beta parameters, missed and seen, where it has no counters
     """
 
     proven: int
     missed: int
     dropped: float | None = None
+    prior: tuple[float, float] = (PRIOR_MISSED, PRIOR_SEEN)
 
     @property
     def _posterior(self) -> tuple[float, float]:
         """The Beta distribution of the rate: prior, and what is proven."""
-        missed, seen = PRIOR_MISSED, PRIOR_SEEN
+        missed, seen = self.prior
         if self.dropped == 0:
             seen = COUNTED_SEEN
         elif self.dropped is not None:
-            missed = max(PRIOR_MISSED, self.dropped * (PRIOR_MISSED + PRIOR_SEEN))
-            seen = PRIOR_MISSED + PRIOR_SEEN - missed
+            missed = max(missed, self.dropped * sum(self.prior))
+            seen = sum(self.prior) - missed
         return self.missed + missed, self.proven - self.missed + seen
 
     @property
@@ -83,20 +86,49 @@ def miss_rates(
     windows : one a point, on the common clock; slacks : ns, how near its ends nothing can be told
     dropped : the share of packets that each point's capture counted as dropped; None: it did not count
     """
+    rates = []
+    for point, passed in enumerate(known_to_pass(atoms, watching, acknowledged, windows, slacks)):
+        unseen = passed & (atoms.counts[:, point] == 0)
+        rates.append(MissRate(int(passed.sum()), int(unseen.sum()), dropped[point]))
+    return rates
+
+
+def whole_miss_rates(atoms: Atoms, passing: Sequence[NDArray[np.bool_]], seen: NDArray[np.bool_]) -> list[MissRate]:
+    """One MissRate a point, of conversations: those that are known to pass it, and those of which its capture has nothing.
+
+    Parameters
+    ----------
+    passing : one (a,) a point, as `known_to_pass` gives them
+    seen : (c, p) whether each point saw a conversation
+    """
+    rates = []
+    for point, passed in enumerate(passing):
+        conversations = np.unique(atoms.stream[passed] // 2)
+        rates.append(MissRate(conversations.size, int((~seen[conversations, point]).sum()), prior=PRIOR_WHOLE))
+    return rates
+
+
+def known_to_pass(
+    atoms: Atoms,
+    watching: NDArray[np.bool_],
+    acknowledged: NDArray[np.int64],
+    windows: Sequence[Watch | None],
+    slacks: Sequence[int],
+) -> list[NDArray[np.bool_]]:
+    """(a,) a point: whether others' sight or an acknowledgment proves that an atom passed it while it watched."""
     there = atoms.counts > 0
     received = there.any(axis=1) & atoms.received(acknowledged)
     before, after = np.zeros_like(there), np.zeros_like(there)
     before[:, 1:] = np.logical_or.accumulate(there, axis=1)[:, :-1]
     after[:, :-1] = np.logical_or.accumulate(there[:, ::-1], axis=1)[:, ::-1][:, 1:]
-    rates = []
+    found = []
     for point, window in enumerate(windows):
         if window is None:
-            rates.append(MissRate(0, 0, dropped[point]))
+            found.append(np.zeros(there.shape[0], dtype=np.bool_))
             continue
         watched = watching[atoms.stream // 2, point, atoms.stream % 2] & is_watched(atoms, point, window, slacks[point])
-        passed = watched & (received | (before[:, point] & after[:, point]))
-        rates.append(MissRate(int(passed.sum()), int((passed & ~there[:, point]).sum()), dropped[point]))
-    return rates
+        found.append(watched & (received | (before[:, point] & after[:, point])))
+    return found
 
 
 def is_watched(atoms: Atoms, point: int, window: Watch, slack_ns: int) -> NDArray[np.bool_]:

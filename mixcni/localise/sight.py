@@ -140,7 +140,7 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment, passed: N
             if is_empty:
                 assumed_windows.append(position)
     beyond = positions > farthest[:, None]
-    hidden = hidden_directions(points, alignment) | unseen_directions(atoms, passed, seen)
+    hidden = hidden_directions(points, alignment) | unseen_directions(alignment, atoms, passed, seen)
     hidden |= ~np.array([point.passed_by for point in points], dtype=np.bool_).reshape(len(points), 2)
     witness = (sight == Sight.SEEN) | ((sight == Sight.MISSING) & beyond)
     return Sights(
@@ -175,22 +175,23 @@ def hidden_directions(points: Sequence[CapturePoint], alignment: Alignment) -> N
     return hidden
 
 
-def unseen_directions(atoms: Atoms, passed: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def unseen_directions(
+    alignment: Alignment, atoms: Atoms, passed: NDArray[np.bool_], seen: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """(p, 2) whether a point sees one direction alone: none of what went the other way, though some of it got past.
 
-    Then it lies on the one way and not on the other (asymmetric routing), and its silence about the other proves nothing.
+    Then it lies on the one way and not on the other (asymmetric routing), or its capture has a filter, and its silence about the
+    other proves nothing. Whoever replies has a request, so that replies seen here show that requests got past.
     """
     points = seen.shape[1]
-    shared = (seen.sum(axis=1) > 1)[atoms.stream // 2]
-    hidden = np.zeros((points, 2), dtype=np.bool_)
-    for direction in Direction:
-        this_way = shared & (atoms.stream % 2 == direction) & (atoms.counts > 0).any(axis=1)
-        other_way = shared & (atoms.stream % 2 != direction)
-        for point in range(points):
-            here = seen[atoms.stream // 2, point]
-            got_past = this_way & here & passed[:, point]
-            hears_other = bool((other_way & (atoms.counts[:, point] > 0)).any())
-            hidden[point, direction] = hears_other and got_past.any() and not (this_way & (atoms.counts[:, point] > 0)).any()
+    table, shared = alignment.transmissions, seen.sum(axis=1) > 1
+    rows = np.flatnonzero(shared[table["conversation"]])
+    heard = np.zeros((points, 2), dtype=np.bool_)
+    heard[table["point"][rows], table["direction"][rows]] = True
+    hidden = heard[:, ::-1] & ~heard
+    for point in np.flatnonzero(hidden[:, Direction.REVERSE]).tolist():
+        reverse = shared[atoms.stream // 2] & (atoms.stream % 2 == Direction.REVERSE) & seen[atoms.stream // 2, point]
+        hidden[point, Direction.REVERSE] = bool((reverse & passed[:, point] & (atoms.counts > 0).any(axis=1)).any())
     return hidden
 
 
