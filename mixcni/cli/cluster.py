@@ -79,15 +79,16 @@ def _print_lines(objects: Iterable[Any]) -> None:
 
 
 def _facts(dump: "Dump") -> dict[str, Any]:
-    """The contract's object; `entries` is null where the command failed or nothing reads the kind: it is not known."""
+    """The contract's object; `unavailable` says why there is nothing in a dump whose command failed, else it is null."""
     return {
         "file": dump.file,
         "line": dump.line,
         "kind": dump.kind,
         "version": None if dump.version is None else str(dump.version),
         "node": dump.node,
-        "entries": None if dump.unavailable or not dump.is_read else dump.entries,
+        "entries": dump.entries,
         "unparsed": list(dump.unparsed_lines),
+        "unavailable": dump.unavailable or None,
     }
 
 

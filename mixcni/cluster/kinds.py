@@ -28,13 +28,10 @@ from mixcni.cluster.cilium import (
     status,
     tunnel,
 )
-from mixcni.cluster.events import hubble, monitor, pwru, retis
+from mixcni.cluster.events import hubble, hubblestatus, monitor, pwru, retis
 from mixcni.cluster.kind import Kind
 from mixcni.cluster.kubernetes import reading as kubernetes
 from mixcni.cluster.logs import conntrack, envoy
-
-# A kind that is recognised by its signs, and not read.
-_HUBBLE_STATUS = Kind(name="hubble_status", rows=r"Healthcheck\ \(via|Current/Max\ Flows:", commands=("hubble status",))
 
 KINDS: Final[tuple[Kind, ...]] = (
     kubernetes.KIND,
@@ -57,7 +54,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     fqdn.KIND,
     maps.KIND,
     maps.LIST_KIND,
-    _HUBBLE_STATUS,
+    hubblestatus.KIND,
     monitor.KIND,
     retis.KIND,
     hubble.KIND,

@@ -7,7 +7,7 @@ from typing import Any
 
 from mixcni.cluster.version import VersionRange
 
-Plain = str | int | bool | None | list["Plain"] | dict[str, "Plain"]
+Plain = str | int | float | bool | None | list["Plain"] | dict[str, "Plain"]
 
 
 def plain_entry(kind: str, entry: Any) -> dict[str, Plain]:
@@ -24,7 +24,7 @@ def columns(entry_type: type) -> tuple[str, ...]:
 
 
 def _plain(name: str, value: Any) -> Plain:
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | int | float | str):
         return value
     if name == "extra" and isinstance(value, tuple):
         return dict(value)

@@ -18,7 +18,7 @@ from mixcni.cluster.plain import columns
 from tests.cluster import crafted
 from tests.cluster.dumps import SAMPLES
 
-DUMP_KEYS = ["file", "line", "kind", "version", "node", "entries", "unparsed"]
+DUMP_KEYS = ["file", "line", "kind", "version", "node", "entries", "unparsed", "unavailable"]
 
 
 def run(*arguments: str | Path, text: str = "") -> Result:
@@ -36,15 +36,16 @@ def test_json_is_one_dump_a_line_as_the_contract_has_it() -> None:
     (seed,) = [row for row in found if row["file"].endswith("seed-ct-list.txt")]
     assert seed == {
         "file": str(SAMPLES / "seed-ct-list.txt"), "line": 1, "kind": "ct", "version": "1.8-1.15", "node": None, "entries": 20,
-        "unparsed": [],
+        "unparsed": [], "unavailable": None,
     }  # fmt: skip
 
 
-def test_a_command_that_failed_has_no_number_of_entries_rather_than_none() -> None:
+def test_a_command_that_failed_says_so_beside_its_lack_of_entries() -> None:
     (failed,) = rows(run(SAMPLES / "cilium-bpf-nat-list.md", "--json"))
     (empty,) = rows(run(SAMPLES / "cilium-bpf-lb-list.md", "--json"))
-    assert (failed["kind"], failed["entries"]) == ("nat", None)
-    assert (empty["kind"], empty["entries"]) == ("lb", 0)
+    assert (failed["kind"], failed["entries"]) == ("nat", 0)
+    assert failed["unavailable"]
+    assert (empty["kind"], empty["entries"], empty["unavailable"]) == ("lb", 0, None)
 
 
 def test_lines_that_do_not_parse_are_numbered_without_a_limit() -> None:
