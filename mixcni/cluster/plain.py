@@ -37,7 +37,7 @@ def _plain(name: str, value: Any) -> Plain:
     return str(value)
 
 
-def flat(value: Plain) -> str | int | None:
+def flat(value: Plain) -> str | int | float | None:
     """A plain value in one cell: lists joined by commas, objects as `key=value`, truth as true and false."""
     if isinstance(value, bool):
         return "true" if value else "false"
