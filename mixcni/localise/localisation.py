@@ -146,7 +146,7 @@ def localise_losses(
     rules.lost_request()
     rules.silent()
     fates = rules.table()
-    losses = tuple(_with_traits(loss, alignment, fates, sights, atoms, acknowledged) for loss in _sum_losses(fates))
+    losses = tuple(_with_traits(loss, alignment, fates, sights, atoms, acknowledged) for loss in _sum_losses(fates, sights.apart))
     return Localisation(
         points=tuple(points),
         alignment=alignment,
@@ -166,17 +166,25 @@ def _watching(sights: Sights) -> NDArray[np.bool_]:
     return np.asarray((sights.sight != Sight.UNOBSERVABLE)[:, :, None] & ~sights.hidden)
 
 
-def _sum_losses(fates: FateTable) -> tuple[Loss, ...]:
+def _sum_losses(fates: FateTable, apart: NDArray[np.bool_]) -> tuple[Loss, ...]:
     """Losses and refusals on the way by hop and direction, requests before responses, then the main one first.
 
     Where a point between did not watch some of the exchanges, and others show on which part of the way it is, those are counted
-    there; their own rows say between which points they are known to have been lost.
+    there; their own rows say between which points they are known to have been lost. `apart` : (p, p), as in Sights.
     """
     rows = np.flatnonzero(fates["near"] >= 0)
     keys = np.stack([fates[name][rows].astype(np.int64) for name in ("near", "far", "direction")], axis=1)
     groups = {tuple(key): rows[(keys == key).all(axis=1)] for key in np.unique(keys, axis=0).tolist()}
     for wide in sorted(groups, key=lambda key: key[0] - key[1]):
-        inside = [key for key in groups if key != wide and key[2] == wide[2] and wide[0] <= key[0] and key[1] <= wide[1]]
+        inside = [
+            key
+            for key in groups
+            if key != wide
+            and key[2] == wide[2]
+            and wide[0] <= key[0]
+            and key[1] <= wide[1]
+            and not apart[wide[:2], key[:2]].any()
+        ]
         if inside:
             main = max(inside, key=lambda key: (groups[key].size, -key[0]))
             groups[main] = np.sort(np.concatenate([groups[main], groups.pop(wide)]))

@@ -33,6 +33,7 @@ class Sights:
     witness : (c, p, 2) bool, by direction: whether a packet that is not seen there was not there, but for the miss rate
     hidden : (p, 2) bool, by direction: packets may pass the point's place without its seeing them
     against : (c,) bool, the conversation was begun at the far end of the path
+    apart : (p, p) bool, two points lie on different ways, as two nodes of one tier do
     windows : one a point, on the common clock; None where nothing tells when the capture ran
     slacks : one a point, ns: of what other points saw so near its window's ends nothing can be told
     assumed_windows, learned_scopes : positions of the points whose window, or whose scope, the verdict rests on
@@ -43,6 +44,7 @@ class Sights:
     witness: NDArray[np.bool_]
     hidden: NDArray[np.bool_]
     against: NDArray[np.bool_]
+    apart: NDArray[np.bool_]
     windows: tuple[Watch | None, ...]
     slacks: tuple[int, ...]
     assumed_windows: tuple[int, ...]
@@ -103,41 +105,27 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment, passed: N
     first, last = _times(alignment)
     windows = point_windows(points, alignment)
     sight = np.where(seen, np.int8(Sight.SEEN), np.int8(Sight.UNOBSERVABLE))
-    concerned = seen.copy()
     positions = np.arange(len(points))
     nearest = np.where(seen, positions, len(points)).min(axis=1, initial=len(points))
     farthest = np.where(seen, positions, -1).max(axis=1, initial=-1)
     against = runs_against(alignment)
     assumed_windows, learned_scopes = [], []
-    every = np.arange(len(conversations))
-    maybe = may_be_seen(alignment)
-    apart = take_other_ways(alignment)
-    unheard = never_answer(alignment)
+    maybe, apart = may_be_seen(alignment), take_other_ways(alignment)
+    expected, concerned = _expectations(points, alignment, nearest, farthest)
+    elsewhere = seen.astype(np.int64) @ apart > 0
+    concerned = (concerned & ~elsewhere) | seen
+    either = ~seen & ((expected & ~seen).astype(np.int64) @ apart > 0)  # nobody saw which of several ways it took
     for position, point in enumerate(points):
-        passing = addresses_passing(point, alignment, position)
-        nearby = np.where(position > farthest, farthest, nearest).clip(0, len(points) - 1)
-        initiator = passing[0][conversations.ends.initiator[every, nearby]]
-        responder = passing[1][conversations.ends.responder[every, nearby]]
-        arrives, came = rewritten_towards(alignment, position), rewritten_before(alignment, position)
-        responder = np.where(arrives == Passage.UNCHANGED, responder, arrives == Passage.REWRITTEN)
-        initiator = np.where(came == Passage.UNCHANGED, initiator, came == Passage.REWRITTEN)
-        expected = np.where(position > farthest, responder, np.where(position < nearest, initiator, initiator | responder))
-        may_pass = (arrives == Passage.UNKNOWN) | (came == Passage.UNKNOWN) | (unheard & (position > farthest))
-        if point.scope:
-            expected = initiator | responder
-        is_empty = not len(alignment.points[position].packets)
-        concerned[:, position] |= expected | (is_empty and not point.scope) | may_pass
         window = windows[position]
         if window is None:
             continue
-        watched = window.touches(first, last)
-        elsewhere = (seen & apart[position]).any(axis=1)
-        missing = ~seen[:, position] & expected & watched & ~maybe[:, position] & ~elsewhere
+        unsure = maybe[:, position] | elsewhere[:, position] | either[:, position]
+        missing = ~seen[:, position] & expected[:, position] & window.touches(first, last) & ~unsure
         sight[missing, position] = np.int8(Sight.MISSING)
         if missing.any():
             if not point.scope:
                 learned_scopes.append(position)
-            if is_empty:
+            if not len(alignment.points[position].packets):
                 assumed_windows.append(position)
     beyond = positions > farthest[:, None]
     hidden = hidden_directions(points, alignment) | unseen_directions(alignment, atoms, passed, seen)
@@ -149,11 +137,41 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment, passed: N
         witness=witness[:, :, None] & ~hidden,
         hidden=hidden,
         against=against,
+        apart=apart,
         windows=tuple(windows),
         slacks=tuple(SLACK_NS + (clock.uncertainty_ns or 0) for clock in alignment.clocks),
         assumed_windows=tuple(assumed_windows),
         learned_scopes=tuple(learned_scopes),
     )
+
+
+def _expectations(
+    points: Sequence[CapturePoint], alignment: Alignment, nearest: NDArray[np.int64], farthest: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(c, p) twice: whether a conversation is expected at each point, and whether it may pass there at all.
+
+    `nearest`, `farthest` : (c,) the first and the last position where each conversation was seen
+    """
+    conversations = alignment.conversations
+    every, unheard = np.arange(len(conversations)), never_answer(alignment)
+    expected, concerned = np.zeros((2, len(conversations), len(points)), dtype=np.bool_)
+    for position, point in enumerate(points):
+        passing = addresses_passing(point, alignment, position)
+        nearby = np.where(position > farthest, farthest, nearest).clip(0, len(points) - 1)
+        initiator = passing[0][conversations.ends.initiator[every, nearby]]
+        responder = passing[1][conversations.ends.responder[every, nearby]]
+        arrives, came = rewritten_towards(alignment, position), rewritten_before(alignment, position)
+        responder = np.where(arrives == Passage.UNCHANGED, responder, arrives == Passage.REWRITTEN)
+        initiator = np.where(came == Passage.UNCHANGED, initiator, came == Passage.REWRITTEN)
+        may_pass = (arrives == Passage.UNKNOWN) | (came == Passage.UNKNOWN)
+        if point.scope:
+            expected[:, position] = initiator | responder
+        else:
+            either = np.where(position < nearest, initiator, initiator | responder)
+            expected[:, position] = np.where(position > farthest, responder, either)
+            may_pass |= (unheard & (position > farthest)) | (not len(alignment.points[position].packets))
+        concerned[:, position] = expected[:, position] | may_pass
+    return expected, concerned
 
 
 def hidden_directions(points: Sequence[CapturePoint], alignment: Alignment) -> NDArray[np.bool_]:

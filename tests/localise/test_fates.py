@@ -678,3 +678,34 @@ def test_a_capture_of_every_second_connection_is_no_ground_for_blame() -> None:
     seen = scene(background(), *talks)
     assert seen.localisation.losses == ()
     assert {row for i in range(13, 25) for row in seen.told(i)} <= {SILENT, undecided("MISS_RATE")}
+
+
+def by_two_nodes(*lost_at: tuple[int, str]) -> Scene:
+    """Two nodes, X and Y, of one tier between A and C: connections of even ports go by X, the others by Y.
+
+    `lost_at` : (port, hop) of connections whose SYNs are lost
+    """
+    gone = dict(lost_at)
+    sent: list[Sent] = []
+    for port in range(43_000, 43_010):
+        talk = Talk(initiator=(CLIENT, port))
+        other = "Y" if port % 2 == 0 else "X"
+        if port in gone:
+            talk.repeated((1000, 2000, 4000), 0, "S", lost=gone[port])
+        else:
+            talk.handshake(10.0 * (port - 43_000))
+            talk.exchange(500)
+            talk.exchange(END_MS)
+        sent += [replace(one, missed=one.missed + other) for one in talk.sent]
+    return scene_of(captured(sent, "AXYC"))
+
+
+def test_which_of_two_nodes_a_request_took_that_neither_saw_is_not_guessed() -> None:
+    seen = by_two_nodes((43_003, "AX"))
+    assert {(loss.near, loss.far) for loss in seen.localisation.losses} == {(0, 3)}
+
+
+def test_behind_one_of_two_nodes_a_loss_is_found() -> None:
+    seen = by_two_nodes((43_002, "XY"), (43_003, "YC"))
+    assert {(loss.near, loss.far) for loss in seen.localisation.losses} == {(1, 3), (2, 3)}
+    assert all(rate.missed == 0 for rate in seen.localisation.rates)
