@@ -146,6 +146,7 @@ def test_a_rate_with_no_miss_is_bounded_from_above_and_shrinks_with_evidence() -
         ([0.01], 0, True),
         ([0.01], 20, False),
         ([0.001], 20, False),
+        ([0.001], 3, False),
         ([0.05] * 12, 0, True),
         ([0.05] * 12, 20, True),
         ([0.3] * 30, 70, False),
