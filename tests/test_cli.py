@@ -1,6 +1,7 @@
 """The command line: results to stdout, one line a failure to stderr, exit codes as the help says."""
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,17 @@ def test_files_named_one_by_one_give_the_same_verdict() -> None:
 )
 def test_fail_on_sets_the_exit_code(name: str, fail_on: str, code: int) -> None:
     assert run("diagnose", CAPTURES / name, "--fail-on", fail_on).exit_code == code
+
+
+def test_what_the_library_says_is_a_line_on_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def talkative(_case: object, **_options: object) -> None:
+        logging.getLogger("mixcni").info("compiling a kernel")
+        raise mixcni.ParameterError("enough")
+
+    monkeypatch.setattr(mixcni, "diagnose", talkative, raising=False)
+    for _ in range(2):
+        result = run("diagnose", CAPTURES / FOUNDING)
+        assert (result.stdout, result.stderr) == ("", "mixcni: compiling a kernel\nmixcni: enough\n")
 
 
 def test_a_report_is_written_where_output_says(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The command `mixcni`: finds the command that is asked for, and turns errors into one line and an exit code."""
 
+import logging
 from importlib import import_module
 from typing import Any, Final
 
@@ -26,6 +27,13 @@ COMMANDS: Final = (
 """In the order of `--help`; each is a function in the module of its name."""
 
 
+class _Talk(logging.Handler):
+    """What the library says while it works, a line each on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"mixcni: {record.getMessage()}", err=True)
+
+
 class _Commands(click.Group):
     """Imports a command when it is named; its errors are one line on stderr, and exit code 1."""
 
@@ -42,6 +50,10 @@ class _Commands(click.Group):
         super().format_help_text(ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
+        talk = logging.getLogger("mixcni")
+        if not any(isinstance(handler, _Talk) for handler in talk.handlers):
+            talk.addHandler(_Talk())
+            talk.setLevel(logging.INFO)
         try:
             return super().invoke(ctx)
         except MixcniError as error:

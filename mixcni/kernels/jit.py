@@ -139,7 +139,7 @@ def run(function: Callable[..., Any], work: int, *arguments: Any) -> Any:
     if not is_compiled(form):
         if work < PLAIN_UNCOMPILED:
             return plain(function, *arguments)
-        LOG.info("compiling %s, which takes some seconds once", function.__name__)
+        LOG.info("compiling %s, which takes some seconds, once", function.__name__)
     return form(*arguments)
 
 
