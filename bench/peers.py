@@ -109,6 +109,20 @@ def _mixcni(path: Path, *, follow: bool) -> Measured:
     return Measured(work(path), processor_seconds() - begin)
 
 
+def mixcni_diagnose(path: Path) -> Measured:
+    """A report on three points, each of which has this capture; its packets are counted once."""
+    from generate import first_packets
+
+    import mixcni
+
+    def work(file: Path) -> int:
+        return int(mixcni.diagnose(mixcni.case_of_files({name: [file] for name in "ABC"})).points["packets"].iloc[0])
+
+    work(first_packets(path, KERNELS_LOADED))
+    begin = processor_seconds()
+    return Measured(work(path), processor_seconds() - begin)
+
+
 def dpkt_decode(path: Path) -> Measured:
     """The usual loop over dpkt, from Ethernet to TCP, VXLAN opened: addresses, ports, sequence numbers, flags and lengths."""
     import dpkt
@@ -192,6 +206,12 @@ def _packets_seen(output: Any) -> int:
     return next(int(line.split()[0]) for line in output if b"packets seen" in line)
 
 
+ANALYSIS: Final = (
+    "tcp.analysis.retransmission",
+    "tcp.analysis.out_of_order",
+    "tcp.analysis.duplicate_ack",
+    "tcp.analysis.ack_rtt",
+)
 FIELDS: Final = ("ip.src", "tcp.srcport", "tcp.dstport", "tcp.seq", "tcp.ack", "tcp.flags", "tcp.len")
 
 
@@ -199,6 +219,12 @@ def tshark_fields(path: Path) -> Measured:
     """A line of fields a packet."""
     wanted = [argument for field in FIELDS for argument in ("-e", field)]
     return _program(lambda output: sum(1 for _ in output), "tshark", "-n", "-r", str(path), "-T", "fields", *wanted)
+
+
+def tshark_analysis(path: Path) -> Measured:
+    """A line a packet with what TCP analysis says of it, in two passes."""
+    wanted = [argument for field in (*FIELDS, *ANALYSIS) for argument in ("-e", field)]
+    return _program(lambda output: sum(1 for _ in output), "tshark", "-n", "-2", "-r", str(path), "-T", "fields", *wanted)
 
 
 def tshark_conversations(path: Path) -> Measured:
@@ -211,17 +237,19 @@ def tcptrace(path: Path) -> Measured:
     return _program(_packets_seen, "tcptrace", "-n", str(path))
 
 
-DECODE, FLOWS, FLOOR = "mixcni-decode", "mixcni-flows", "preadv"
+DECODE, FLOWS, DIAGNOSE, FLOOR = "mixcni-decode", "mixcni-flows", "mixcni-diagnose", "preadv"
 PEERS: Final = {
     FLOOR: Peer(read_octets, "os", most=1 << 62),
     DECODE: Peer(mixcni_decode, "mixcni", most=1 << 62),
     FLOWS: Peer(mixcni_flows, "mixcni", most=1 << 62),
+    DIAGNOSE: Peer(mixcni_diagnose, "mixcni", most=1 << 62),
     "tshark-fields": Peer(tshark_fields, "tshark", "--version", DECODE, 100, most=100_000),
     "dpkt": Peer(dpkt_decode, "dpkt", "", DECODE, 60, most=100_000),
     "scapy": Peer(scapy_decode, "scapy", "", DECODE, most=10_000),
     "fpcap": Peer(fpcap_read, "fpcap", "", DECODE),
     "tcptrace": Peer(tcptrace, "tcptrace", "-v", FLOWS, 5, mixes=("tcp", "ipv6")),
     "nfstream": Peer(nfstream_flows, "nfstream", "", FLOWS, 20, most=200_000),
+    "tshark-analysis": Peer(tshark_analysis, "tshark", "--version", DIAGNOSE, 20, most=100_000),
     "tshark-conv": Peer(tshark_conversations, "tshark", "--version", FLOWS, 50, most=100_000, mixes=("tcp", "ipv6", "vxlan")),
 }
 

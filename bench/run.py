@@ -17,14 +17,14 @@ from statistics import median
 
 import click
 from generate import MIXES, SEED, capture_path, first_packets
-from peers import DECODE, FLOOR, FLOWS, PEERS, Peer, read_octets
+from peers import DECODE, DIAGNOSE, FLOOR, FLOWS, PEERS, Peer, read_octets
 from rich.console import Console
 from rich.table import Table
 from table import COLUMNS, Result, cells, markdown
 
 HERE = Path(__file__).parent
 ONE_THREAD = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-OURS = (FLOOR, DECODE, FLOWS)
+OURS = (FLOOR, DECODE, FLOWS, DIAGNOSE)
 
 
 class CountsDifferError(Exception):
@@ -114,7 +114,7 @@ def version(peer: Peer) -> str:
 
 def growth_rows(mix: str, sizes: tuple[int, ...], repeat: int) -> list[tuple[str, ...]]:
     """What mixcni alone does on captures of these sizes: packets, packets a second and peak memory."""
-    results = [result for size in sorted(sizes) for result in measure(mix, size, [DECODE, FLOWS], repeat)]
+    results = [result for size in sorted(sizes) for result in measure(mix, size, [DECODE, FLOWS, DIAGNOSE], repeat)]
     results.sort(key=lambda result: result.name)
     return [(r.name, f"{r.packets:,}", f"{r.rate:,.0f}", f"{r.peak_octets / 2**20:,.0f}") for r in results]
 
@@ -137,7 +137,8 @@ the file only (column `packets`), and compared by packets a second. Of a program
 of a Python peer, imports are not timed, and of mixcni the loading of its cached machine code is not. `of it reading` is the
 share that reading the file alone takes (`preadv` into one buffer of 1 MiB, the file in the kernel's memory). `wanted` is
 what is asked for at least. Peers that decode stand against `mixcni-decode`, those that follow flows against `mixcni-flows`;
-`fpcap` only reads and decodes nothing. A peer is left out where it cannot follow the traffic.
+`mixcni-diagnose` reports on three points that have this capture each, whose packets are counted once, and `tshark-analysis`
+looks at one of them. `fpcap` only reads and decodes nothing. A peer is left out where it cannot follow the traffic.
 """
 
 

@@ -277,10 +277,10 @@ class _Columns:
             larger[: self.rows] = array[: self.rows]
             self.arrays[name] = larger
 
-    def append(self, part: dict[str, NDArray[Any]]) -> None:
-        """Add rows, given by column."""
+    def append(self, part: dict[str, NDArray[Any]], ahead: float) -> None:
+        """Add rows, given by column; for each of them `ahead` more are expected."""
         count = next(iter(part.values())).size
-        self.reserve(count)
+        self.reserve(count, self.rows + int(count * (1 + ahead)))
         for name, array in part.items():
             self.arrays[name][self.rows : self.rows + count] = array
         self.rows += count
@@ -308,6 +308,7 @@ class _Builder:
         self.sides = SideArrays.of_size(0)
         self.frames = 0  # so far
         self.work = 0  # frames so far and those that the file has behind them: it comes in many blocks
+        self.ahead = 0.0  # of each frame of this block, how many more the file has
 
     def forget_rows(self) -> None:
         """Drop the packets so far, and keep the codes of addresses and stacks."""
@@ -327,7 +328,7 @@ class _Builder:
             self.sides = SideArrays.of_size(count)
         counts = Counts(0, 0, 0, 0, self.addresses.count, self.stacks.count)
         self.frames += count
-        self.work = self.frames + behind
+        self.work, self.ahead = self.frames + behind, behind / count
         done = 0
         while done < count:
             books = BookArrays(*self.addresses.arrays, *self.stacks.arrays)
@@ -357,13 +358,13 @@ class _Builder:
             part = {column: array[:size] for column, array in getattr(self.sides, name)._asdict().items()}
             if "sack_start" in part:
                 part["sack_start"] = part["sack_start"] + sack_rows
-            table.append(part)
+            table.append(part, self.ahead)
 
     def _keep_hints(self, block: FrameBlock, first: int, out: PacketArrays) -> None:
         count = block.frames.start.size
         hints = HintArrays(np.empty(count, dtype=np.int64), np.empty(count, dtype=np.uint8))
         found = run(hint_payloads, self.work, block.octets, block.frames, self.sides.payload_at, first, out, *hints)
-        self.side_tables["hints"].append({name: array[:found] for name, array in hints._asdict().items()})
+        self.side_tables["hints"].append({name: array[:found] for name, array in hints._asdict().items()}, self.ahead)
 
     def table(self, files: Sequence[Path]) -> PacketTable:
         """All packets so far."""
