@@ -96,12 +96,27 @@ def told_by_streams(state: Any, flows: Columns, samples: Samples, count: int) ->
 def _round_trips(samples: Samples, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The least and the median of each direction, (count, 2); -1 where none was measured."""
     found = np.full((2, 2 * count), -1, dtype=np.int64)
-    order = np.lexsort((samples.rtt_ns, samples.stream))
-    streams, first, number = np.unique(samples.stream[order], return_index=True, return_counts=True)
-    sorted_ns = samples.rtt_ns[order]
-    found[0, streams] = sorted_ns[first]
-    found[1, streams] = sorted_ns[first + (number - 1) // 2]
+    number = np.bincount(samples.stream, minlength=2 * count)
+    ordered = _by_stream(samples)
+    streams = np.flatnonzero(number)
+    first = (np.cumsum(number) - number)[streams]
+    found[0, streams] = ordered[first]
+    found[1, streams] = ordered[first + (number[streams] - 1) // 2]
     return found[0].reshape(-1, 2), found[1].reshape(-1, 2)
+
+
+def _by_stream(samples: Samples) -> NDArray[np.int64]:
+    """The round trips, those of each stream together and ascending; in one word with their stream, where that holds both."""
+    if not samples.stream.size:
+        return samples.rtt_ns
+    least = int(samples.rtt_ns.min())
+    width = (int(samples.rtt_ns.max()) - least).bit_length()
+    if int(samples.stream.max()).bit_length() + width > 63:
+        return samples.rtt_ns[np.lexsort((samples.rtt_ns, samples.stream))]
+    words = samples.stream.astype(np.int64) << width
+    words |= samples.rtt_ns - least
+    words.sort()
+    return np.asarray((words & ((1 << width) - 1)) + least)
 
 
 def _conn_states(rows: NDArray[np.int64], protocol: NDArray[np.uint8]) -> NDArray[np.uint8]:
