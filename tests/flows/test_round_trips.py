@@ -17,7 +17,8 @@ STREAM = st.integers(0, 2 * FLOWS - 1)
     )
 )
 def test_least_and_lower_median_of_each_stream(samples: list[tuple[int, int]]):
-    streams, times = (np.array([row[at] for row in samples], dtype=dtype) for at, dtype in ((0, np.int32), (1, np.int64)))
+    streams = np.array([stream for stream, _ in samples], dtype=np.int32)
+    times = np.array([time for _, time in samples], dtype=np.int64)
     least, median = _round_trips(Samples(streams, times), FLOWS)
     for stream in range(2 * FLOWS):
         own = sorted(time for number, time in samples if number == stream)
