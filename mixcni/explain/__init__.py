@@ -5,7 +5,11 @@ One module a cause. A cause that the dumps do not confirm is offered as possible
 
 from mixcni.explain.far_end import examine_far_end
 from mixcni.explain.findings import Evidence, Finding, Remedy
+from mixcni.explain.icmp_rejected import examine as examine_icmp_rejected
+from mixcni.explain.icmp_rejected import examine_beyond as examine_icmp_beyond
 from mixcni.explain.identity_stale import examine as examine_identity_stale
+from mixcni.explain.middlebox_reset import examine as examine_middlebox_reset
+from mixcni.explain.middlebox_reset import examine_beyond as examine_reset_beyond
 from mixcni.explain.neighbour_unresolved import examine as examine_neighbour_unresolved
 from mixcni.explain.no_backend import examine as examine_no_backend
 from mixcni.explain.not_managed import examine as examine_not_managed
@@ -29,7 +33,10 @@ _EXAMINERS = (
     examine_path_mtu,
     examine_no_backend,
     examine_stale_conntrack,
+    examine_icmp_rejected,
+    examine_middlebox_reset,
 )
+_STATEMENTS = (examine_icmp_beyond, examine_reset_beyond)
 
 
 def explain_losses(facts: Facts) -> tuple[Finding, ...]:
@@ -41,5 +48,6 @@ def explain_losses(facts: Facts) -> tuple[Finding, ...]:
         found = (examine(suspect, facts) for examine in _EXAMINERS)
         findings.extend(add_what_was_told(finding, suspect, facts, pins) for finding in found if finding is not None)
     findings.extend(dict.fromkeys(finding for suspect in suspects for finding in examine_not_managed(suspect, facts)))
+    findings.extend(finding for state in _STATEMENTS if (finding := state(facts)) is not None)
     findings.extend(examine_far_end(facts))
     return tuple(sorted(findings, key=lambda finding: -finding.confidence))

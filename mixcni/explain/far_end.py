@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from mixcni.explain.findings import Evidence, Finding
+from mixcni.explain.icmp_rejected import refused_by_others
+from mixcni.explain.middlebox_reset import UNCONFIRMED, look_foreign, refused_by_reset
 from mixcni.explain.suspects import Facts, frames_at, pairs_of
 from mixcni.schema import Fate, Reason
 from mixcni.words import listed, plural
@@ -19,6 +21,8 @@ def examine_far_end(facts: Facts) -> Iterable[Finding]:
     fates = localisation.fates
     silent = np.flatnonzero(fates["fate"] == Fate.SILENT)
     refused = np.flatnonzero((fates["fate"] == Fate.REFUSED) & (fates["reason"] == Reason.BY_RESPONDER))
+    refused = np.setdiff1d(refused, refused_by_others(facts))
+    doubtful = look_foreign(facts, refused_by_reset(facts))
     last = len(localisation.points) - 1
     end = localisation.points[last].name
     for cause, rows, what, then in (
@@ -43,7 +47,7 @@ def examine_far_end(facts: Facts) -> Iterable[Finding]:
         says = f"{plural(rows.size, 'request')} to {listed(targets)} {what}"
         yield Finding(
             cause=cause,
-            confidence=CONFIDENCE,
+            confidence=UNCONFIRMED if cause == SERVER_REFUSED and doubtful else CONFIDENCE,
             sentence=f"{says}: not the network between the points",
             evidence=(Evidence(says, facts.capture_of(position), frames=frames_at(localisation, rows, position)),),
             collect=(then,),

@@ -47,7 +47,7 @@ def examine(suspect: Suspect, facts: Facts) -> Finding | None:
     """The finding for one loss, or None where nobody asked in vain."""
     localisation = facts.localisation
     fates = localisation.fates
-    rows = suspect.rows[np.isin(fates["fate"][suspect.rows], (Fate.LOST, Fate.UNDECIDED))]
+    rows = suspect.rows[np.isin(fates["fate"][suspect.rows], (Fate.LOST, Fate.REFUSED, Fate.UNDECIDED))]
     if not rows.size:
         return None
     pair = next(iter(pairs_of(localisation, rows)))

@@ -28,7 +28,7 @@ TAKES_CONNECTIONS: Final = (None, "active")
 def examine(suspect: Suspect, facts: Facts) -> Finding | None:
     """The finding for lost connection attempts to a service's address, or None where its backends are there."""
     fates = facts.localisation.fates
-    kept = np.isin(fates["fate"][suspect.rows], (Fate.LOST, Fate.UNDECIDED))
+    kept = np.isin(fates["fate"][suspect.rows], (Fate.LOST, Fate.REFUSED, Fate.UNDECIDED))
     kept &= fates["kind"][suspect.rows] == ExchangeKind.HANDSHAKE
     rows = suspect.rows[kept]
     if suspect.direction != Direction.FORWARD or not rows.size:

@@ -13,6 +13,7 @@ from mixcni.cluster.policies import PolicyEngine
 from mixcni.localise import Localisation
 from mixcni.schema import Direction, ExchangeKind, Fate, Reason, TcpFlag
 from mixcni.topology import Address, Network
+from mixcni.words import listed, plural
 
 UNANSWERED_BEYOND = (Reason.ON_THE_WAY, Reason.NO_WINDOW)
 
@@ -109,6 +110,25 @@ def pairs_of(localisation: Localisation, rows: NDArray[np.int64]) -> dict[Pair, 
     return dict(sorted(found.items(), key=lambda item: -item[1].size))
 
 
+def exchanges_text(localisation: Localisation, rows: NDArray[np.int64]) -> str:
+    """Exchanges in words: `12 connection attempts and 27 requests`."""
+    handshakes = int((localisation.fates["kind"][rows] == ExchangeKind.HANDSHAKE).sum())
+    others = rows.size - handshakes
+    words = [plural(handshakes, "connection attempt")] if handshakes else []
+    words += [plural(others, "request")] if others or not words else []
+    return " and ".join(words)
+
+
+def ends_text(localisation: Localisation, rows: NDArray[np.int64]) -> str:
+    """Who called whom in these exchanges: `from 10.244.3.7 to 10.242.2.149 port 8080`."""
+    table = localisation.alignment.conversations
+    conversation = np.unique(localisation.fates["conversation"][rows])
+    sources = sorted({table.book.text(code) for code in table["initiator"][conversation].tolist()})
+    pairs = zip(table["responder"][conversation].tolist(), table["responder_port"][conversation].tolist(), strict=True)
+    targets = sorted({f"{table.book.text(code)} port {port}" for code, port in pairs})
+    return f"from {listed(sources, 3)} to {listed(targets, 3)}"
+
+
 def is_silence(localisation: Localisation, rows: NDArray[np.int64]) -> bool:
     """Whether these are connection attempts to which nothing came back: no reset and no ICMP error, at any point."""
     fates, refusals = localisation.fates, localisation.refusals
@@ -127,3 +147,19 @@ def frames_at(localisation: Localisation, rows: NDArray[np.int64], position: int
     wanted &= (table["tcp_flags"] & TcpFlag.SYN) != 0
     packets = table["packet"][np.flatnonzero(wanted)[:limit]]
     return tuple(localisation.alignment.points[position].packets["frame_number"][packets].tolist())
+
+
+def cite(facts: Facts, position: int, packets: NDArray[np.int64], limit: int = 12) -> tuple[str, tuple[int, ...]]:
+    """The file of the first of a point's packets as the report names it, and the first few frame numbers in that file.
+
+    Parameters
+    ----------
+    packets : rows of the point's packet table
+    """
+    table = facts.localisation.alignment.points[position].packets
+    if not packets.size or not table.files:
+        return facts.capture_of(position), ()
+    files = table["file"][packets]
+    mine = packets[files == files[0]]
+    frames = np.unique(table["frame_number"][mine])[:limit]
+    return facts.name_of(table.files[int(files[0])]), tuple(frames.tolist())

@@ -180,8 +180,29 @@ class FateRules:
             self.last_seen[rows] = self._last(self.request_passed)[rows]
             self._settle(rows[by_responder], Fate.REFUSED, Reason.BY_RESPONDER)
             self._leave(rows[unwatched], Reason.NO_WINDOW, farthest[unwatched] + 1)
-            copies = counts[self.conversation[rows[on_way]], heard[on_way]]
-            self._refuse(rows[on_way], reason, farthest[on_way], beyond[on_way], copies, failed)
+            copies = counts[self.conversation[rows[on_way]], heard[on_way]] + 1  # the refusals, and the request
+            self._refuse(rows[on_way], reason, farthest[on_way], beyond[on_way], copies, failed[:, None] & self.request_passed)
+
+    def reset_in_passing(self, refusals: Refusals) -> None:
+        """A reset came back for a request that had got farther than where the reset began: no responder sent it.
+
+        So does what closes connections in its ends' names and lets their packets pass. The point beyond saw the conversation,
+        watched, and has none of the resets. Where the request did not reach the last point, what stopped it there refused it.
+        """
+        at = refusals.reset_ns[self.conversation]
+        seen = (at >= 0) & (at >= self._request_first_ns())
+        failed = ~self.decided & ~self.has_response
+        heard, reached = self._last(seen), self._last(self.request_passed)
+        arrived = ~(self.concerned & (self.positions > reached[:, None])).any(axis=1)
+        rows = np.flatnonzero(failed & arrived & (heard >= 0) & (heard < reached))
+        further = (self.positions > heard[rows, None]) & (self.positions <= reached[rows, None])
+        time = at[rows, heard[rows]]
+        beyond = self._first(self.witness[rows, :, Direction.REVERSE] & further & self._runs_at(time))
+        watched = beyond < len(self.points)
+        rows, beyond = rows[watched], beyond[watched]
+        self.last_seen[rows] = reached[rows]
+        copies = refusals.resets[self.conversation[rows], heard[rows]]
+        self._refuse(rows, Reason.BY_RESET, heard[rows], beyond, copies, failed[:, None] & seen)
 
     def _refuse(
         self,
@@ -189,17 +210,17 @@ class FateRules:
         reason: Reason,
         near: NDArray[np.int64],
         far: NDArray[np.int64],
-        refusals: NDArray[np.int64],
-        failed: NDArray[np.bool_],
+        copies: NDArray[np.int64],
+        passed: NDArray[np.bool_],
     ) -> None:
-        """Call each row refused between two points, if the far one's capture does not merely lack the request and the refusal.
+        """Call each row refused between two points, if the far one's capture does not merely lack what the near one has.
 
-        `refusals` : (rows,) how many were heard; `failed` : (n,) exchanges that found no response
+        `copies` : (rows,) packets that the far point lacks
+        `passed` : (n, p) whether the like of them, of exchanges that failed as well, were at each point
         """
-        copies = refusals + 1
         for source, target in np.unique(np.stack([near, far], axis=1), axis=0).tolist():
             here = (near == source) & (far == target)
-            arrived = int((failed & self.request_passed[:, source] & self.request_passed[:, target]).sum())
+            arrived = int((passed[:, source] & passed[:, target]).sum())
             none, doubt = self._judge(rows[here], target, copies[here], arrived)
             doubtful = doubt >= (MOST_OWN_DOUBT if none < MOST_DOUBT else 0)
             self._leave(rows[here][doubtful], Reason.MISS_RATE, np.full(int(doubtful.sum()), target))

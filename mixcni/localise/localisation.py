@@ -142,6 +142,7 @@ def localise_losses(
     rules.lost_rest(whole, closed_times(alignment))
     rules.against_the_path()
     rules.lost_response()
+    rules.reset_in_passing(refusals)
     rules.refused(refusals)
     rules.lost_request()
     rules.silent()

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mixcni.cluster.dump import UNRECOGNISED
 from mixcni.explain import Evidence, Finding
+from mixcni.explain.suspects import ends_text, exchanges_text
 from mixcni.glance import Glance
 from mixcni.localise import Localisation, Verdict
 from mixcni.report.tables import Crossing, crossings, point_rows
 from mixcni.report.wireshark import finding_filter, frame_ranges
-from mixcni.report.words import CAUSES, VERDICTS, cause_text, reason_text
-from mixcni.schema import Direction, ExchangeKind, Fate
-from mixcni.words import listed, plural
+from mixcni.report.words import BESIDE, CAUSES, VERDICTS, cause_text, reason_text
+from mixcni.schema import Direction, Fate
+from mixcni.words import plural
 
 if TYPE_CHECKING:
     from mixcni.report.report import Report
@@ -97,25 +97,6 @@ def summarise(report: "Report") -> Summary:
     )
 
 
-def exchanges_text(localisation: Localisation, rows: NDArray[np.int64]) -> str:
-    """Exchanges in words: `12 connection attempts and 27 requests`."""
-    handshakes = int((localisation.fates["kind"][rows] == ExchangeKind.HANDSHAKE).sum())
-    others = rows.size - handshakes
-    words = [plural(handshakes, "connection attempt")] if handshakes else []
-    words += [plural(others, "request")] if others or not words else []
-    return " and ".join(words)
-
-
-def ends_text(localisation: Localisation, rows: NDArray[np.int64]) -> str:
-    """Who called whom in these exchanges: `from 10.244.3.7 to 10.242.2.149 port 8080`."""
-    table = localisation.alignment.conversations
-    conversation = np.unique(localisation.fates["conversation"][rows])
-    sources = sorted({table.book.text(code) for code in table["initiator"][conversation].tolist()})
-    pairs = zip(table["responder"][conversation].tolist(), table["responder_port"][conversation].tolist(), strict=True)
-    targets = sorted({f"{table.book.text(code)} port {port}" for code, port in pairs})
-    return f"from {listed(sources, 3)} to {listed(targets, 3)}"
-
-
 def evidence_place(fact: Evidence) -> str:
     """Where a fact stands: file and line, or file and frames; empty where it rests on nothing that is there."""
     if not fact.file:
@@ -160,7 +141,8 @@ def _headline(localisation: Localisation, findings: Sequence[Finding]) -> str:
     undecided = np.flatnonzero(fates["fate"] == Fate.UNDECIDED)
     if not undecided.size:
         return f"{verdict}: the captures have no request to follow"
-    named = next((finding for finding in findings if finding.is_named and finding.loss is None and finding.cause in CAUSES), None)
+    causes = CAUSES.keys() - BESIDE
+    named = next((finding for finding in findings if finding.is_named and finding.loss is None and finding.cause in causes), None)
     why = f"; by the dumps they are {cause_text(named.cause)}" if named else ""
     what = exchanges_text(localisation, undecided)
     return f"{verdict}: {what} {ends_text(localisation, undecided)} cannot be followed to the end{why}"

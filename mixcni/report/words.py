@@ -10,7 +10,17 @@ CAUSES: Final = {
     "policy_denied_ingress": "denied by ingress policy",
     "policy_denied_egress": "denied by egress policy",
     "identity_stale": "taken for another identity by policy",
+    "neighbour_unresolved": "the next hop's hardware address was asked for in vain",
+    "path_mtu_black_hole": "too large for the path",
+    "no_backend": "sent to a service without a backend",
+    "stale_conntrack": "taken for an earlier connection by conntrack",
+    "middlebox_reset": "reset by something on the way",
+    "icmp_rejected": "rejected with an ICMP error on the way",
+    "random_loss": "lost at random",
+    "capture_missed": "missed by a capture",
 }
+BESIDE: Final = frozenset({"middlebox_reset", "icmp_rejected", "random_loss", "capture_missed"})
+"""Of these, those that say nothing of undecided exchanges when they explain no loss: they are statements beside them."""
 VERDICTS: Final = {Verdict.LOSS: "loss", Verdict.NO_LOSS: "no loss", Verdict.UNDECIDED: "undecided"}
 
 

@@ -211,3 +211,11 @@ def test_behind_one_of_two_nodes_a_loss_is_found() -> None:
     seen = by_two_nodes((43_002, "XY"), (43_003, "YC"))
     assert {(loss.near, loss.far) for loss in seen.localisation.losses} == {(1, 3), (2, 3)}
     assert all(rate.missed == 0 for rate in seen.localisation.rates)
+
+
+def test_a_reset_that_its_sender_made_while_the_request_passed_is_no_responders() -> None:
+    """C saw the request, and none of the resets that A and B have: no responder made them."""
+    talk = connected()
+    talk.say(1100, 0, "PA", 100)
+    talk.say(1105, 1, "RA", begun="B")
+    assert scene(background(), talk, points=POINTS).told(1)[1] == ("REFUSED", "BC", "request", "BY_RESET")
