@@ -3,6 +3,7 @@
 One module a cause. A cause that the dumps do not confirm is offered as possible, with what to collect; it is never named.
 """
 
+from mixcni.explain.capture_missed import examine_captures
 from mixcni.explain.far_end import examine_far_end
 from mixcni.explain.findings import Evidence, Finding, Remedy
 from mixcni.explain.icmp_rejected import examine as examine_icmp_rejected
@@ -17,6 +18,8 @@ from mixcni.explain.path_mtu import examine as examine_path_mtu
 from mixcni.explain.pins import Pin, Pins, pin_events
 from mixcni.explain.policy_denied_egress import examine as examine_policy_denied_egress
 from mixcni.explain.policy_denied_ingress import examine as examine_policy_denied_ingress
+from mixcni.explain.random_loss import examine as examine_random_loss
+from mixcni.explain.random_loss import examine_hops
 from mixcni.explain.stale_conntrack import examine as examine_stale_conntrack
 from mixcni.explain.suspects import Facts, find_suspects
 from mixcni.explain.told import add_what_was_told
@@ -35,6 +38,7 @@ _EXAMINERS = (
     examine_stale_conntrack,
     examine_icmp_rejected,
     examine_middlebox_reset,
+    examine_random_loss,
 )
 _STATEMENTS = (examine_icmp_beyond, examine_reset_beyond)
 
@@ -50,4 +54,6 @@ def explain_losses(facts: Facts) -> tuple[Finding, ...]:
     findings.extend(dict.fromkeys(finding for suspect in suspects for finding in examine_not_managed(suspect, facts)))
     findings.extend(finding for state in _STATEMENTS if (finding := state(facts)) is not None)
     findings.extend(examine_far_end(facts))
+    findings.extend(examine_hops(facts))
+    findings.extend(examine_captures(facts))
     return tuple(sorted(findings, key=lambda finding: -finding.confidence))

@@ -16,6 +16,7 @@ from mixcni.localise.missrate import MissRate, is_watched, known_to_pass, miss_r
 from mixcni.localise.refusals import Refusals, find_refusals
 from mixcni.localise.sight import Sights, judge_sights
 from mixcni.localise.traits import Trait, common_traits, size_trait
+from mixcni.localise.uneven import Uneven, find_uneven
 from mixcni.schema import Direction, Fate, Reason, Sight, TcpFlag
 from mixcni.topology import CapturePoint
 
@@ -51,7 +52,8 @@ class Loss:
 class HopCount:
     """Pieces of streams on one hop in one direction: what arrived, what was lost, what a capture missed.
 
-    `recovered` are lost copies that a retransmission made up for; `missed_near` and `missed_far` those that the captures lack.
+    `recovered` are lost copies that a retransmission made up for; `missed_near` and `missed_far` those that the captures lack;
+    `repeated` are pieces that were sent more than once and arrived, whatever became of their copies.
     """
 
     near: int
@@ -62,6 +64,7 @@ class HopCount:
     lost: int
     missed_near: int
     missed_far: int
+    repeated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Localisation:
     refusals: Refusals
     losses: tuple[Loss, ...]
     hops: tuple[HopCount, ...]
+    uneven: Uneven
     verdict: Verdict
     exchanges: tuple[ExchangeTable, ...]
 
@@ -148,6 +152,7 @@ def localise_losses(
     rules.silent()
     fates = rules.table()
     losses = tuple(_with_traits(loss, alignment, fates, sights, atoms, acknowledged) for loss in _sum_losses(fates, sights.apart))
+    hops, uneven = count_hops(atoms, sights, acknowledged)
     return Localisation(
         points=tuple(points),
         alignment=alignment,
@@ -156,7 +161,8 @@ def localise_losses(
         rates=tuple(rates),
         refusals=refusals,
         losses=losses,
-        hops=count_hops(atoms, sights, acknowledged),
+        hops=hops,
+        uneven=uneven,
         verdict=_judge(fates, losses, sights),
         exchanges=tuple(exchanges),
     )
@@ -233,9 +239,12 @@ def _judge(fates: FateTable, losses: tuple[Loss, ...], sights: Sights) -> Verdic
     return Verdict.NO_LOSS if decided.any() and not (undecided & ~waiting).any() else Verdict.UNDECIDED
 
 
-def count_hops(atoms: Atoms, sights: Sights, acknowledged: NDArray[np.int64]) -> tuple[HopCount, ...]:
-    """Per hop and direction, over conversations that both its points saw or should have, in their common window."""
-    hops = []
+def count_hops(atoms: Atoms, sights: Sights, acknowledged: NDArray[np.int64]) -> tuple[tuple[HopCount, ...], Uneven]:
+    """Per hop and direction, over conversations that both its points saw or should have, in their common window.
+
+    The pieces that its points saw differently often are told one by one as well.
+    """
+    hops, uneven = [], []
     watched = _watching(sights)[atoms.stream // 2, :, atoms.stream % 2]
     passed = atoms.passed(acknowledged)
     for near in range(len(sights.windows) - 1):
@@ -249,6 +258,7 @@ def count_hops(atoms: Atoms, sights: Sights, acknowledged: NDArray[np.int64]) ->
             both = common & (atoms.stream % 2 == direction)
             u, d = atoms.counts[both, up], atoms.counts[both, down]
             arrived, unseen = d > 0, (d == 0) & passed[both, down]
+            uneven.append(find_uneven(atoms, np.flatnonzero(both), up, down, passed))
             missed = {up: int(np.maximum(d - u, 0).sum()), down: int(unseen.sum())}
             hops.append(
                 HopCount(
@@ -260,6 +270,7 @@ def count_hops(atoms: Atoms, sights: Sights, acknowledged: NDArray[np.int64]) ->
                     lost=int(((u > 0) & ~arrived & ~unseen).sum()),
                     missed_near=missed[near],
                     missed_far=missed[far],
+                    repeated=int(((u > 1) & arrived).sum()),
                 )
             )
-    return tuple(hops)
+    return tuple(hops), Uneven.joined(uneven)
