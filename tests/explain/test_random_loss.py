@@ -114,15 +114,38 @@ def test_copies_that_one_point_heard_twice_are_not_lost(tmp_path: Path) -> None:
     assert finding_of(report, CAUSE) is None
 
 
+def test_copies_that_the_far_capture_may_have_missed_are_not_lost(tmp_path: Path) -> None:
+    """All is lost and repeated behind B, whose capture lacks as many of its copies as of everything else."""
+    talks = []
+    for number in range(8):
+        talk = Talk(initiator=(f"10.244.3.{7 + number % 4}", 41_000 + number))
+        talk.handshake(40 * number)
+        for call in range(CALLS):
+            at, lacks = 1000 + 37 * number + 2000 * call, "B" if (number + call) % 5 == 0 else ""
+            if call % 3 == 1:
+                sent = talk.say(at, 0, "PA", 100, lost="BC", missed=lacks)
+                at += REPEATED_MS
+                talk.again(at, sent)
+            else:
+                talk.say(at, 0, "PA", 100, missed=lacks)
+            talk.say(at + 4, 1, "PA", 200)
+            talk.say(at + 8, 0, "A")
+        talks.append(talk)
+    report = report_on(tmp_path, talks)
+    assert any(hop.recovered for hop in report.localisation.hops if hop.near == 0)
+    assert not any("Between A and B" in finding.sentence for finding in report.findings_found if finding.cause == CAUSE)
+
+
 def test_a_healthy_path_has_no_finding(tmp_path: Path) -> None:
     assert report_on(tmp_path, [talk_with(number, set()) for number in range(4)]).findings_found == ()
 
 
-def test_requests_of_one_caller_that_never_arrive_are_not_lost_at_random(tmp_path: Path) -> None:
-    """A hop that loses single copies of others does not explain attempts that lose all of theirs."""
+@pytest.mark.parametrize("is_one", [True, False], ids=["one caller", "callers like the others"])
+def test_attempts_that_lose_all_their_copies_are_not_lost_at_random(is_one: bool, tmp_path: Path) -> None:
+    """A hop that loses single copies of others does not explain attempts that lose three in a row."""
     gone = []
     for number in range(6):
-        talk = Talk(initiator=("10.244.9.9", 43_000 + number))
+        talk = Talk(initiator=("10.244.9.9" if is_one else f"10.244.{3 + number % 2}.{7 + number % 4}", 43_000 + number))
         talk.repeated([3000 + 50 * number, 4000 + 50 * number, 6000 + 50 * number], 0, "S", lost="BC")
         gone.append(talk)
     report = report_on(tmp_path, [*spread(), *gone])
