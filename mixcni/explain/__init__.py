@@ -20,6 +20,7 @@ from mixcni.explain.policy_denied_egress import examine as examine_policy_denied
 from mixcni.explain.policy_denied_ingress import examine as examine_policy_denied_ingress
 from mixcni.explain.random_loss import examine as examine_random_loss
 from mixcni.explain.random_loss import examine_hops
+from mixcni.explain.response_untranslated import examine_responses
 from mixcni.explain.stale_conntrack import examine as examine_stale_conntrack
 from mixcni.explain.suspects import Facts, find_suspects
 from mixcni.explain.told import add_what_was_told
@@ -54,6 +55,7 @@ def explain_losses(facts: Facts) -> tuple[Finding, ...]:
     findings.extend(dict.fromkeys(finding for suspect in suspects for finding in examine_not_managed(suspect, facts)))
     findings.extend(finding for state in _STATEMENTS if (finding := state(facts)) is not None)
     findings.extend(examine_far_end(facts))
+    findings.extend(examine_responses(facts))
     findings.extend(examine_hops(facts))
     findings.extend(examine_captures(facts))
     return tuple(sorted(findings, key=lambda finding: -finding.confidence))

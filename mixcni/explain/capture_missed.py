@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.explain.findings import Evidence, Finding, confidence_of
+from mixcni.explain.response_untranslated import halves
 from mixcni.explain.suspects import Facts, cite, exchanges_text
 from mixcni.explain.uneven import packets_of
 from mixcni.schema import Direction, Fate, Reason
@@ -66,13 +67,14 @@ def _examine(facts: Facts, position: int) -> Finding | None:
 def _evidence(facts: Facts, position: int) -> Iterator[Evidence]:
     localisation = facts.localisation
     point, rate = localisation.points[position], localisation.rates[position]
-    if rate.missed:
+    split = halves(facts).shape[0]  # half of a connection looks like one whose other half was missed
+    if rate.missed > split:
         low, high = rate.interval
         says = (
             f"{rate.missed:,} of {rate.proven:,} pieces were acknowledged or seen on both sides of {point.name}, and are not in "
             f"its capture: {rate.missed / rate.proven:.1%} ({low:.1%} to {high:.1%} with 90 % certainty)"
         )
-        yield Evidence(says, facts.capture_of(position), odds=ODDS_PROVEN if rate.missed >= FEWEST else ODDS_FEW)
+        yield Evidence(says, facts.capture_of(position), odds=ODDS_PROVEN if rate.missed - split >= FEWEST else ODDS_FEW)
         yield from _by_hop(facts, position)
     if point.dropped:
         says = f"the capture's own counters say that it dropped {point.dropped:.2%} of its packets"

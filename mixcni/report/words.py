@@ -16,6 +16,7 @@ CAUSES: Final = {
     "stale_conntrack": "taken for an earlier connection by conntrack",
     "middlebox_reset": "reset by something on the way",
     "icmp_rejected": "rejected with an ICMP error on the way",
+    "response_untranslated": "answered from an address that the caller does not know",
     "random_loss": "lost at random",
     "capture_missed": "missed by a capture",
 }
