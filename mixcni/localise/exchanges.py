@@ -37,9 +37,7 @@ def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable]) ->
     fin = (transmissions["tcp_flags"] & TcpFlag.FIN) != 0
     place = tuple(transmissions[name][moving] for name in ("conversation", "point", "direction"))
     np.maximum.at(extent, place, (transmissions["end"] - fin)[moving])
-    start = extent.copy()
-    np.minimum.at(start, place, transmissions["start"][moving])
-    source = (extent - start).sum(axis=2).argmax(axis=1) if count else np.zeros(0, dtype=np.int64)
+    source = _told_best(alignment)
 
     parts = [_handshakes(alignment), _datagrams(alignment, exchanges)]
     parts.extend(_turns(alignment, table, point, source) for point, table in enumerate(exchanges))
@@ -49,6 +47,20 @@ def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable]) ->
     if not points or not count:
         return merged
     return _complete(merged, extent.max(axis=1), extent[np.arange(count), source])
+
+
+def _told_best(alignment: Alignment) -> NDArray[np.int64]:
+    """(c,) the point that saw most octets of each conversation's streams, each octet once; of equals the first on the path.
+
+    Not the one with the longest stretch: what it lacks of that may be the very beginning of a message.
+    """
+    flow_of = alignment.conversations.flow_of
+    seen = np.zeros(flow_of.shape, dtype=np.int64)
+    for point, flows in enumerate(alignment.points):
+        there = np.flatnonzero(flow_of[:, point] >= 0)
+        octets = flows["octets_seen_forward"] + flows["octets_seen_reverse"]
+        seen[there, point] = octets[flow_of[there, point]]
+    return seen.argmax(axis=1) if seen.size else np.zeros(len(seen), dtype=np.int64)
 
 
 def _handshakes(alignment: Alignment) -> dict[str, NDArray[Any]]:

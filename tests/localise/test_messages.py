@@ -65,6 +65,19 @@ def test_of_pipelined_requests_each_has_its_own_fate(tmp_path):
     ]
 
 
+def test_messages_are_told_by_the_point_that_saw_most_octets_and_not_the_longest_stretch(tmp_path):
+    """Of a response the first point has the end alone, which tells it of no response: its beginning is lost for good."""
+    wire = Wire()
+    wire.say(20, 0, GET)
+    head = OK + b"x" * 900
+    wire.say(40, 1, head, lost="AB", times=5)
+    wire.say(41, 1, b"y" * 30)
+    wire.hear(S2 + 900, 0)
+    found = localised(tmp_path, captured(wire.sent))
+    assert told(found) == [("SYN", "ANSWERED"), ("GET /hello.txt", "LOST")]
+    assert [(found.points[loss.near].name, int(loss.direction)) for loss in found.losses] == [("A", 1)]
+
+
 def test_an_interim_response_is_no_answer(tmp_path):
     wire = Wire()
     wire.say(20, 0, POST)
