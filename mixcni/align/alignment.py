@@ -49,9 +49,13 @@ def align_points(names: Sequence[str], points: Sequence[FlowTable], nodes: Seque
     conversations = join_flows(points, own)
     transmissions = gather_transmissions(points, conversations, own)
     clocks, cycles = estimate_clocks(names, transmissions, own, nodes)
+    unsure = any(clock.uncertainty_ns is None for clock, flows in zip(clocks, points, strict=True) if len(flows))
+    if unsure:
+        transmissions = gather_transmissions(points, conversations, own, by_content=True)
+        clocks, cycles = estimate_clocks(names, transmissions, own, nodes)
     times = [clock.common_ns(at) for clock, at in zip(clocks, own, strict=True)]
     conversations = join_flows(points, times, clocks)
-    transmissions = gather_transmissions(points, conversations, times, _slack_ns(clocks, points))
+    transmissions = gather_transmissions(points, conversations, times, _slack_ns(clocks, points), by_content=unsure)
     return Alignment(tuple(points), conversations, transmissions, tuple(clocks), tuple(times), cycles)
 
 

@@ -6,13 +6,14 @@ that one side sends before the other replies is one turn, in which a repeated qu
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.conversations import ConversationTable
 from mixcni.align.kernel import cluster_equal
+from mixcni.align.repeats import Columns, match_once, match_repeats
 from mixcni.align.united import PROTOCOL_TCP, numbered
 from mixcni.flows import FlowTable
 from mixcni.kernels.jit import run
@@ -20,11 +21,14 @@ from mixcni.schema import Direction
 
 LONGEST_WAY_NS: Final = 1_000_000_000  # from the first point to the last
 
-Columns = dict[str, NDArray[Any]]
-
 
 def gather_datagrams(
-    points: Sequence[FlowTable], conversations: ConversationTable, times: Sequence[NDArray[np.int64]], slack_ns: int | None
+    points: Sequence[FlowTable],
+    conversations: ConversationTable,
+    times: Sequence[NDArray[np.int64]],
+    slack_ns: int | None,
+    *,
+    by_content: bool = False,
 ) -> list[Columns]:
     """The datagrams of each point as columns of a TransmissionTable: octet `start` is the number of its turn.
 
@@ -35,12 +39,17 @@ def gather_datagrams(
     times : of each point's packets, ns
     slack_ns : how far times may be off; None where clocks are not joined: then only what is there once a point is matched, and
         numbers count the datagrams of each direction
+    by_content : where clocks are not joined, tell equal datagrams apart as mixcni.align.repeats does
     """
     parts = [_of_point(flows, conversations, point, times[point]) for point, flows in enumerate(points)]
     every = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
     if not every or not every["time_ns"].size:
         return []
-    number = _turns(every, _together(every, slack_ns)) if slack_ns is not None else _ranks(every, _alone(every))
+    if slack_ns is not None:
+        number = _turns(every, _together(every, slack_ns))
+    else:
+        groups = _groups(every)
+        number = _ranks(every, match_repeats(points, every, groups) if by_content else match_once(every, groups))
     bounds = np.cumsum([0, *(part["time_ns"].size for part in parts)])
     found = []
     for point, part in enumerate(parts):
@@ -81,15 +90,6 @@ def _of_point(flows: FlowTable, conversations: ConversationTable, point: int, ti
 def _groups(every: Columns) -> NDArray[np.int64]:
     """(n,) the number of each datagram among those that differ in conversation, direction, IP identification or length."""
     return numbered(*(every[name] for name in ("conversation", "direction", "ip_id", "octets")))
-
-
-def _alone(every: Columns) -> NDArray[np.int64]:
-    """(n,) the datagram that each row shows, where times cannot be compared: equal ones are one if no point has two of them."""
-    group = _groups(every)
-    place = numbered(group, every["point"])
-    repeated = np.zeros(int(group.max()) + 1, dtype=np.bool_)
-    repeated[group[np.bincount(place)[place] > 1]] = True
-    return np.where(repeated[group], group.size + np.arange(group.size), group)
 
 
 def _together(every: Columns, slack_ns: int) -> NDArray[np.int64]:

@@ -29,6 +29,8 @@ def gather_transmissions(
     conversations: ConversationTable,
     times: Sequence[NDArray[np.int64]],
     slack_ns: int | None = None,
+    *,
+    by_content: bool = False,
 ) -> TransmissionTable:
     """The segments and datagrams of all points, with offsets on their conversation's bases.
 
@@ -38,6 +40,7 @@ def gather_transmissions(
     conversations : of these points
     times : of each point's packets, ns
     slack_ns : how far times of two points may be off beside the way between them; None: their clocks are not joined
+    by_content : then tell equal datagrams apart by what they carry and by their intervals, for which files are read again
     """
     parts = []
     for point, flows in enumerate(points):
@@ -64,7 +67,7 @@ def gather_transmissions(
         }
         fresh = ~_heard_before(columns, members.is_primary[flow])
         parts.append({name: array[fresh] for name, array in columns.items()})
-    parts.extend(gather_datagrams(points, conversations, times, slack_ns))
+    parts.extend(gather_datagrams(points, conversations, times, slack_ns, by_content=by_content))
     return TransmissionTable({name: np.concatenate([part[name] for part in parts]) for name in TRANSMISSIONS})
 
 

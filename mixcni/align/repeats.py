@@ -1,0 +1,113 @@
+"""Equal datagrams at points whose clocks nothing has joined yet: which of one point's are which of another's.
+
+Linux leaves the IP identification at 0 where a datagram is not to be fragmented (RFC 6864 section 4), and what one resolver is
+asked is often of one length. What they carry tells most of them apart, for no router and no NAT changes it. Those that carry the
+same are matched in their order, the k-th to the k-th, if both points have equally many and their intervals fit no other order:
+of a steady beat one capture may lack the first and another the last, and nothing would show it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcni.align.united import numbered
+from mixcni.decode.payloads import can_read_again, read_payloads
+from mixcni.errors import CaptureError
+from mixcni.flows import FlowTable
+
+MOST_READ: Final = 100_000  # datagrams whose payload is looked at; of more, every so-many-th kind tells the clocks as well
+LEAST_ALIKE: Final = 3  # two have one interval, and any other such pair fits as well
+ALIKE: Final = 0.1  # of how much intervals vary: delays may vary by this, as in mixcni.align.clocks
+
+Columns = dict[str, NDArray[Any]]
+
+
+def match_once(every: Columns, group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the datagram that each row shows: equal ones are one if no point has two of them.
+
+    Parameters
+    ----------
+    every : the datagrams of all points; `point` is read here
+    group : (n,) the number of each among those that differ
+    """
+    repeated = _repeated(every, group)
+    return np.where(repeated, group.size + np.arange(group.size), group)
+
+
+def match_repeats(points: Sequence[FlowTable], every: Columns, group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the same, where of those that a point has repeatedly payload and order tell which is which.
+
+    Parameters
+    ----------
+    points : one FlowTable a point, in path order
+    every : the datagrams of all points with `point`, `packet` and `time_ns` by the point's own clock
+    group : (n,) the number of each among those that differ in their headers
+    """
+    group = _by_payload(points, every, group)
+    found = match_once(every, group)
+    rows = np.flatnonzero(_repeated(every, group))
+    rows = rows[np.lexsort((every["packet"][rows], every["point"][rows], group[rows]))]
+    for mine in np.split(rows, np.flatnonzero(np.diff(group[rows])) + 1) if rows.size else []:
+        first, *others = np.split(mine, np.flatnonzero(np.diff(every["point"][mine])) + 1)
+        for other in others:
+            if other.size == first.size and fit_one_order(every["time_ns"][first], every["time_ns"][other]):
+                found[other] = found[first]
+    return found
+
+
+def fit_one_order(times: NDArray[np.int64], others: NDArray[np.int64]) -> bool:
+    """Whether the k-th of equal datagrams here is the k-th there by their intervals, and the next or the one before is not.
+
+    times, others : (k,) ns, in the order of capture, each by a clock of its own
+    """
+    if times.size < LEAST_ALIKE or min(int(times.min()), int(others.min())) < 0:
+        return False
+    varies = int(np.ptp(others - times))
+    return varies < ALIKE * min(int(np.ptp(others[1:] - times[:-1])), int(np.ptp(others[:-1] - times[1:])))
+
+
+def _repeated(every: Columns, group: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n,) whether a point has a datagram's like again."""
+    place = numbered(group, every["point"])
+    repeated = np.zeros(int(group.max(initial=-1)) + 1, dtype=np.bool_)
+    repeated[group[np.bincount(place)[place] > 1]] = True
+    return np.asarray(repeated[group])
+
+
+def _by_payload(points: Sequence[FlowTable], every: Columns, group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the groups, those that repeat divided by what their datagrams carry, as far as all captures have it."""
+    repeated = _repeated(every, group)
+    step = int(repeated.sum()) // MOST_READ + 1
+    repeated &= group % step == 0
+    rows = np.flatnonzero(repeated)
+    payloads = _payloads(points, every, rows)
+    if not payloads:
+        return group
+    shortest: dict[int, int] = {}
+    for number, octets in zip(group[rows].tolist(), payloads, strict=True):
+        shortest[number] = min(shortest.get(number, len(octets)), len(octets))
+    numbers: dict[tuple[int, bytes], int] = {}
+    found = group.copy()
+    for row, number, octets in zip(rows.tolist(), group[rows].tolist(), payloads, strict=True):
+        found[row] = group.size + numbers.setdefault((number, octets[: shortest[number]]), len(numbers))
+    return numbered(found)
+
+
+def _payloads(points: Sequence[FlowTable], every: Columns, rows: NDArray[np.int64]) -> list[bytes]:
+    """What was captured of each row's payload, rows standing point after point; nothing where a file cannot be read again."""
+    payloads: dict[int, bytes] = {}
+    for point, flows in enumerate(points):
+        mine = rows[every["point"][rows] == point]
+        if not mine.size:
+            continue
+        if not can_read_again(flows.packets):
+            return []
+        mine = mine[np.argsort(every["packet"][mine], kind="stable")]
+        try:
+            octets = read_payloads(flows.packets, every["packet"][mine])
+        except CaptureError:
+            return []  # it has changed since: whoever reads its messages says so
+        payloads.update(zip(mine.tolist(), octets, strict=True))
+    return [payloads[row] for row in rows.tolist()]
