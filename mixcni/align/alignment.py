@@ -10,6 +10,7 @@ from mixcni.align.clock import ClockModel
 from mixcni.align.clocks import CycleResidual, estimate_clocks
 from mixcni.align.conversations import CandidateTable, ConversationTable, join_flows
 from mixcni.align.transmissions import TransmissionTable, gather_transmissions
+from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
 
 
@@ -36,7 +37,9 @@ class Alignment:
         return self.conversations.candidates
 
 
-def align_points(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequence[str] = ()) -> Alignment:
+def align_points(
+    names: Sequence[str], points: Sequence[FlowTable], nodes: Sequence[str] = (), exchanges: Sequence[ExchangeTable] = ()
+) -> Alignment:
     """The points' flows as conversations on the clock of the first point.
 
     Parameters
@@ -44,6 +47,7 @@ def align_points(names: Sequence[str], points: Sequence[FlowTable], nodes: Seque
     names : the points in path order
     points : their flow tables, in the same order
     nodes : the node of each point, "" unknown; points of one node are assumed to share its clock, unless segments contradict
+    exchanges : one ExchangeTable a point, in the same order; with them DNS queries that are asked at once are told apart
     """
     own = [flows.packets["time_ns"] for flows in points]
     conversations = join_flows(points, own)
@@ -55,7 +59,8 @@ def align_points(names: Sequence[str], points: Sequence[FlowTable], nodes: Seque
         clocks, cycles = estimate_clocks(names, transmissions, own, nodes)
     times = [clock.common_ns(at) for clock, at in zip(clocks, own, strict=True)]
     conversations = join_flows(points, times, clocks)
-    transmissions = gather_transmissions(points, conversations, times, _slack_ns(clocks, points), by_content=unsure)
+    slack_ns = _slack_ns(clocks, points)
+    transmissions = gather_transmissions(points, conversations, times, slack_ns, by_content=unsure, exchanges=exchanges)
     return Alignment(tuple(points), conversations, transmissions, tuple(clocks), tuple(times), cycles)
 
 

@@ -31,7 +31,7 @@ class ClockModel:
     offset_ns : this clock less the common clock, in the midst of what joins the two; 0 where nothing does
     uncertainty_ns : the offset is right within this, from the first to the last segment that joins the clocks; None where it is
         bounded from one side only, or not at all
-    segments : how many segments, seen at two points, it rests on
+    segments : how many segments, seen at two points, it rests on; 0 where it is known by its node alone
     drift_ppm : how much faster than the common clock it runs; None where too little time was seen to tell
     drift_uncertainty_ppm : the drift is right within this; None where it is not known
     pieces : the clock between its steps, in order; none where the offset is all that is known
@@ -49,8 +49,8 @@ class ClockModel:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything was seen that joins this clock to the common one."""
-        return self.segments > 0 or self.uncertainty_ns == 0
+        """Whether anything joins this clock to the common one: segments, or the node that another point is on as well."""
+        return self.segments > 0 or self.uncertainty_ns == 0 or self.shares != ""
 
     @property
     def steps_ns(self) -> tuple[int, ...]:

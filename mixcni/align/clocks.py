@@ -141,7 +141,9 @@ def estimate_clocks(
         parent = routes[point][-2]
         pair = min(parent, point), max(parent, point)
         if pair in shared:
-            models[point] = _shared_model(models[parent], names[parent], packets[parent], packets[point])
+            own = pairs[pair].at_p.size if pair in pairs else 0
+            shared_model = _shared_model(models[parent], names[parent], packets[parent], packets[point])
+            models[point] = replace(shared_model, segments=int(own))
             continue
         matched = pairs[pair] if parent < point else pairs[pair].turned()
         matched = matched.at(models[parent].common_ns(packets[parent]), packets[point])

@@ -11,10 +11,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.align.asked import NO_QUESTION, number_questions
 from mixcni.align.conversations import ConversationTable
 from mixcni.align.kernel import cluster_equal
-from mixcni.align.repeats import Columns, match_once, match_repeats
+from mixcni.align.repeats import Columns, divide_by_payload, match_once, match_repeats
 from mixcni.align.united import PROTOCOL_TCP, numbered
+from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
 from mixcni.kernels.jit import run
 from mixcni.schema import Direction
@@ -29,6 +31,7 @@ def gather_datagrams(
     slack_ns: int | None,
     *,
     by_content: bool = False,
+    exchanges: Sequence[ExchangeTable] = (),
 ) -> list[Columns]:
     """The datagrams of each point as columns of a TransmissionTable: octet `start` is the number of its turn.
 
@@ -40,16 +43,19 @@ def gather_datagrams(
     slack_ns : how far times may be off; None where clocks are not joined: then only what is there once a point is matched, and
         numbers count the datagrams of each direction
     by_content : where clocks are not joined, tell equal datagrams apart as mixcni.align.repeats does
+    exchanges : one ExchangeTable a point, whose messages tell questions apart that are asked at once; none: not known
     """
     parts = [_of_point(flows, conversations, point, times[point]) for point, flows in enumerate(points)]
     every = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
     if not every or not every["time_ns"].size:
         return []
+    group = _groups(every)
+    if slack_ns is not None or by_content:
+        group = divide_by_payload(points, every, group)
     if slack_ns is not None:
-        number = _turns(every, _together(every, slack_ns))
+        number = _turns(every, _together(every, group, slack_ns), number_questions(points, every, exchanges))
     else:
-        groups = _groups(every)
-        number = _ranks(every, match_repeats(points, every, groups) if by_content else match_once(every, groups))
+        number = _ranks(every, match_repeats(every, group) if by_content else match_once(every, group))
     bounds = np.cumsum([0, *(part["time_ns"].size for part in parts)])
     found = []
     for point, part in enumerate(parts):
@@ -92,9 +98,8 @@ def _groups(every: Columns) -> NDArray[np.int64]:
     return numbered(*(every[name] for name in ("conversation", "direction", "ip_id", "octets")))
 
 
-def _together(every: Columns, slack_ns: int) -> NDArray[np.int64]:
+def _together(every: Columns, group: NDArray[np.int64], slack_ns: int) -> NDArray[np.int64]:
     """(n,) the datagram that each row shows: equal ones near in time, and one at each point."""
-    group = _groups(every)
     order = np.lexsort((every["point"], every["time_ns"], group))
     cluster = np.empty(order.size, dtype=np.int64)
     run(
@@ -121,20 +126,42 @@ def _firsts(every: Columns, datagram: NDArray[np.int64]) -> tuple[NDArray[np.int
     return order[fresh], place
 
 
-def _turns(every: Columns, datagram: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) the turn of its conversation that each datagram belongs to: a new one begins where the initiator speaks again."""
+def _turns(every: Columns, datagram: NDArray[np.int64], question: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the turn of its conversation that each datagram belongs to: a new one begins where the initiator speaks again.
+
+    What several questions ask at once is a turn each, as far as their messages tell which is which.
+    """
     first, place = _firsts(every, datagram)
-    order = np.lexsort((every["direction"][first], every["time_ns"][first], every["conversation"][first]))
-    conversation, direction = every["conversation"][first][order], every["direction"][first][order]
+    conversation, direction, time = (every[name][first] for name in ("conversation", "direction", "time_ns"))
+    asked = np.full(first.size, NO_QUESTION, dtype=np.int64)
+    np.maximum.at(asked, place, question)
+    asked = _with_untold(asked, conversation, time)
+    order = np.lexsort((direction, time, asked, conversation))
+    ahead = direction[order]
     changed = np.ones(order.size, dtype=np.bool_)
-    changed[1:] = np.diff(conversation) != 0
+    changed[1:] = (np.diff(conversation[order]) != 0) | (np.diff(asked[order]) != 0)
     begins = changed.copy()
-    begins[1:] |= (direction[1:] == Direction.FORWARD) & (direction[:-1] == Direction.REVERSE)
-    count = np.cumsum(begins)
-    start = count[np.flatnonzero(changed)][np.cumsum(changed) - 1]
-    turn = np.empty(order.size, dtype=np.int64)
-    turn[order] = count - start
-    return np.asarray(turn[place])
+    begins[1:] |= (ahead[1:] == Direction.FORWARD) & (ahead[:-1] == Direction.REVERSE)
+    of_first = np.empty(order.size, dtype=np.int64)
+    of_first[order] = np.cumsum(begins) - 1
+    opening = order[begins]
+    by_time = np.lexsort((np.arange(opening.size), time[opening], conversation[opening]))
+    ordered = conversation[opening][by_time]
+    turn = np.empty(opening.size, dtype=np.int64)
+    turn[by_time] = np.arange(opening.size) - np.searchsorted(ordered, ordered)
+    return np.asarray(turn[of_first][place])
+
+
+def _with_untold(asked: NDArray[np.int64], conversation: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(d,) the questions, where a datagram of which no message tells (a reply's copy) belongs to what went before it."""
+    order = np.lexsort((time, conversation))
+    told = asked[order] != NO_QUESTION
+    fresh = np.ones(order.size, dtype=np.bool_)
+    fresh[1:] = np.diff(conversation[order]) != 0
+    last = np.maximum.accumulate(np.where(told | fresh, np.arange(order.size), 0))
+    filled = np.empty(order.size, dtype=np.int64)
+    filled[order] = asked[order][last]
+    return filled
 
 
 def _ranks(every: Columns, datagram: NDArray[np.int64]) -> NDArray[np.int64]:

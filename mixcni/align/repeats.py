@@ -17,7 +17,9 @@ from mixcni.decode.payloads import can_read_again, read_payloads
 from mixcni.errors import CaptureError
 from mixcni.flows import FlowTable
 
-MOST_READ: Final = 100_000  # datagrams whose payload is looked at; of more, every so-many-th kind tells the clocks as well
+MOST_READ: Final = (
+    100_000  # datagrams whose payload is looked at: of the kinds that repeat least, which are questions and replies
+)
 LEAST_ALIKE: Final = 3  # two have one interval, and any other such pair fits as well
 ALIKE: Final = 0.1  # of how much intervals vary: delays may vary by this, as in mixcni.align.clocks
 
@@ -36,16 +38,14 @@ def match_once(every: Columns, group: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(repeated, group.size + np.arange(group.size), group)
 
 
-def match_repeats(points: Sequence[FlowTable], every: Columns, group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) the same, where of those that a point has repeatedly payload and order tell which is which.
+def match_repeats(every: Columns, group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the same, where of those that a point has repeatedly their order tells which is which.
 
     Parameters
     ----------
-    points : one FlowTable a point, in path order
     every : the datagrams of all points with `point`, `packet` and `time_ns` by the point's own clock
-    group : (n,) the number of each among those that differ in their headers
+    group : (n,) the number of each among those that differ
     """
-    group = _by_payload(points, every, group)
     found = match_once(every, group)
     rows = np.flatnonzero(_repeated(every, group))
     rows = rows[np.lexsort((every["packet"][rows], every["point"][rows], group[rows]))]
@@ -76,12 +76,17 @@ def _repeated(every: Columns, group: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.asarray(repeated[group])
 
 
-def _by_payload(points: Sequence[FlowTable], every: Columns, group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) the groups, those that repeat divided by what their datagrams carry, as far as all captures have it."""
-    repeated = _repeated(every, group)
-    step = int(repeated.sum()) // MOST_READ + 1
-    repeated &= group % step == 0
-    rows = np.flatnonzero(repeated)
+def divide_by_payload(points: Sequence[FlowTable], every: Columns, group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the groups, those that repeat without identifications divided by what they carry, as far as all captures have it.
+
+    A group of which no two points have a payload in common stays: something between them rewrites it.
+    """
+    size = np.bincount(group)
+    repeated = np.bincount(group, weights=_repeated(every, group) & (every["ip_id"] == 0)) > 0
+    smallest = np.flatnonzero(repeated)[np.argsort(size[repeated], kind="stable")]
+    read = np.zeros(size.size, dtype=np.bool_)
+    read[smallest[np.cumsum(size[smallest]) <= MOST_READ]] = True
+    rows = np.flatnonzero(read[group])
     payloads = _payloads(points, every, rows)
     if not payloads:
         return group
@@ -89,9 +94,19 @@ def _by_payload(points: Sequence[FlowTable], every: Columns, group: NDArray[np.i
     for number, octets in zip(group[rows].tolist(), payloads, strict=True):
         shortest[number] = min(shortest.get(number, len(octets)), len(octets))
     numbers: dict[tuple[int, bytes], int] = {}
+    divided = np.array(
+        [
+            numbers.setdefault((number, octets[: shortest[number]]), len(numbers))
+            for number, octets in zip(group[rows].tolist(), payloads, strict=True)
+        ],
+        dtype=np.int64,
+    )
+    places = np.unique(np.stack([divided, group[rows], every["point"][rows]], axis=1), axis=0)
+    shared = np.zeros(size.size, dtype=np.bool_)
+    shared[places[1:][places[1:, 0] == places[:-1, 0], 1]] = True
+    kept = shared[group[rows]]
     found = group.copy()
-    for row, number, octets in zip(rows.tolist(), group[rows].tolist(), payloads, strict=True):
-        found[row] = group.size + numbers.setdefault((number, octets[: shortest[number]]), len(numbers))
+    found[rows[kept]] = size.size + divided[kept]
     return numbered(found)
 
 

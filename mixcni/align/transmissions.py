@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mixcni.align.conversations import ConversationTable
 from mixcni.align.datagrams import gather_datagrams
 from mixcni.align.united import PROTOCOL_TCP
+from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
 from mixcni.schema import TRANSMISSIONS
 from mixcni.tables import Table
@@ -31,6 +32,7 @@ def gather_transmissions(
     slack_ns: int | None = None,
     *,
     by_content: bool = False,
+    exchanges: Sequence[ExchangeTable] = (),
 ) -> TransmissionTable:
     """The segments and datagrams of all points, with offsets on their conversation's bases.
 
@@ -41,6 +43,7 @@ def gather_transmissions(
     times : of each point's packets, ns
     slack_ns : how far times of two points may be off beside the way between them; None: their clocks are not joined
     by_content : then tell equal datagrams apart by what they carry and by their intervals, for which files are read again
+    exchanges : one ExchangeTable a point, whose messages tell questions apart that are asked at once; none: not known
     """
     parts = []
     for point, flows in enumerate(points):
@@ -67,7 +70,7 @@ def gather_transmissions(
         }
         fresh = ~_heard_before(columns, members.is_primary[flow])
         parts.append({name: array[fresh] for name, array in columns.items()})
-    parts.extend(gather_datagrams(points, conversations, times, slack_ns, by_content=by_content))
+    parts.extend(gather_datagrams(points, conversations, times, slack_ns, by_content=by_content, exchanges=exchanges))
     return TransmissionTable({name: np.concatenate([part[name] for part in parts]) for name in TRANSMISSIONS})
 
 

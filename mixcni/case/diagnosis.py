@@ -58,8 +58,10 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
         points, tracked = tuple(points[i] for i in order), [tracked[i] for i in order]
         names = " → ".join(point.name for point in points)
         assumptions.append(f"the path of a request is taken to be {names}: {'; '.join(reasons)}")
-    alignment = align_points([point.name for point in points], tracked)
-    localisation = localise_losses(points, alignment, [pair_exchanges(flows) for flows in tracked])
+    exchanges = [pair_exchanges(flows) for flows in tracked]
+    nodes = [point.node for point in points]
+    alignment = align_points([point.name for point in points], tracked, nodes, exchanges)
+    localisation = localise_losses(points, alignment, exchanges)
     cluster = read_dumps(case.dumps, root=case.folder)
     facts = Facts(localisation, cluster, case.pod_cidrs, case.relative)
     findings = explain_losses(facts)
@@ -102,8 +104,12 @@ def _assumptions(localisation: Localisation, findings: tuple[Finding, ...]) -> I
     if localisation.losses:
         yield from _kind_assumptions(localisation)
     for position, clock in enumerate(localisation.alignment.clocks):
-        name = localisation.points[position].name
-        if not clock.is_known and len(localisation.alignment.points[position].packets):
+        point = localisation.points[position]
+        name = point.name
+        if clock.shares and not clock.segments:
+            why = f"both are on {point.node}, and no segment was seen at both"
+            yield f"the clock at {name} is taken to be that at {clock.shares}: {why}"
+        elif not clock.is_known and len(localisation.alignment.points[position].packets):
             yield f"the clock at {name} is taken to agree with that at {clock.reference}: no segment was seen at both"
         elif clock.is_known and clock.uncertainty_ns is None:
             yield f"the clock at {name} is bounded from one side only: segments seen at both points went one way"
