@@ -17,7 +17,7 @@ from mixcni.explain import Facts, Finding, explain_losses
 from mixcni.flows import FlowTable
 from mixcni.localise import Localisation, localise_losses
 from mixcni.report import InputFile, Report
-from mixcni.schema import Sight
+from mixcni.schema import Direction, Sight
 from mixcni.topology import CapturePoint
 from mixcni.words import plural
 
@@ -113,11 +113,24 @@ def _assumptions(localisation: Localisation, findings: tuple[Finding, ...]) -> I
             yield f"the clock at {name} is taken to agree with that at {clock.reference}: no segment was seen at both"
         elif clock.is_known and clock.uncertainty_ns is None:
             yield f"the clock at {name} is bounded from one side only: segments seen at both points went one way"
+    yield from _unsent(localisation)
     unsure = np.unique(localisation.alignment.candidates["conversation"]).size
     if unsure:
         yield f"{plural(unsure, 'conversation')} may be one under other addresses, and nothing decides: each stands for itself"
     for finding in findings:
         yield from finding.assumptions
+
+
+def _unsent(localisation: Localisation) -> Iterator[str]:
+    """What appeared on the way, and that it is blamed on nobody."""
+    for hop in localisation.hops:
+        if hop.unsent:
+            up, down = (hop.near, hop.far) if hop.direction == Direction.FORWARD else (hop.far, hop.near)
+            begin, end = localisation.points[up].name, localisation.points[down].name
+            yield (
+                f"{plural(hop.unsent, 'segment')} or datagrams appeared at {end} that {begin} had not seen, though its capture "
+                "misses next to nothing: something in between made them, or a filter kept them out of it; they count as no loss"
+            )
 
 
 def _kind_assumptions(localisation: Localisation) -> Iterator[str]:

@@ -17,6 +17,7 @@ from mixcni.localise.refusals import Refusals, find_refusals
 from mixcni.localise.sight import Sights, judge_sights
 from mixcni.localise.traits import Trait, common_traits, size_trait
 from mixcni.localise.uneven import Uneven, find_uneven
+from mixcni.localise.unsent import is_told, other_way_rate, resets_between
 from mixcni.schema import Direction, Fate, Reason, Sight, TcpFlag
 from mixcni.topology import CapturePoint
 
@@ -54,6 +55,7 @@ class HopCount:
 
     `recovered` are lost copies that a retransmission made up for; `missed_near` and `missed_far` those that the captures lack;
     `repeated` are pieces that were sent more than once and arrived, whatever became of their copies.
+    `unsent` appeared at the hop's end and had not been sent into it, though the capture there misses next to nothing.
     """
 
     near: int
@@ -65,6 +67,7 @@ class HopCount:
     missed_near: int
     missed_far: int
     repeated: int
+    unsent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,7 @@ def localise_losses(
     rules.silent()
     fates = rules.table()
     losses = tuple(_with_traits(loss, alignment, fates, sights, atoms, acknowledged) for loss in _sum_losses(fates, sights.apart))
-    hops, uneven = count_hops(atoms, sights, acknowledged)
+    hops, uneven = count_hops(alignment, atoms, sights, acknowledged, passing, [point.dropped for point in points])
     return Localisation(
         points=tuple(points),
         alignment=alignment,
@@ -239,12 +242,25 @@ def _judge(fates: FateTable, losses: tuple[Loss, ...], sights: Sights) -> Verdic
     return Verdict.NO_LOSS if decided.any() and not (undecided & ~waiting).any() else Verdict.UNDECIDED
 
 
-def count_hops(atoms: Atoms, sights: Sights, acknowledged: NDArray[np.int64]) -> tuple[tuple[HopCount, ...], Uneven]:
+def count_hops(
+    alignment: Alignment,
+    atoms: Atoms,
+    sights: Sights,
+    acknowledged: NDArray[np.int64],
+    passing: Sequence[NDArray[np.bool_]],
+    dropped: Sequence[float | None],
+) -> tuple[tuple[HopCount, ...], Uneven]:
     """Per hop and direction, over conversations that both its points saw or should have, in their common window.
 
     The pieces that its points saw differently often are told one by one as well.
+
+    Parameters
+    ----------
+    passing : one (a,) a point, as `known_to_pass` gives them
+    dropped : the share of packets that each point's capture counted as dropped; None: it did not count
     """
     hops, uneven = [], []
+    seen = alignment.conversations.flow_of >= 0
     watched = _watching(sights)[atoms.stream // 2, :, atoms.stream % 2]
     passed = atoms.passed(acknowledged)
     for near in range(len(sights.windows) - 1):
@@ -259,7 +275,12 @@ def count_hops(atoms: Atoms, sights: Sights, acknowledged: NDArray[np.int64]) ->
             u, d = atoms.counts[both, up], atoms.counts[both, down]
             arrived, unseen = d > 0, (d == 0) & passed[both, down]
             uneven.append(find_uneven(atoms, np.flatnonzero(both), up, down, passed))
-            missed = {up: int(np.maximum(d - u, 0).sum()), down: int(unseen.sum())}
+            rate = other_way_rate(atoms, passing[up], up, direction, dropped[up])
+            appeared = arrived & (u == 0) & seen[atoms.stream[both] // 2, up]
+            resets, any_resets = resets_between(alignment, (up, down), direction, sights.windows, sights.slacks)
+            made = is_told(int(appeared.sum()) + resets, int(both.sum()) + any_resets, rate)
+            lacking = np.maximum(d - u, 0)[~appeared] if made else np.maximum(d - u, 0)
+            missed = {up: int(lacking.sum()), down: int(unseen.sum())}
             hops.append(
                 HopCount(
                     near=near,
@@ -271,6 +292,7 @@ def count_hops(atoms: Atoms, sights: Sights, acknowledged: NDArray[np.int64]) ->
                     missed_near=missed[near],
                     missed_far=missed[far],
                     repeated=int(((u > 1) & arrived).sum()),
+                    unsent=int(appeared.sum()) + resets if made else 0,
                 )
             )
     return tuple(hops), Uneven.joined(uneven)

@@ -82,6 +82,7 @@ HOPS: Final[Schema] = MappingProxyType(
         "lost": Column(COUNT, "", "mixcni.localise", "pieces that never arrived"),
         "missed_near": Column(COUNT, "", "mixcni.localise", "pieces that the nearer capture lacks though they passed"),
         "missed_far": Column(COUNT, "", "mixcni.localise", "the same of the farther capture"),
+        "unsent": Column(COUNT, "", "mixcni.localise", "pieces that appeared at the hop's end and were not sent into it"),
     }
 )
 

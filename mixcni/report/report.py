@@ -18,6 +18,7 @@ from mixcni.report.conversation import Conversation
 from mixcni.report.evidence import save_evidence
 from mixcni.report.html import postmortem_html, report_html
 from mixcni.report.markdown import postmortem_markdown
+from mixcni.report.pathgraph import path_graph
 from mixcni.report.sources import FrameIndex
 from mixcni.report.summary import Summary, summarise
 from mixcni.report.tables import exchange_rows, hop_rows, point_rows
@@ -25,6 +26,7 @@ from mixcni.report.text import print_report, report_text
 from mixcni.report.worst import worst_conversations
 
 if TYPE_CHECKING:
+    import networkx as nx
     import pandas as pd
     from rich.console import Console
 
@@ -155,6 +157,25 @@ class Report:
         import pandas as pd
 
         return documented(pd.DataFrame(hop_rows(self.localisation), columns=list(HOPS)), HOPS)
+
+    @cached_property
+    def path(self) -> "nx.DiGraph[str]":
+        """The path as a directed graph: capture points in path order, and each hop in both directions, with counts.
+
+        A node, the point's name, has `position` and what its row of `points` has, among it `requests`, `responses`, `node`,
+        `kind`, `miss_rate_low` and `miss_rate_high`. An edge goes as the packets go, requests from the nearer point to the
+        farther and responses back, and has `direction`, `delivered`, `recovered`, `lost`, `unsent` as its row of `hops`, and
+        `missed`: pieces that the capture at its end lacks though they passed.
+
+        Examples
+        --------
+        >>> path = mixcni.diagnose("captures/networkpolicy-drop").path
+        >>> list(path), path.nodes["B"]["requests"]
+        (['A', 'B', 'C'], 30)
+        >>> path.edges["B", "C"]["lost"], path.edges["B", "A"]["direction"]
+        (12, 'response')
+        """
+        return path_graph(self.localisation)
 
     @cached_property
     def findings(self) -> "pd.DataFrame":

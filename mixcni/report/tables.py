@@ -105,6 +105,7 @@ def hop_rows(localisation: Localisation) -> list[dict[str, Any]]:
             "lost": hop.lost,
             "missed_near": hop.missed_near,
             "missed_far": hop.missed_far,
+            "unsent": hop.unsent,
         }
         for hop in localisation.hops
     ]
