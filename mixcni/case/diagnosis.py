@@ -106,14 +106,20 @@ def _assumptions(localisation: Localisation, findings: tuple[Finding, ...]) -> I
     for position, clock in enumerate(localisation.alignment.clocks):
         point = localisation.points[position]
         name = point.name
-        if clock.shares and not clock.segments:
+        has_packets = len(localisation.alignment.points[position].packets) > 0
+        if clock.shares and not clock.segments and has_packets:
             why = f"both are on {point.node}, and no segment was seen at both"
             yield f"the clock at {name} is taken to be that at {clock.shares}: {why}"
-        elif not clock.is_known and len(localisation.alignment.points[position].packets):
+        elif not clock.is_known and has_packets:
             yield f"the clock at {name} is taken to agree with that at {clock.reference}: no segment was seen at both"
         elif clock.is_known and clock.uncertainty_ns is None:
             yield f"the clock at {name} is bounded from one side only: segments seen at both points went one way"
     yield from _unsent(localisation)
+    sights = localisation.sights
+    for what, left_out in (("SYN", sights.left_out.syns), ("payload", sights.left_out.payload)):
+        for position in np.flatnonzero((left_out & ~sights.hidden).any(axis=1)).tolist():
+            name = localisation.points[position].name
+            yield f"the capture at {name} is taken to be filtered: it has no {what}, which proves no loss"
     unsure = np.unique(localisation.alignment.candidates["conversation"]).size
     if unsure:
         yield f"{plural(unsure, 'conversation')} may be one under other addresses, and nothing decides: each stands for itself"

@@ -14,7 +14,7 @@ from mixcni.localise.judgement import MOST_DOUBT, MOST_OWN_DOUBT, judge_hop
 from mixcni.localise.missrate import MissRate
 from mixcni.localise.refusals import Refusals
 from mixcni.localise.sight import Sights
-from mixcni.schema import FATES, Direction, Fate, Reason, Sight
+from mixcni.schema import FATES, Direction, ExchangeKind, Fate, Reason, Sight
 from mixcni.tables import Table
 from mixcni.topology import CapturePoint
 
@@ -68,7 +68,11 @@ class FateRules:
         self.windows = sights.windows
         count = columns["conversation"].size
         conversation = columns["conversation"].astype(np.int64)
+        handshake = columns["kind"] == ExchangeKind.HANDSHAKE
+        streams = ~handshake & (columns["kind"] != ExchangeKind.DATAGRAM)
         self.witness = sights.witness[conversation]
+        self.witness[handshake] &= ~sights.left_out.syns
+        self.witness[streams] &= ~sights.left_out.payload
         self.concerned = sights.concerned[conversation]
         seen_conversation = sights.sight[conversation] == Sight.SEEN
         has_request = columns["request_end"] > columns["request_start"]

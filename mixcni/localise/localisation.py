@@ -261,7 +261,7 @@ def count_hops(
     """
     hops, uneven = [], []
     seen = alignment.conversations.flow_of >= 0
-    watched = _watching(sights)[atoms.stream // 2, :, atoms.stream % 2]
+    watched = _watching(sights)[atoms.stream // 2, :, atoms.stream % 2] & ~sights.left_out.pieces
     passed = atoms.passed(acknowledged)
     for near in range(len(sights.windows) - 1):
         far = near + 1

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mixcni.align import Alignment, forward_hop_limit
 from mixcni.localise.atoms import Atoms
+from mixcni.localise.kinds import LeftOut, find_left_out
 from mixcni.localise.missrate import SLACK_NS
 from mixcni.localise.passage import Passage, may_be_seen, never_answer, rewritten_before, rewritten_towards, take_other_ways
 from mixcni.localise.watch import Watch
@@ -32,6 +33,7 @@ class Sights:
         empty capture tells nothing of them it may
     witness : (c, p, 2) bool, by direction: whether a packet that is not seen there was not there, but for the miss rate
     hidden : (p, 2) bool, by direction: packets may pass the point's place without its seeing them
+    left_out : kinds of segments that a point's capture has none of though they pass
     against : (c,) bool, the conversation was begun at the far end of the path
     apart : (p, p) bool, two points lie on different ways, as two nodes of one tier do
     windows : one a point, on the common clock; None where nothing tells when the capture ran
@@ -43,6 +45,7 @@ class Sights:
     concerned: NDArray[np.bool_]
     witness: NDArray[np.bool_]
     hidden: NDArray[np.bool_]
+    left_out: LeftOut
     against: NDArray[np.bool_]
     apart: NDArray[np.bool_]
     windows: tuple[Watch | None, ...]
@@ -130,16 +133,18 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment, passed: N
     beyond = positions > farthest[:, None]
     hidden = hidden_directions(points, alignment) | unseen_directions(alignment, atoms, passed, seen)
     hidden |= ~np.array([point.passed_by for point in points], dtype=np.bool_).reshape(len(points), 2)
+    slacks = tuple(SLACK_NS + (clock.uncertainty_ns or 0) for clock in alignment.clocks)
     witness = (sight == Sight.SEEN) | ((sight == Sight.MISSING) & beyond)
     return Sights(
         sight=sight,
         concerned=concerned,
         witness=witness[:, :, None] & ~hidden,
         hidden=hidden,
+        left_out=find_left_out(alignment, atoms, passed, windows, slacks),
         against=against,
         apart=apart,
         windows=tuple(windows),
-        slacks=tuple(SLACK_NS + (clock.uncertainty_ns or 0) for clock in alignment.clocks),
+        slacks=slacks,
         assumed_windows=tuple(assumed_windows),
         learned_scopes=tuple(learned_scopes),
     )
