@@ -5,5 +5,6 @@ would decide.
 """
 
 from mixcni.localise.localisation import Localisation, Verdict, localise_losses
+from mixcni.localise.proxied import ProxiedTable, link_proxied
 
-__all__ = ["Localisation", "Verdict", "localise_losses"]
+__all__ = ["Localisation", "ProxiedTable", "Verdict", "link_proxied", "localise_losses"]

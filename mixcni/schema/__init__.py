@@ -14,6 +14,7 @@ from mixcni.schema.exchanges import (
     DETAILS,
     EXCHANGES,
     FATES,
+    PROXIED,
     TRANSMISSIONS,
 )
 from mixcni.schema.flags import (
@@ -30,6 +31,7 @@ from mixcni.schema.flags import (
     Layer,
     Oddity,
     OptionFlag,
+    ProxyLink,
     Reason,
     ResetOrigin,
     ResetReason,
@@ -64,6 +66,7 @@ __all__ = [
     "NEIGHBOURS",
     "OPTIONS",
     "PACKETS",
+    "PROXIED",
     "QUOTES",
     "RESETS",
     "SACK_BLOCKS",
@@ -84,6 +87,7 @@ __all__ = [
     "Layer",
     "Oddity",
     "OptionFlag",
+    "ProxyLink",
     "Reason",
     "ResetOrigin",
     "ResetReason",

@@ -100,3 +100,16 @@ FATES: Final[Schema] = MappingProxyType(
         "hop_confidence": Column("float64", "", "mixcni.localise.judgement", "that the hop loses anything; NaN in the same way"),
     }
 )
+
+PROXIED: Final[Schema] = MappingProxyType(
+    {
+        "downstream": Column("int64", "", "Envoy, downstream", "row in the fate table: the request that the proxy took"),
+        "upstream": Column("int64", "", "Envoy, upstream", "row in the fate table: the request that it sent, or its SYN"),
+        "linked_by": Column("uint8", "", "mixcni.schema.ProxyLink"),
+        "rivals": Column("int32", "", "mixcni", "other pairs that this one excludes and that fit as well; 0: linked"),
+        "confidence": Column("float64", "", "mixcni.localise.proxied", "that the two belong together; chosen, not measured"),
+        "clock": Column("int16", "", "mixcni", "position of a point that saw both; -1 the common clock, -2 none is common"),
+        "request_apart_ns": Column("int64", "ns", "mixcni", "upstream request after the downstream one; clock -2: 0"),
+        "response_apart_ns": Column("int64", "ns", "mixcni", "downstream response after the upstream one; -1 not both known"),
+    }
+)

@@ -218,6 +218,15 @@ class Reason(IntEnum):
     BY_ICMP = 8
 
 
+class ProxyLink(IntEnum):
+    """By what a request that a proxy took is linked with one that it sent, the surest first."""
+
+    REQUEST_ID = 0
+    TRACE = 1
+    NESTING = 2
+    ATTEMPT = 3
+
+
 class Evidence(IntFlag):
     """On what it rests that flows of several points are one conversation."""
 
