@@ -32,6 +32,8 @@ DOUBT: Final = 0.8  # of that, where the addresses do not say that the one who s
 MOST_OF_ONE_ID: Final = 64  # requests: what more of them carry tells them apart no longer
 MOST_RIVALS: Final = 8  # pairs of one request that are listed where none is chosen
 
+UNTIMED: Final = int(np.iinfo(np.int64).min)
+
 Keys = Callable[[SeenRequest], list[Hashable]]
 
 
@@ -258,6 +260,10 @@ def _grouped(requests: Iterable[SeenRequest], keys: Keys) -> Iterator[tuple[Hash
     yield from found.items()
 
 
+def _response_ns(nested: Nested | None) -> int:
+    return UNTIMED if nested is None or nested.response_ns is None else nested.response_ns
+
+
 def _table(pairs: Sequence[Pair]) -> ProxiedTable:
     columns = {
         "downstream": [pair.downstream.row for pair in pairs],
@@ -266,9 +272,7 @@ def _table(pairs: Sequence[Pair]) -> ProxiedTable:
         "rivals": [pair.rivals for pair in pairs],
         "confidence": [pair.confidence for pair in pairs],
         "clock": [pair.nested.clock if pair.nested else NONE for pair in pairs],
-        "request_apart_ns": [pair.nested.request_ns if pair.nested else 0 for pair in pairs],
-        "response_apart_ns": [
-            -1 if pair.nested is None or pair.nested.response_ns is None else pair.nested.response_ns for pair in pairs
-        ],
+        "request_apart_ns": [pair.nested.request_ns if pair.nested else UNTIMED for pair in pairs],
+        "response_apart_ns": [_response_ns(pair.nested) for pair in pairs],
     }
     return ProxiedTable({name: np.array(values, dtype=PROXIED[name].dtype) for name, values in columns.items()})

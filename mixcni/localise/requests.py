@@ -79,6 +79,11 @@ def same_request(one: str, other: str) -> bool:
     return one == other or (shorter.startswith("/") and len(shorter.partition("?")[0]) > 1 and longer.endswith(shorter))
 
 
+def is_failure(fate: int, status: int | None, grpc_status: int | None) -> bool:
+    """Whether nobody answered a request, or a gateway did in place of the server."""
+    return fate != Fate.ANSWERED or status in FAILED_STATUSES or grpc_status == UNAVAILABLE
+
+
 def said_of(localisation: Localisation) -> dict[int, dict[str, Any]]:
     """What the messages of each HTTP or gRPC exchange say, by row of the fate table: texts, status and gRPC status."""
     fates = localisation.fates
@@ -106,7 +111,6 @@ def seen_requests(localisation: Localisation, said: dict[int, dict[str, Any]], a
     for at, row in enumerate(rows):
         conversation = int(fates["conversation"][row])
         words = said.get(row, nothing)
-        failed = words["status"] in FAILED_STATUSES or words["grpc_status"] == UNAVAILABLE
         found.append(
             SeenRequest(
                 row=row,
@@ -114,7 +118,7 @@ def seen_requests(localisation: Localisation, said: dict[int, dict[str, Any]], a
                 number=int(fates["number"][row]),
                 **{name: words[name] for name in TEXTS},
                 status=words["status"],
-                has_failed=failed or int(fates["fate"][row]) != Fate.ANSWERED,
+                has_failed=is_failure(int(fates["fate"][row]), words["status"], words["grpc_status"]),
                 asked=tuple(asked[at].tolist()),
                 answered=tuple(answered[at].tolist()),
                 initiators=_seen_codes(table.ends.initiator[conversation]),

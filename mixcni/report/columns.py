@@ -86,6 +86,21 @@ HOPS: Final[Schema] = MappingProxyType(
     }
 )
 
+PROXIED: Final[Schema] = MappingProxyType(
+    {
+        "downstream_conversation": Column(COUNT, "", "Envoy, downstream", "row in `conversations`: of the request a proxy took"),
+        "downstream_number": Column(COUNT, "", "mixcni", "of the exchange in it"),
+        "upstream_conversation": Column(COUNT, "", "Envoy, upstream", "row in `conversations`: of the request that it sent"),
+        "upstream_number": Column(COUNT, "", "mixcni", "of the exchange in it; 0: it could not connect"),
+        "linked_by": Column(TEXT, "", "mixcni.localise.proxied", "x-request-id, traceparent, nesting or attempt"),
+        "rivals": Column(COUNT, "", "mixcni", "other pairs that this one excludes and that fit as well; 0: linked"),
+        "confidence": Column("float64", "", "mixcni.localise.proxied", "that the two belong together; chosen, not measured"),
+        "clock": Column("object", "", "mixcni", "the point that saw both; common: the common clock; None: no clock"),
+        "request_apart_ns": Column("Int64", "ns", "mixcni", "upstream request after the downstream one; NA without a clock"),
+        "response_apart_ns": Column("Int64", "ns", "mixcni", "downstream response after the upstream one; NA: not both known"),
+    }
+)
+
 FINDINGS: Final[Schema] = MappingProxyType(
     {
         "cause": Column(TEXT, "", "mixcni.explain"),

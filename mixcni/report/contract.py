@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from mixcni.report.proxied import proxied_rows
 from mixcni.report.tables import exchange_rows, point_rows
 from mixcni.report.words import direction_text
 from mixcni.schema import Fate
@@ -29,6 +30,7 @@ def report_object(report: "Report", *, every_exchange: bool = False) -> dict[str
     wanted = np.arange(len(fates)) if every_exchange else np.flatnonzero(fates["fate"] != Fate.ANSWERED)
     causes = {finding.loss: finding.cause for finding in reversed(report.findings_found) if finding.is_named}
     names = [point.name for point in localisation.points]
+    proxied = proxied_rows(localisation, report.proxy_links, failed_only=not every_exchange)
     return {
         "schema": SCHEMA,
         "title": report.title,
@@ -56,6 +58,7 @@ def report_object(report: "Report", *, every_exchange: bool = False) -> dict[str
             }
             for row in exchange_rows(localisation, report.frames, wanted)
         ],
+        **({"proxied": proxied} if proxied else {}),
         "findings": [_finding(finding) for finding in report.findings_found],
         "assumptions": list(report.assumptions),
         "inputs": [

@@ -11,14 +11,15 @@ import numpy as np
 
 from mixcni.errors import ParameterError
 from mixcni.explain import Finding, WhatIf, what_if
-from mixcni.localise import Localisation
-from mixcni.report.columns import CONVERSATIONS, EXCHANGES, FINDINGS, HOPS, MESSAGE, POINTS, documented
+from mixcni.localise import Localisation, ProxiedTable, link_proxied
+from mixcni.report.columns import CONVERSATIONS, EXCHANGES, FINDINGS, HOPS, MESSAGE, POINTS, PROXIED, documented
 from mixcni.report.contract import report_object
 from mixcni.report.conversation import Conversation
 from mixcni.report.evidence import save_evidence
 from mixcni.report.html import postmortem_html, report_html
 from mixcni.report.markdown import postmortem_markdown
 from mixcni.report.pathgraph import path_graph
+from mixcni.report.proxied import proxied_rows
 from mixcni.report.sources import FrameIndex
 from mixcni.report.summary import Summary, summarise
 from mixcni.report.tables import exchange_rows, hop_rows, point_rows
@@ -96,6 +97,11 @@ class Report:
     def frames(self) -> FrameIndex:
         """Finds the frames of an exchange."""
         return FrameIndex(self.localisation)
+
+    @cached_property
+    def proxy_links(self) -> ProxiedTable:
+        """Which requests a proxy sent for which that it took, as rows of the fate table."""
+        return link_proxied(self.localisation)
 
     @property
     def losses(self) -> list[dict[str, Any]]:
@@ -176,6 +182,23 @@ class Report:
         (12, 'response')
         """
         return path_graph(self.localisation)
+
+    @cached_property
+    def proxied(self) -> "pd.DataFrame":
+        """One row a pair of requests on both sides of a proxy, by what they are linked; no hop is blamed by one.
+
+        Where several fit as well as each other all are there, with their `rivals`, and none of them is linked.
+        """
+        import pandas as pd
+
+        rows = [
+            {f"{side}_{name}": row[side][name] for side in ("downstream", "upstream") for name in ("conversation", "number")}
+            | row
+            for row in proxied_rows(self.localisation, self.proxy_links)
+        ]
+        frame = pd.DataFrame(rows, columns=list(PROXIED))
+        typed = {name: column.dtype for name, column in PROXIED.items() if column.dtype not in ("str", "object")}
+        return documented(frame.astype(typed), PROXIED)
 
     @cached_property
     def findings(self) -> "pd.DataFrame":

@@ -11,6 +11,7 @@ from mixcni.explain import Evidence, Finding
 from mixcni.explain.suspects import ends_text, exchanges_text
 from mixcni.glance import Glance
 from mixcni.localise import Localisation, Verdict
+from mixcni.report.proxied import proxied_sentences
 from mixcni.report.tables import Crossing, crossings, point_rows
 from mixcni.report.wireshark import finding_filter, frame_ranges
 from mixcni.report.words import BESIDE, CAUSES, VERDICTS, cause_text, reason_text
@@ -43,7 +44,7 @@ class Summary:
 
     hops : what came over each hop in each direction, and what did not
     filters : Wireshark's display filter for each finding; empty where it explains no loss
-    parts : which of the exchanges have which fate, a sentence each
+    parts : which of the exchanges have which fate, and what failed across a proxy, a sentence each
     trouble : what could not be read of the inputs, a sentence each
     """
 
@@ -89,7 +90,7 @@ def summarise(report: "Report") -> Summary:
         path=" → ".join(point.name for point in localisation.points),
         points=tuple(_point_line(row) for row in point_rows(localisation)),
         hops=tuple(crossings(localisation)),
-        parts=tuple(_parts(localisation)),
+        parts=(*_parts(localisation), *proxied_sentences(localisation, report.proxy_links)),
         findings=report.findings_found,
         filters=tuple(finding_filter(localisation, finding) for finding in report.findings_found),
         assumptions=report.assumptions,

@@ -109,7 +109,7 @@ PROXIED: Final[Schema] = MappingProxyType(
         "rivals": Column("int32", "", "mixcni", "other pairs that this one excludes and that fit as well; 0: linked"),
         "confidence": Column("float64", "", "mixcni.localise.proxied", "that the two belong together; chosen, not measured"),
         "clock": Column("int16", "", "mixcni", "position of a point that saw both; -1 the common clock, -2 none is common"),
-        "request_apart_ns": Column("int64", "ns", "mixcni", "upstream request after the downstream one; clock -2: 0"),
-        "response_apart_ns": Column("int64", "ns", "mixcni", "downstream response after the upstream one; -1 not both known"),
+        "request_apart_ns": Column("int64", "ns", "mixcni", "upstream request after the downstream one; least int64: untimed"),
+        "response_apart_ns": Column("int64", "ns", "mixcni", "downstream response after the upstream one; least int64: untimed"),
     }
 )
