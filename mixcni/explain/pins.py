@@ -1,4 +1,7 @@
-"""Events and log lines pinned to the conversations that they tell of: by addresses, ports, protocol and time.
+"""Events and log lines pinned to the conversations that they tell of: by a request's id, else by addresses, ports and time.
+
+A line of an access log is pinned to the very requests that carry its `x-request-id` and may be the one that it tells of, by
+method and target: whatever the ports, and whatever its clock says. What has no id that the captures have goes by its ends.
 
 An event may stand for what any point saw of a conversation, before or after address translation. Where it has a time, that
 must lie within the conversation's packets, give or take TOLERANCE_NS: a node's clock is not the captures', and nobody measured
@@ -9,6 +12,7 @@ once in the captures is told of with that said. What is not pinned proves nothin
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -26,6 +30,8 @@ from mixcni.cluster.logs.accesslog import AccessLogEntry
 from mixcni.cluster.logs.conntrack import ConntrackEntry
 from mixcni.explain.eventwords import says_of
 from mixcni.localise import Localisation
+from mixcni.localise.proxied import MOST_OF_ONE_ID
+from mixcni.localise.requests import path_of, said_of, same_request
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +39,7 @@ if TYPE_CHECKING:
 TOLERANCE_NS: Final = 2_000_000_000  # between a node's clock and the captures'; nodes with NTP are well within it
 QUARTER_NS: Final = 900_000_000_000  # time zones are a whole number of quarters of an hour from UTC
 MAX_ZONE_NS: Final = 14 * 3_600_000_000_000
-COLUMNS: Final = ("conversation", "kind", "file", "line", "apart_ns", "uses", "says")
+COLUMNS: Final = ("conversation", "number", "kind", "file", "line", "apart_ns", "uses", "says")
 
 
 class Key(NamedTuple):
@@ -48,6 +54,21 @@ class Key(NamedTuple):
     def turned(self) -> "Key":
         """The ends of an answer to it."""
         return Key(self.destination, self.destination_port, self.source, self.source_port, self.protocol)
+
+
+class SaidRequest(NamedTuple):
+    """A request with an id, by its place among the exchanges; its words are "" where they were not captured."""
+
+    conversation: int
+    number: int
+    method: str
+    path: str
+
+    def may_be(self, entry: AccessLogEntry) -> bool:
+        """Whether it may be the request of a log line with the same id: services hand an id on in requests of their own."""
+        if entry.method and self.method and entry.method != self.method:
+            return False
+        return not (entry.path and self.path) or same_request(self.path, path_of(entry.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +86,8 @@ class Pin:
     """It tells of a packet of the initiator's."""
     uses: int = 1
     """How many conversations of the captures have these ends: with more than one, and no time, it may tell of another."""
+    number: int | None = None
+    """Of the exchange in the conversation that carries the same `x-request-id`; None where it is the ends that tell."""
 
     @property
     def says(self) -> str:
@@ -106,13 +129,14 @@ class Pins:
         ]
 
     def to_frame(self) -> "pd.DataFrame":
-        """A row a pin: conversation, kind, file, line, how far its time is outside the packets, how often its ends were used."""
+        """A row a pin: conversation, number of the exchange by id, kind, place, how far off its time is, uses of its ends."""
         import pandas as pd
 
         rows = [
-            (pin.conversation, pin.kind, pin.entry.file, pin.entry.line, pin.apart_ns, pin.uses, pin.says) for pin in self.pins
+            (pin.conversation, pin.number, pin.kind, pin.entry.file, pin.entry.line, pin.apart_ns, pin.uses, pin.says)
+            for pin in self.pins
         ]
-        types = {"conversation": "Int64", "line": "Int64", "apart_ns": "Int64", "uses": "Int64"}
+        types = {"conversation": "Int64", "number": "Int64", "line": "Int64", "apart_ns": "Int64", "uses": "Int64"}
         return pd.DataFrame(rows, columns=list(COLUMNS)).astype({name: types.get(name, "string") for name in COLUMNS})
 
     def __repr__(self) -> str:
@@ -140,6 +164,7 @@ class _Conversations:
     """The conversations by their ends, as each point saw them, with their times."""
 
     def __init__(self, localisation: Localisation, cluster: ClusterState) -> None:
+        self._localisation = localisation
         alignment = localisation.alignment
         table = alignment.conversations
         self.first = table["first_ns"].astype(np.int64)
@@ -164,6 +189,17 @@ class _Conversations:
                     self.to[key.destination, key.destination_port].append(number)
         self.named = {owner.name: address for address in addresses for owner in cluster.owners_of(address) if owner.role == "pod"}
         self.named |= _names_in_flows(cluster)
+
+    @cached_property
+    def by_id(self) -> dict[str, list[SaidRequest]]:
+        """The requests that carry each `x-request-id`, but for ids that too many carry to tell them apart."""
+        fates = self._localisation.fates
+        found: dict[str, list[SaidRequest]] = defaultdict(list)
+        for row, said in said_of(self._localisation).items():
+            if said["request_id"]:
+                place = int(fates["conversation"][row]), int(fates["number"][row])
+                found[said["request_id"]].append(SaidRequest(*place, said["method"], path_of(said["target"])))
+        return {one: requests for one, requests in found.items() if len(requests) <= MOST_OF_ONE_ID}
 
     def of(self, key: Key) -> Iterator[tuple[int, bool, int]]:
         """(conversation, whether the packet is the initiator's, how many have these ends)."""
@@ -245,11 +281,16 @@ def _of_connection(kind: str, entry: ConntrackEntry, known: _Conversations) -> I
 
 
 def _of_request(kind: str, entry: AccessLogEntry, known: _Conversations) -> Iterator[Pin]:
-    """A request of an access log: the client's connection, and the one to the upstream.
+    """A request of an access log: by its id, else the client's connection, and the one to the upstream.
 
     Of an upstream that could not be reached the log has no own port: then it is every attempt to reach that upstream while
     the request lasted which nobody answered, from the client's address if one of them is (a sidecar shares its pod's).
     """
+    named = [one for one in known.by_id.get(entry.request_id, ()) if one.may_be(entry)] if entry.request_id else []
+    for one in named:
+        apart = _apart_from(one.conversation, entry, known)
+        yield Pin(one.conversation, kind, entry, apart, is_forward=True, number=one.number)
+    by_id = {one.conversation for one in named}
     pairs = (
         (entry.remote, entry.remote_port, entry.local, entry.local_port),
         (entry.upstream_local, entry.upstream_local_port, entry.upstream, entry.upstream_port),
@@ -259,7 +300,7 @@ def _of_request(kind: str, entry: AccessLogEntry, known: _Conversations) -> Iter
             continue
         for number, is_forward, _ in known.of(Key(source, source_port, destination, destination_port, "TCP")):
             apart = _apart_from(number, entry, known)
-            if apart is None or apart <= TOLERANCE_NS:
+            if number not in by_id and (apart is None or apart <= TOLERANCE_NS):
                 yield Pin(number, kind, entry, apart, is_forward)
     if entry.upstream is None or entry.upstream_port is None or entry.upstream_local is not None or entry.time_ns is None:
         return

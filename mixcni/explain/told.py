@@ -143,7 +143,8 @@ def _symptoms(pins: Iterable[Pin]) -> Iterator[Evidence]:
         place = (pin.entry.file, pin.entry.line)
         if place not in seen and len(seen) < SHOWN:
             seen.add(place)
-            how = "" if pin.uses == 1 else ", one of the attempts to reach that upstream while it lasted"
+            how = ", which the captures have by this id" if pin.number is not None else ""
+            how = how if pin.uses == 1 else ", one of the attempts to reach that upstream while it lasted"
             yield Evidence(f"{pin.says}{how}", *place)
 
 

@@ -61,9 +61,14 @@ class SeenRequest:
 
     @property
     def path(self) -> str:
-        """Its target without scheme and authority (absolute-form, RFC 9112 section 3.2.2)."""
-        scheme, found, rest = self.target.partition("://")
-        return f"/{rest.partition('/')[2]}" if found and scheme.isalpha() else self.target
+        """Its target without scheme and authority."""
+        return path_of(self.target)
+
+
+def path_of(target: str) -> str:
+    """A request's target without the scheme and authority of absolute-form (RFC 9112 section 3.2.2)."""
+    scheme, found, rest = target.partition("://")
+    return f"/{rest.partition('/')[2]}" if found and scheme.isalpha() else target
 
 
 def trace_id_of(traceparent: str) -> str:
