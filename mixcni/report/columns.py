@@ -93,7 +93,7 @@ PROXIED: Final[Schema] = MappingProxyType(
         "upstream_conversation": Column(COUNT, "", "Envoy, upstream", "row in `conversations`: of the request that it sent"),
         "upstream_number": Column(COUNT, "", "mixcni", "of the exchange in it; 0: it could not connect"),
         "linked_by": Column(TEXT, "", "mixcni.localise.proxied", "x-request-id, traceparent, nesting or attempt"),
-        "rivals": Column(COUNT, "", "mixcni", "other pairs that this one excludes and that fit as well; 0: linked"),
+        "rivals": Column(COUNT, "", "mixcni", "other pairs that fit as well, 8 at most; 0: linked, else none is chosen"),
         "confidence": Column("float64", "", "mixcni.localise.proxied", "that the two belong together; chosen, not measured"),
         "clock": Column("object", "", "mixcni", "the point that saw both; common: the common clock; None: no clock"),
         "request_apart_ns": Column("Int64", "ns", "mixcni", "upstream request after the downstream one; NA without a clock"),

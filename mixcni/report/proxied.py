@@ -139,5 +139,6 @@ def _unsent(localisation: Localisation, table: ProxiedTable) -> list[int]:
     passed_on = table["downstream"][table["rivals"] == 0]
     codes = np.unique(ends.responder[fates["conversation"][passed_on]])
     at_proxy = np.array(np.isin(ends.responder, codes[codes >= 0]).any(axis=1), dtype=np.bool_)
-    rows = np.flatnonzero(np.isin(fates["kind"], HTTP) & at_proxy[fates["conversation"]])
+    decided = np.isin(fates["kind"], HTTP) & (fates["fate"] != Fate.UNDECIDED)
+    rows = np.flatnonzero(decided & at_proxy[fates["conversation"]])
     return [row for row in rows[~np.isin(rows, paired)].tolist() if _has_failed(localisation, row)]

@@ -106,7 +106,7 @@ PROXIED: Final[Schema] = MappingProxyType(
         "downstream": Column("int64", "", "Envoy, downstream", "row in the fate table: the request that the proxy took"),
         "upstream": Column("int64", "", "Envoy, upstream", "row in the fate table: the request that it sent, or its SYN"),
         "linked_by": Column("uint8", "", "mixcni.schema.ProxyLink"),
-        "rivals": Column("int32", "", "mixcni", "other pairs that this one excludes and that fit as well; 0: linked"),
+        "rivals": Column("int32", "", "mixcni", "other pairs that fit as well, 8 at most; 0: linked, else none is chosen"),
         "confidence": Column("float64", "", "mixcni.localise.proxied", "that the two belong together; chosen, not measured"),
         "clock": Column("int16", "", "mixcni", "position of a point that saw both; -1 the common clock, -2 none is common"),
         "request_apart_ns": Column("int64", "ns", "mixcni", "upstream request after the downstream one; least int64: untimed"),

@@ -18,6 +18,7 @@ from tests.scene import Sent, captured
 from tests.wire import MS, START, Conversation, Frame
 
 CLIENT, PROXY, SERVER, OTHER = "10.0.1.7", "10.0.2.9", "10.0.3.5", "10.0.3.6"
+SERVICE = "10.96.0.7"
 ID, ID2 = "c209e46d-9ca1-9cc2-9a5a-8cb0ed7e7a5f", "c209e46d-9ca1-9cc2-9a5a-8cb0ed7e7a60"
 TRACE = "0af7651916cd43dd8448eb211c80319c"  # W3C Trace Context 3.2, its example
 SPANS = "b7ad6b7169203331", "00f067aa0ba902b7"
@@ -260,6 +261,33 @@ def test_without_a_common_clock_nesting_links_nothing_and_an_id_does():
         calls = [down(0).ask(50, get(**fields), 90)], [up(52).ask(60, get(**fields), 70)]
         found = located(frames_of(*calls, ways=("A", "C"), offsets={"C": -3_600_000 * MS}))
         assert told(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("responder", "answered_ms", "expected"),
+    [
+        pytest.param(SERVICE, 70, [(41000, 51000, "REQUEST_ID", 0)], id="the longer one is downstream"),
+        pytest.param(PROXY, 70, [(41000, 51000, "REQUEST_ID", 0)], id="so say the addresses"),
+        pytest.param(SERVICE, 140, [(51000, 41000, "REQUEST_ID", 0)], id="the other way round where that took the longer"),
+        pytest.param(PROXY, 140, [], id="which the addresses contradict"),
+    ],
+)
+def test_without_a_common_clock_the_addresses_and_how_long_each_took_tell_which_is_downstream(responder, answered_ms, expected):
+    """A client that calls a service by its own address has no address of the proxy."""
+    client = Call(0, CLIENT, 41000, responder).ask(50, get(x_request_id=ID), 90)
+    calls = [client], [up(52).ask(60, get(x_request_id=ID), answered_ms)]
+    assert told(located(frames_of(*calls, ways=("A", "C"), offsets={"C": -3_600_000 * MS}))) == expected
+
+
+def test_without_a_common_clock_what_nothing_tells_apart_is_listed_once():
+    """Neither was answered, and no address is common."""
+    calls = [Call(0, CLIENT, 41000, SERVICE).say(50, 0, get(x_request_id=ID))], [up(52).say(60, 0, get(x_request_id=ID))]
+    assert told(located(frames_of(*calls, ways=("A", "C"), offsets={"C": 3_600_000 * MS}))) == [(41000, 51000, "REQUEST_ID", 1)]
+
+
+def test_what_is_sent_to_the_sender_of_a_request_while_that_waits_is_not_what_it_was_sent_on_as():
+    """A call back with the same id and target: nested in time, and the addresses say the opposite."""
+    assert linked([down(52).ask(62, get(x_request_id=ID), 70)], [up(0).ask(50, get(x_request_id=ID), 90)]) == []
 
 
 SCENES = st.sampled_from([("AB", "BC"), ("A", "C"), ("AB", "C"), ("A", "BC"), ("B", "B")])
