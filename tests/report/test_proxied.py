@@ -93,6 +93,11 @@ def test_a_request_that_the_proxy_did_not_pass_on_is_told(tmp_path: Path) -> Non
     assert told(report) == ["at a proxy: GET /b (conversation 1) failed, and no capture has a request that the proxy sent for it"]
 
 
+def test_a_request_that_still_waits_when_the_capture_ends_has_not_failed(tmp_path: Path) -> None:
+    clients = [down(0).ask(50, get(x_request_id=ID), 90), down(1, 41001).say(4999, 0, get("/b", x_request_id=ID2))]
+    assert told(report_on(tmp_path, clients, [up(52).ask(60, get(x_request_id=ID), 70)])) == []
+
+
 def test_what_is_not_decided_is_told_and_not_chosen(tmp_path: Path) -> None:
     clients = [down(0).ask(50, get(), 90), down(1, 41001).ask(51, get(), 91)]
     report = report_on(tmp_path, clients, [up(52).ask(60, get(), 70), up(53, 51001).ask(61, get(), 71)])
