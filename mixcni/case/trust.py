@@ -191,7 +191,11 @@ def _warnings(judged: PointTrust, localisation: Localisation, position: int) -> 
         yield f"{back} back to the initiator and none to the responder: does it capture both directions?"
     if judged.steps_ns:
         yield f"its clock was set while capturing: {listed([f'{step / 1e6:+.3f} ms' for step in judged.steps_ns])}"
-    if judged.offset_ns is None:
+    clock = localisation.alignment.clocks[position]
+    if clock.shares and not clock.segments:
+        node = localisation.points[position].node
+        yield f"its clock is taken to be that at {printable(clock.shares)}: both are on {printable(node)}"
+    elif judged.offset_ns is None:
         yield "its clock is not joined to the others': no segment was seen at both"
     elif judged.uncertainty_ns is None:
         yield "its clock is bounded from one side only: segments seen at both points went one way"
