@@ -177,7 +177,7 @@ class Report:
         --------
         >>> path = mixcni.diagnose("captures/networkpolicy-drop").path
         >>> list(path), path.nodes["B"]["requests"]
-        (['A', 'B', 'C'], 30)
+        (['A', 'B', 'C'], 12)
         >>> path.edges["B", "C"]["lost"], path.edges["B", "A"]["direction"]
         (12, 'response')
         """
