@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.clock import PPM, ClockModel, ClockPiece
-from mixcni.align.pairclock import PLAIN_DELAY_NS, Matched, PairFit, fit_line, fit_pair
+from mixcni.align.pairclock import Matched, PairFit, fit_line, fit_pair
 from mixcni.align.transmissions import TransmissionTable
 from mixcni.schema import Direction
 
@@ -29,7 +29,6 @@ UNBOUNDED_NS: Final = 1_000_000_000_000  # weight of what is known from one dire
 SAME_SPAN: Final = 0.1  # of the time between the first and the last copy: what delays and drift change of it
 TELLING_PPM: Final = 50.0  # a drift that is less certain says nothing of a crystal
 MOST_MATCHED: Final = 400_000  # segments of two points; of more, every so-many-th conversation tells the clocks as well
-EXACT_NS: Final = 1_000  # files keep microseconds: what is nearer than that is the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ def estimate_clocks(
     names : the points in path order
     table : TransmissionTable with times by each point's own clock
     packets : the times of each point's packets by its own clock, ns
-    nodes : of the points, "" unknown: two points on one node are assumed to share a clock, unless their segments say otherwise
+    nodes : of the points, "" unknown: two that no segments join are assumed to share a clock if they are on one node
     """
     count = len(names)
     pairs = {(p, q): match_transmissions(table, p, q) for p in range(count) for q in range(p + 1, count)}
@@ -120,16 +119,11 @@ def estimate_clocks(
     fits = {pair: [fit for _, fit in fit_pair(matched)] for pair, matched in pairs.items()}
     present = np.unique(table["point"]).tolist()
     reference = int(present[0]) if present else 0
-    shared = {
-        (p, q)
-        for p in range(count)
-        for q in range(p + 1, count)
-        if nodes and nodes[p] and nodes[p] == nodes[q] and may_be_one_clock(fits.get((p, q), []))
-    }
     graph: nx.Graph[int] = nx.Graph()
     graph.add_nodes_from(range(count))
     for pair, pieces in fits.items():
         graph.add_edge(*pair, weight=max(UNBOUNDED_NS if piece.slack_ns is None else piece.slack_ns + 1 for piece in pieces))
+    shared = _assumed(graph, nodes)
     graph.add_edges_from(shared, weight=0)
     lengths = nx.single_source_dijkstra_path_length(graph, reference)
     routes = nx.single_source_dijkstra_path(graph, reference)
@@ -141,9 +135,8 @@ def estimate_clocks(
         parent = routes[point][-2]
         pair = min(parent, point), max(parent, point)
         if pair in shared:
-            own = pairs[pair].at_p.size if pair in pairs else 0
             shared_model = _shared_model(models[parent], names[parent], packets[parent], packets[point])
-            models[point] = replace(shared_model, segments=int(own))
+            models[point] = replace(shared_model, segments=0)
             continue
         matched = pairs[pair] if parent < point else pairs[pair].turned()
         matched = matched.at(models[parent].common_ns(packets[parent]), packets[point])
@@ -153,14 +146,15 @@ def estimate_clocks(
     return _reconciled(models, pairs, packets, shared, reference)
 
 
-def may_be_one_clock(pieces: Sequence[PairFit]) -> bool:
-    """Whether no segment says that two points have two clocks: no step, and an offset of 0 and no drift within what is seen."""
-    if not pieces:
-        return True
-    fit = pieces[0]
-    if len(pieces) > 1 or (fit.drift is not None and fit.drift_slack is not None and abs(fit.drift) > fit.drift_slack + PPM):
-        return False
-    return abs(fit.offset_ns) <= (PLAIN_DELAY_NS if fit.slack_ns is None else fit.slack_ns + EXACT_NS)
+def _assumed(measured: "nx.Graph[int]", nodes: Sequence[str]) -> set[tuple[int, int]]:
+    """Pairs of points on one node, through which parts of the path are joined that no segments join."""
+    joined = measured.copy()
+    found = set()
+    for p, q in itertools.combinations(range(len(nodes)), 2):
+        if nodes[p] and nodes[p] == nodes[q] and not nx.has_path(joined, p, q):
+            joined.add_edge(p, q)
+            found.add((p, q))
+    return found
 
 
 def _model(reference: str, parent: ClockModel, pieces: list[tuple[Matched, PairFit]], times: NDArray[np.int64]) -> ClockModel:
@@ -228,7 +222,7 @@ def _reconciled(
     """The models corrected so that all pairs agree as well as they can, each with its bound, and what is left over.
 
     Weighted least squares over the offsets of all pairs that bound one another from both sides; a weight is one over the slack
-    squared. Points that share a clock are one unknown.
+    squared. Points that are assumed to share a clock are one unknown, and what rests on that has no bound.
     """
     owner = list(range(len(models)))
     for p, q in sorted(shared):
@@ -239,9 +233,6 @@ def _reconciled(
     corrections = _least_squares({pair: (fit.offset_ns, fit.slack_ns or 0) for pair, fit in two_sided.items()}, owner, reference)
     bounds: nx.DiGraph[int] = nx.DiGraph()
     bounds.add_nodes_from(range(len(models)))
-    for p, q in shared:
-        bounds.add_edge(p, q, weight=0)
-        bounds.add_edge(q, p, weight=0)
     for (p, q), fit in two_sided.items():
         away = fit.offset_ns - corrections[q] + corrections[p]
         bounds.add_edge(p, q, weight=max(0, (fit.slack_ns or 0) + away))
