@@ -2,15 +2,9 @@
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path as FilePath
-from typing import TYPE_CHECKING
-
-from mixcni.errors import ParameterError
-
-if TYPE_CHECKING:
-    import networkx as nx
+from pathlib import Path
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -57,7 +51,7 @@ class CapturePoint:
     """
 
     name: str
-    captures: tuple[FilePath, ...] = ()
+    captures: tuple[Path, ...] = ()
     node: str = ""
     kind: PointKind | None = None
     scope: tuple[Network, ...] = ()
@@ -65,59 +59,6 @@ class CapturePoint:
     passed_by: tuple[bool, bool] = (True, True)
     holes: tuple[tuple[int, int], ...] = ()
     dropped: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """Two points adjacent on the path, the one nearer the initiator first, whichever way a packet went."""
-
-    near: str
-    far: str
-
-    def __str__(self) -> str:
-        return f"{self.near}→{self.far}"
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """The points in the order in which a request meets them.
-
-    Raises
-    ------
-    ParameterError : no point, or a point twice
-    """
-
-    points: tuple[CapturePoint, ...]
-    given: bool = True
-    _names: tuple[str, ...] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        names = tuple(point.name for point in self.points)
-        if not names:
-            raise ParameterError("a path needs at least one capture point, got none")
-        if len(set(names)) != len(names):
-            raise ParameterError(f"a path meets each capture point once, got {', '.join(names)}")
-        object.__setattr__(self, "_names", names)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The points' names in path order."""
-        return self._names
-
-    @property
-    def hops(self) -> tuple[Hop, ...]:
-        """The hops in path order."""
-        return tuple(Hop(a, b) for a, b in zip(self._names[:-1], self._names[1:], strict=True))
-
-    def graph(self) -> "nx.DiGraph[str]":
-        """The path as a directed graph: an edge for each hop, in the direction of the request."""
-        import networkx as nx
-
-        graph: nx.DiGraph[str] = nx.DiGraph()
-        for position, point in enumerate(self.points):
-            graph.add_node(point.name, position=position, node=point.node, kind=str(point.kind or ""))
-        graph.add_edges_from((hop.near, hop.far) for hop in self.hops)
-        return graph
 
 
 def in_networks(address: Address, networks: Sequence[Network]) -> bool:

@@ -1,47 +1,10 @@
-"""Capture points and the path that joins them."""
+"""Capture points: what can be seen at each kind, and whose addresses are in a network."""
 
 import ipaddress
 
 import pytest
 
-from mixcni.errors import ParameterError
-from mixcni.topology import CapturePoint, Hop, Path, PointKind, in_networks
-
-
-def path(*names):
-    return Path(tuple(CapturePoint(name) for name in names))
-
-
-@pytest.mark.parametrize(
-    ("names", "hops"),
-    [
-        (["A"], []),
-        (["A", "B"], [Hop("A", "B")]),
-        (["C", "A", "B"], [Hop("C", "A"), Hop("A", "B")]),
-    ],
-)
-def test_hops_join_neighbours_in_path_order(names, hops):
-    made = path(*names)
-    assert made.names == tuple(names)
-    assert list(made.hops) == hops
-
-
-def test_a_hop_is_written_with_an_arrow():
-    assert str(Hop("B", "C")) == "B→C"
-
-
-@pytest.mark.parametrize(("names", "message"), [([], "at least one capture point"), (["A", "B", "A"], "once, got A, B, A")])
-def test_a_path_needs_points_and_meets_each_once(names, message):
-    with pytest.raises(ParameterError, match=message):
-        path(*names)
-
-
-def test_the_graph_is_the_path_with_what_is_known_of_its_points():
-    points = CapturePoint("A", node="kubenet-1", kind=PointKind.POD), CapturePoint("B"), CapturePoint("C", kind=PointKind.VETH)
-    graph = Path(points).graph()
-    assert list(graph.edges) == [("A", "B"), ("B", "C")]
-    assert graph.nodes["A"] == {"position": 0, "node": "kubenet-1", "kind": "pod"}
-    assert graph.nodes["B"] == {"position": 1, "node": "", "kind": ""}
+from mixcni.topology import PointKind, in_networks
 
 
 @pytest.mark.parametrize(

@@ -91,11 +91,6 @@ def decide(
     return PolicyVerdict(None, None, _doubt(what, identity, doubtful, verdicts))
 
 
-def matches_peer(entry: PolicyEntry, identity: int | None, labels: Iterable[str] | None = None) -> bool | None:
-    """Whether a row's peer is `identity`, or anybody; None where its labels cannot be told from the identity's."""
-    return _is_peer(entry, identity, None if labels is None else frozenset(labels))
-
-
 class _Way(NamedTuple):
     """How the releases from `since` on, up to the next way, choose among the rows that hold a packet."""
 
