@@ -27,8 +27,12 @@ LOG = logging.getLogger("mixcni")
 i64 = int  # becomes numpy.int64 in the compiled form
 PLAIN_BELOW = 6_000  # items of work, about 50 ms in plain form: loading numba and its cache takes ten times as long
 PLAIN_UNCOMPILED = 150_000  # items, some 3 s in plain form: what no machine code is made for, though it is used where it is there
+OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "forceinline": True, "_nrt": False}
+"""What numba is told of every kernel. None allocates, so references to arrays need not be counted: counted, a call of a kernel by a
+kernel takes two atomic operations an array and is not inlined, and most of the time of decoding goes there."""
 Fields = tuple[tuple[str, ...], ...]
 _KERNELS: set[Callable[..., Any]] = set()
+_READY: dict[tuple[Any, ...], Callable[..., Any]] = {}  # by function and types of arguments: blocks come thousands a second
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,12 +51,12 @@ def _callees(function: FunctionType) -> dict[str, FunctionType]:
 
 
 def _digest(function: FunctionType, fields: Fields) -> str:
-    """A name for this version of a kernel, of all that it calls and of the fields that it is given.
+    """A name for this version of a kernel, of all that it calls, of the fields that it is given and of how it is compiled.
 
     So no stale machine code is loaded: numba's own cache looks at the kernel's file alone, and at a NamedTuple's name and
     dtypes without the order of its fields.
     """
-    state = hashlib.sha256(repr(fields).encode())
+    state = hashlib.sha256(repr((fields, OPTIONS)).encode())
 
     def add(code: CodeType) -> None:
         state.update(code.co_code)  # holds places in co_names, not the names
@@ -108,7 +112,7 @@ def compiled(function: Callable[..., Any], fields: Fields = ()) -> Callable[...,
     twin = FunctionType(function.__code__, replaced, function.__name__, function.__defaults__)
     twin.__module__ = function.__module__
     twin.__qualname__ = f"{function.__qualname__}_{_digest(function, fields)}"
-    form: Callable[..., Any] = njit(cache=True, nogil=True)(twin)
+    form: Callable[..., Any] = njit(**OPTIONS)(twin)
     return form
 
 
@@ -135,11 +139,15 @@ def run(function: Callable[..., Any], work: int, *arguments: Any) -> Any:
     """The kernel over `arguments`, in the form that is faster for `work` items: those of earlier blocks count as well."""
     if work < PLAIN_BELOW or os.environ.get("NUMBA_DISABLE_JIT") == "1":
         return plain(function, *arguments)
-    form = compiled(function, fields_of(arguments))
-    if not is_compiled(form):
-        if work < PLAIN_UNCOMPILED:
-            return plain(function, *arguments)
-        LOG.info("compiling %s, which takes some seconds, once", function.__name__)
+    known = (function, *map(type, arguments))
+    form = _READY.get(known)
+    if form is None:
+        form = compiled(function, fields_of(arguments))
+        if not is_compiled(form):
+            if work < PLAIN_UNCOMPILED:
+                return plain(function, *arguments)
+            LOG.info("compiling %s, which takes some seconds, once", function.__name__)
+        _READY[known] = form
     return form(*arguments)
 
 
