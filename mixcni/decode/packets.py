@@ -20,6 +20,7 @@ SACK_BLOCKS_A_FRAME = 4  # what 40 octets of options hold (RFC 2018 section 3)
 RECORD_HEADER = 16  # octets, of pcap
 COUNTED = ("quotes", "options", "sacks", "neighbours")  # side tables that decoding itself writes
 SLACK = 1.05  # more rows than the frames of a block let expect of the rest of its file
+ALIGNMENT = 64  # octets: a line of the cache
 MOST_EXPECTED = 1 << 27  # rows: a sparse file may state a size that no memory holds
 
 
@@ -93,9 +94,9 @@ class HintArrays(NamedTuple):
 
 
 class SideArrays(NamedTuple):
-    """What a frame has beside its row, in arrays of their own.
+    """The tables of what a frame has beside its row, each with room for what is still to be decoded.
 
-    payload_at : (n,) int64, where in the block the payload behind TCP or UDP begins, or the ICMP header; -1 none
+    payload_at : (n,) int64, of this block's frames: where in it the payload behind TCP or UDP begins, or the ICMP header; -1 none
     """
 
     quotes: QuoteArrays
@@ -104,24 +105,9 @@ class SideArrays(NamedTuple):
     neighbours: NeighbourArrays
     payload_at: NDArray[np.int64]
 
-    @classmethod
-    def of_size(cls, frames: int) -> "SideArrays":
-        """Arrays for what so many frames can have."""
-
-        def arrays(schema: Schema, size: int) -> dict[str, Any]:
-            return {name: np.zeros(size, dtype=column.dtype) for name, column in schema.items()}
-
-        return cls(
-            QuoteArrays(**arrays(QUOTES, frames)),
-            OptionArrays(**arrays(OPTIONS, frames)),
-            SackArrays(**arrays(SACK_BLOCKS, SACK_BLOCKS_A_FRAME * frames)),
-            NeighbourArrays(**arrays(NEIGHBOURS, frames)),
-            np.zeros(frames, dtype=np.int64),
-        )
-
 
 class Counts(NamedTuple):
-    """How many rows of each there are: side rows of this block, and codes known."""
+    """How many rows of each there are: in the side tables, and codes known."""
 
     quotes: int
     options: int
@@ -257,6 +243,17 @@ class _HashBuilder:
         return self.arrays.keys[: 4 * self.count].reshape(-1, 4)
 
 
+def arrays_in_one(schema: Schema, rows: int) -> dict[str, NDArray[Any]]:
+    """A schema's columns, not yet filled, in one piece of memory: the system gives it in large pages where it is large."""
+    sizes = [rows * np.dtype(column.dtype).itemsize for column in schema.values()]
+    starts = np.cumsum([0, *(-(-size // ALIGNMENT) * ALIGNMENT for size in sizes)]).tolist()
+    memory = np.empty(starts[-1], dtype=np.uint8)
+    return {
+        name: memory[start : start + size].view(column.dtype)
+        for (name, column), start, size in zip(schema.items(), starts, sizes, strict=False)
+    }
+
+
 class _Columns:
     """A table's columns while rows are added: arrays with room behind the last row."""
 
@@ -271,19 +268,10 @@ class _Columns:
         old = next(iter(self.arrays.values())).size
         if needed <= old:
             return
-        size = max(needed, expected, old + old // 2)
+        larger = arrays_in_one(self.schema, max(needed, expected, old + old // 2))
         for name, array in self.arrays.items():
-            larger = np.empty(size, dtype=array.dtype)
-            larger[: self.rows] = array[: self.rows]
-            self.arrays[name] = larger
-
-    def append(self, part: dict[str, NDArray[Any]], ahead: float) -> None:
-        """Add rows, given by column; for each of them `ahead` more are expected."""
-        count = next(iter(part.values())).size
-        self.reserve(count, self.rows + int(count * (1 + ahead)))
-        for name, array in part.items():
-            self.arrays[name][self.rows : self.rows + count] = array
-        self.rows += count
+            larger[name][: self.rows] = array[: self.rows]
+        self.arrays = larger
 
     def finished(self) -> dict[str, NDArray[Any]]:
         """The columns without the room behind them."""
@@ -295,7 +283,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self.packets = _Columns(PACKETS)
-        self.side_tables = {
+        self.sides = {
             "quotes": _Columns(QUOTES),
             "options": _Columns(OPTIONS),
             "sacks": _Columns(SACK_BLOCKS),
@@ -305,14 +293,12 @@ class _Builder:
         self.addresses = _HashBuilder(ADDRESSES_A_FRAME)
         self.stacks = _HashBuilder(STACKS_A_FRAME)
         self.stacks.count = 1  # code 0 is the empty stack, which has no key
-        self.sides = SideArrays.of_size(0)
+        self.payload_at = np.empty(0, dtype=np.int64)
         self.frames = 0  # so far
-        self.work = 0  # frames so far and those that the file has behind them: it comes in many blocks
-        self.ahead = 0.0  # of each frame of this block, how many more the file has
 
     def forget_rows(self) -> None:
         """Drop the packets so far, and keep the codes of addresses and stacks."""
-        for table in (self.packets, *self.side_tables.values()):
+        for table in (self.packets, *self.sides.values()):
             table.rows = 0
 
     def add(self, block: FrameBlock, file: int) -> None:
@@ -322,21 +308,16 @@ class _Builder:
         octets = int(frames.captured.sum(dtype=np.int64)) + RECORD_HEADER * count
         behind = min(int(SLACK * count * block.octets_behind / octets), MOST_EXPECTED)
         packets.reserve(count, first + count + behind)
+        self._reserve_sides(count, behind)
         columns = packets.arrays
         out = PacketArrays(**{name: columns[name] for name in PacketArrays._fields})
-        if self.sides.quotes.packet.size < count:
-            self.sides = SideArrays.of_size(count)
-        counts = Counts(0, 0, 0, 0, self.addresses.count, self.stacks.count)
         self.frames += count
-        self.work, self.ahead = self.frames + behind, behind / count
-        done = 0
-        while done < count:
-            books = BookArrays(*self.addresses.arrays, *self.stacks.arrays)
-            done, *found = run(decode_frames, self.work, block.octets, frames, done, first + done, out, self.sides, counts, books)
-            counts = Counts(*found)
-            self.addresses.count, self.stacks.count = counts.addresses, counts.stacks
-            self.addresses.grow_if_full()
-            self.stacks.grow_if_full()
+        work = self.frames + behind  # the file comes in many blocks
+        self._decode(block, first, out, work)
+        hints = self.sides["hints"]
+        hints.rows = run(
+            hint_payloads, work, block.octets, frames, self.payload_at, first, out, HintArrays(**hints.arrays), hints.rows
+        )
         rows = slice(first, first + count)
         columns["time_ns"][rows] = frames.time_ns
         columns["frame_number"][rows] = np.arange(block.first_frame_number, block.first_frame_number + count)
@@ -345,32 +326,43 @@ class _Builder:
         columns["original_length"][rows] = frames.original
         columns["captured_length"][rows] = frames.captured
         packets.rows += count
-        self._keep_sides(counts)
-        self._keep_hints(block, first, out)
 
-    def _keep_sides(self, counts: Counts) -> None:
-        sack_rows = self.side_tables["sacks"].rows
+    def _reserve_sides(self, count: int, behind: int) -> None:
+        """Have room for what `count` more frames can have, and for what those `behind` them have, if it is as much as so far."""
+        if self.payload_at.size < count:
+            self.payload_at = np.empty(count, dtype=np.int64)
+        ahead = (count + behind) / max(self.frames, 1)
+        for name, table in self.sides.items():
+            most = SACK_BLOCKS_A_FRAME * count if name == "sacks" else count
+            table.reserve(most, table.rows + most + int(SLACK * ahead * table.rows))
+
+    def _decode(self, block: FrameBlock, first: int, out: PacketArrays, work: int) -> None:
+        count, tables = block.frames.start.size, self.sides
+        sides = SideArrays(
+            QuoteArrays(**tables["quotes"].arrays),
+            OptionArrays(**tables["options"].arrays),
+            SackArrays(**tables["sacks"].arrays),
+            NeighbourArrays(**tables["neighbours"].arrays),
+            self.payload_at,
+        )
+        rows = {name: tables[name].rows for name in COUNTED}
+        counts = Counts(**rows, addresses=self.addresses.count, stacks=self.stacks.count)
+        done = 0
+        while done < count:
+            books = BookArrays(*self.addresses.arrays, *self.stacks.arrays)
+            done, *found = run(decode_frames, work, block.octets, block.frames, done, first + done, out, sides, counts, books)
+            counts = Counts(*found)
+            self.addresses.count, self.stacks.count = counts.addresses, counts.stacks
+            self.addresses.grow_if_full()
+            self.stacks.grow_if_full()
         for name in COUNTED:
-            size = getattr(counts, name)
-            if not size:
-                continue
-            table = self.side_tables[name]
-            part = {column: array[:size] for column, array in getattr(self.sides, name)._asdict().items()}
-            if "sack_start" in part:
-                part["sack_start"] = part["sack_start"] + sack_rows
-            table.append(part, self.ahead)
-
-    def _keep_hints(self, block: FrameBlock, first: int, out: PacketArrays) -> None:
-        count = block.frames.start.size
-        hints = HintArrays(np.empty(count, dtype=np.int64), np.empty(count, dtype=np.uint8))
-        found = run(hint_payloads, self.work, block.octets, block.frames, self.sides.payload_at, first, out, *hints)
-        self.side_tables["hints"].append({name: array[:found] for name, array in hints._asdict().items()}, self.ahead)
+            tables[name].rows = getattr(counts, name)
 
     def table(self, files: Sequence[Path]) -> PacketTable:
         """All packets so far."""
         columns = self.packets.finished()
         own_fragments(columns)
-        sides = {name: table.finished() for name, table in self.side_tables.items()}
+        sides = {name: table.finished() for name, table in self.sides.items()}
         return PacketTable(
             columns,
             AddressBook(self.addresses.words()),

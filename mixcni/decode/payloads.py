@@ -41,7 +41,7 @@ def read_payloads(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:
     builder = _Builder()
     for octets, frames, part in _frames_again(packets, rows):
         builder.add(FrameBlock(octets, frames, 1, 0), 0)
-        at = builder.sides.payload_at[: part.size]
+        at = builder.payload_at[: part.size]
         sizes = builder.packets.arrays["payload_octets"][: part.size].astype(np.int64)
         builder.forget_rows()
         ends = frames.start + frames.captured

@@ -28,8 +28,8 @@ i64 = int  # becomes numpy.int64 in the compiled form
 PLAIN_BELOW = 6_000  # items of work, about 50 ms in plain form: loading numba and its cache takes ten times as long
 PLAIN_UNCOMPILED = 150_000  # items, some 3 s in plain form: what no machine code is made for, though it is used where it is there
 OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "forceinline": True, "_nrt": False}
-"""What numba is told of every kernel. None allocates, so references to arrays need not be counted: counted, a call of a kernel by a
-kernel takes two atomic operations an array and is not inlined, and most of the time of decoding goes there."""
+"""What numba is told of every kernel. None allocates, so references to arrays need not be counted: where they are, a call between
+kernels takes two atomic operations an array and is not inlined, and most of the time of decoding goes there."""
 Fields = tuple[tuple[str, ...], ...]
 _KERNELS: set[Callable[..., Any]] = set()
 _READY: dict[tuple[Any, ...], Callable[..., Any]] = {}  # by function and types of arguments: blocks come thousands a second

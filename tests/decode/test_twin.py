@@ -11,14 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixcni.decode.kernel import ADDRESSES_A_FRAME, STACKS_A_FRAME, decode_frames
-from mixcni.decode.packets import BookArrays, Counts, PacketArrays, SideArrays
+from mixcni.decode.packets import (
+    BookArrays,
+    Counts,
+    NeighbourArrays,
+    OptionArrays,
+    PacketArrays,
+    QuoteArrays,
+    SackArrays,
+    SideArrays,
+)
 from mixcni.decode.stacks import StackTable
 from mixcni.errors import CaptureError
 from mixcni.kernels.hashing import empty_slots
 from mixcni.kernels.jit import run
 from mixcni.read import CaptureFile
 from mixcni.read.frames import FrameArrays
-from mixcni.schema import PACKETS
+from mixcni.schema import NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS
 from tests import faults, oracle
 from tests.decode.test_frames import ODD, UNQUOTED, WHOLE, quoting
 from tests.decode.tunnels import TUNNELS
@@ -58,13 +67,28 @@ def book(room):
     return empty_slots(slots), np.zeros(4 * (slots // 2), dtype=np.uint32)
 
 
+def empty_sides():
+    """The side tables of one frame, with just the room that the caller promises."""
+    arrays = {
+        QuoteArrays: (QUOTES, 1),
+        OptionArrays: (OPTIONS, 1),
+        SackArrays: (SACK_BLOCKS, 4),
+        NeighbourArrays: (NEIGHBOURS, 1),
+    }
+    sides = (
+        kind(**{name: np.zeros(size, dtype=column.dtype) for name, column in schema.items()})
+        for kind, (schema, size) in arrays.items()
+    )
+    return SideArrays(*sides, np.zeros(1, dtype=np.int64))
+
+
 def decode(record, form):
     """What the kernel makes of one frame in a buffer of its own, in the twin's terms."""
     octets = np.frombuffer(record.octets, dtype=np.uint8) if record.octets else np.empty(0, dtype=np.uint8)
     frames = FrameArrays.of_size(1)
     frames.captured[0], frames.original[0], frames.link_type[0] = len(record.octets), record.original, record.link_type
     out = PacketArrays(*(np.zeros(1, dtype=PACKETS[name].dtype) for name in PacketArrays._fields))
-    sides = SideArrays.of_size(1)
+    sides = empty_sides()
     books = BookArrays(*book(ADDRESSES_A_FRAME), *book(STACKS_A_FRAME))
     with in_form(form):
         done, *found = run(decode_frames, 1, octets, frames, 0, 0, out, sides, Counts(0, 0, 0, 0, 0, 1), books)

@@ -98,8 +98,8 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
     octets : (b,) uint8; frames : FrameArrays within it
     first_row : row of `out` for frame `begin`
     out : PacketArrays, with room for every frame
-    sides : SideArrays, room for one a frame, four SACK blocks a frame
-    counts : SideCounts before this call
+    sides : SideArrays, with room for one more a frame, and for four SACK blocks a frame
+    counts : Counts before this call
     books : BookArrays: the hash tables of addresses and of stacks
     """
     slots, keys, stack_slots, stack_keys = books.slots, books.keys, books.stack_slots, books.stack_keys

@@ -163,14 +163,13 @@ def hint_of(octets, at, end, stop, is_tcp, by_port):
 
 
 @kernel
-def hint_payloads(octets, frames, payload_at, first, columns, packet, kind):
-    """Write a row for each payload that begins like a protocol known here; how many there are.
+def hint_payloads(octets, frames, payload_at, first, columns, hints, count):
+    """Write a row for each payload that begins like a protocol known here, from row `count` on; how many there are then.
 
     octets : (b,) uint8; frames : FrameArrays within it; payload_at : (n,) int64, octet where each frame's payload begins, -1 none
     first : row of `columns` for frame 0; columns : PacketArrays, decoded
-    packet, kind : (n,) int64 and uint8, written
+    hints : HintArrays, with room for one a frame
     """
-    count = 0
     for i in range(len(frames.start)):
         at, row = i64(payload_at[i]), first + i
         present = i64(columns.present[row])
@@ -186,6 +185,6 @@ def hint_payloads(octets, frames, payload_at, first, columns, packet, kind):
         by_port = 1 if source == PORT_DNS or destination == PORT_DNS else 0
         found = hint_of(octets, at, end, stop, 1 if present & L_TCP else 0, by_port)
         if found:
-            packet[count], kind[count] = row, found
+            hints.packet[count], hints.kind[count] = row, found
             count += 1
     return count
