@@ -14,13 +14,12 @@ from mixcni.kernels.hashing import empty_slots, enter_codes
 from mixcni.kernels.jit import run
 from mixcni.read import CaptureFile, FrameBlock
 from mixcni.schema import HINTS, NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS, Schema
-from mixcni.tables import AddressBook, Table
+from mixcni.tables import AddressBook, Table, columns_in_one
 
 SACK_BLOCKS_A_FRAME = 4  # what 40 octets of options hold (RFC 2018 section 3)
 RECORD_HEADER = 16  # octets, of pcap
 COUNTED = ("quotes", "options", "sacks", "neighbours")  # side tables that decoding itself writes
 SLACK = 1.05  # more rows than the frames of a block let expect of the rest of its file
-ALIGNMENT = 64  # octets: a line of the cache
 MOST_EXPECTED = 1 << 27  # rows: a sparse file may state a size that no memory holds
 
 
@@ -243,17 +242,6 @@ class _HashBuilder:
         return self.arrays.keys[: 4 * self.count].reshape(-1, 4)
 
 
-def arrays_in_one(schema: Schema, rows: int) -> dict[str, NDArray[Any]]:
-    """A schema's columns, not yet filled, in one piece of memory: the system gives it in large pages where it is large."""
-    sizes = [rows * np.dtype(column.dtype).itemsize for column in schema.values()]
-    starts = np.cumsum([0, *(-(-size // ALIGNMENT) * ALIGNMENT for size in sizes)]).tolist()
-    memory = np.empty(starts[-1], dtype=np.uint8)
-    return {
-        name: memory[start : start + size].view(column.dtype)
-        for (name, column), start, size in zip(schema.items(), starts, sizes, strict=False)
-    }
-
-
 class _Columns:
     """A table's columns while rows are added: arrays with room behind the last row."""
 
@@ -268,7 +256,7 @@ class _Columns:
         old = next(iter(self.arrays.values())).size
         if needed <= old:
             return
-        larger = arrays_in_one(self.schema, max(needed, expected, old + old // 2))
+        larger = columns_in_one(self.schema, max(needed, expected, old + old // 2))
         for name, array in self.arrays.items():
             larger[name][: self.rows] = array[: self.rows]
         self.arrays = larger

@@ -9,23 +9,41 @@ from mixcni.flows.kernel import LETTERS, sum_holes
 from mixcni.flows.kernel.numbers import (
     ACKED,
     BASE,
+    CLOSED_BY,
+    COMPLETENESS,
+    COPIES,
     END,
+    FINS,
+    FIRST_NS,
+    FLOW,
     GIVEN_UP,
+    HANDSHAKE_RTT_NS,
     HISTORY,
     HOLES,
+    INITIATOR,
     LABELS,
     LARGE,
+    LAST_NS,
     LOW,
     MSS,
     NO_ROOM_NS,
     OCTETS,
+    OTHER_STACK,
     PACKETS,
     PAYLOAD,
+    PORT_BITS,
+    PROTOCOL,
     RESENT,
+    RESETS,
+    RESPONDER,
     SCALE,
     SEEN,
+    STACK_FORWARD,
+    STACK_REVERSE,
     STATE,
     STREAM,
+    SYN_SEEN,
+    SYNACK_SEEN,
 )
 from mixcni.flows.kernel.zeek import CLOSED, ESTABLISHED, INACTIVE, N_FIN, PARTIAL, RESET, SYN_ACK_SENT, SYN_SENT
 from mixcni.kernels.jit import run
@@ -34,6 +52,12 @@ from mixcni.schema import FLOWS, ConnState, Ending, Label
 PROTOCOL_TCP, PROTOCOL_UDP = 6, 17
 DIRECTIONS = ("forward", "reverse")
 Columns = dict[str, NDArray[Any]]
+FIELDS = {
+    "protocol": PROTOCOL, "syn_seen": SYN_SEEN, "synack_seen": SYNACK_SEEN, "first_ns": FIRST_NS, "last_ns": LAST_NS,
+    "fins": FINS, "resets": RESETS, "copies": COPIES, "stack_forward": STACK_FORWARD, "stack_reverse": STACK_REVERSE,
+    "other_stack": OTHER_STACK, "completeness": COMPLETENESS, "closed_by": CLOSED_BY,
+}  # fmt: skip
+"""The columns that stand in the row of a flow as they are."""
 
 
 class Samples(NamedTuple):
@@ -43,15 +67,26 @@ class Samples(NamedTuple):
     rtt_ns: NDArray[np.int64]
 
 
-def told_by_streams(state: Any, flows: Columns, samples: Samples, count: int) -> Columns:
-    """The columns that follow from the state of each direction.
+def columns_of(state: Any, samples: Samples, count: int) -> Columns:
+    """The columns of a FlowTable.
 
     Parameters
     ----------
     state : TrackingState, after all packets
-    flows : the columns that the kernel wrote, cut to `count`
     samples : of round trips, in the order of their packets
+    count : flows that there are
     """
+    flows = state.flows.reshape(-1, FLOW)[:count]
+    columns = {name: flows[:, field].astype(FLOWS[name].dtype) for name, field in FIELDS.items()}
+    for name, field in (("initiator", INITIATOR), ("responder", RESPONDER)):
+        columns[name] = (flows[:, field] >> PORT_BITS).astype(np.int32)
+        columns[f"{name}_port"] = (flows[:, field] & ((1 << PORT_BITS) - 1)).astype(np.uint16)
+    columns["handshake_rtt_ns"] = np.maximum(flows[:, HANDSHAKE_RTT_NS], -1)
+    return columns | _told_by_streams(state, columns, samples, count)
+
+
+def _told_by_streams(state: Any, flows: Columns, samples: Samples, count: int) -> Columns:
+    """The columns that follow from the state of each direction; `flows` are those that stand in the rows of flows."""
     rows = state.streams.reshape(-1, 2, STREAM)[:count]
     labels = state.labels.reshape(-1, 2, LABELS)[:count]
     octets, unseen = (np.zeros(2 * count, dtype=np.int64) for _ in range(2))
@@ -89,7 +124,6 @@ def told_by_streams(state: Any, flows: Columns, samples: Samples, count: int) ->
     columns["history"] = np.ascontiguousarray(state.history.reshape(-1, LETTERS + 1)[:count, :LETTERS]).view(f"S{LETTERS}")[:, 0]
     columns["conn_state"] = _conn_states(rows, flows["protocol"])
     columns["ending"] = _endings(rows, flows)
-    columns["handshake_rtt_ns"] = np.maximum(flows["handshake_rtt_ns"], -1)
     return columns
 
 

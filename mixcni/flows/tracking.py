@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mixcni.decode import PacketTable
 from mixcni.decode.stacks import StackTable
-from mixcni.flows.columns import Samples, told_by_streams
+from mixcni.flows.columns import Samples, columns_of
 from mixcni.flows.kernel import LETTERS, WATCHES_A_PACKET, track_packets
 from mixcni.flows.kernel.numbers import (
     C_FLOWS,
@@ -18,6 +18,7 @@ from mixcni.flows.kernel.numbers import (
     C_SEGMENTS,
     C_WATCHES,
     COUNTS,
+    FLOW,
     HOLE_WIDTH,
     LABELS,
     STREAM,
@@ -26,9 +27,11 @@ from mixcni.flows.kernel.numbers import (
 from mixcni.flows.tables import FlowTable, SegmentTable
 from mixcni.kernels.hashing import empty_slots, enter_codes
 from mixcni.kernels.jit import run
-from mixcni.schema import FLOWS, SEGMENTS
+from mixcni.schema import SEGMENTS
+from mixcni.tables import columns_in_one
 
-FIRST_FLOWS = 1 << 10
+PACKETS_A_FLOW = 8  # what room is made for at first; untouched room costs no memory
+FEWEST_FLOWS, MOST_FIRST_FLOWS = 1 << 10, 1 << 16
 RECENT = 1 << 14  # packets that may have copies, of all flows together
 
 
@@ -69,37 +72,6 @@ class ContextColumns(NamedTuple):
     loose: NDArray[np.int32]
 
 
-class FlowArrays(NamedTuple):
-    """The columns of a FlowTable that the kernel writes, one row a flow; `syn_ns`, `beside` and `watch` are its own.
-
-    syn_ns : when its SYN came, -1 where none did
-    beside : the next flow of the same key, in another outer stack
-    watch : what Wireshark's analysis knows of it
-    """
-
-    initiator: NDArray[np.int32]
-    responder: NDArray[np.int32]
-    initiator_port: NDArray[np.uint16]
-    responder_port: NDArray[np.uint16]
-    protocol: NDArray[np.uint8]
-    syn_seen: NDArray[np.bool_]
-    synack_seen: NDArray[np.bool_]
-    first_ns: NDArray[np.int64]
-    last_ns: NDArray[np.int64]
-    fins: NDArray[np.int64]
-    resets: NDArray[np.int64]
-    copies: NDArray[np.int64]
-    stack_forward: NDArray[np.int32]
-    stack_reverse: NDArray[np.int32]
-    other_stack: NDArray[np.int32]
-    completeness: NDArray[np.uint8]
-    closed_by: NDArray[np.int8]
-    handshake_rtt_ns: NDArray[np.int64]
-    syn_ns: NDArray[np.int64]
-    beside: NDArray[np.int32]
-    watch: NDArray[np.int32]
-
-
 class TrackingState(NamedTuple):
     """What the kernel keeps between packets (mixcni.flows.kernel.numbers, mixcni.flows.kernel.packets)."""
 
@@ -108,6 +80,7 @@ class TrackingState(NamedTuple):
     newest: NDArray[np.int32]
     watched: NDArray[np.int32]
     recent: NDArray[np.int64]
+    flows: NDArray[np.int64]
     streams: NDArray[np.int64]
     history: NDArray[np.uint8]
     labels: NDArray[np.int32]
@@ -146,24 +119,19 @@ def track_flows(packets: PacketTable) -> FlowTable:
     options = OptionColumns(**{name: packets.options[name] for name in OptionColumns._fields})
     count = len(packets)
     contexts = contexts_of(packets.stacks)
-    segments = SegmentArrays(**{name: np.zeros(count, dtype=column.dtype) for name, column in SEGMENTS.items()})
-    dtypes = {name: column.dtype for name, column in FLOWS.items()} | {"syn_ns": "int64"}
-    flows = FlowArrays(**{name: np.zeros(FIRST_FLOWS, dtype=dtypes.get(name, "int32")) for name in FlowArrays._fields})
-    samples = Samples(np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.int64))
-    state = _first_state()
+    segments = SegmentArrays(**columns_in_one(SEGMENTS, count))
+    samples = Samples(np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int64))
+    state = _first_state(min(max(count // PACKETS_A_FLOW, FEWEST_FLOWS), MOST_FIRST_FLOWS))
     counts = np.zeros(COUNTS, dtype=np.int64)
     while True:
-        run(track_packets, count, columns, options, contexts, state, flows, segments, samples, counts)
+        run(track_packets, count, columns, options, contexts, state, segments, samples, counts)
         if counts[C_PACKETS] == count:
             break
-        if counts[C_FLOWS] == flows.first_ns.size:
-            flows = FlowArrays(*(_doubled(array) for array in flows))
-        state = _enlarged(state, counts, flows.first_ns.size)
-    flow_count, row = int(counts[C_FLOWS]), int(counts[C_SEGMENTS])
-    kept = {name: array[:flow_count] for name, array in flows._asdict().items() if name in FLOWS}
+        state = _enlarged(state, counts)
+    row = int(counts[C_SEGMENTS])
     taken = Samples(samples.stream[: counts[C_SAMPLES]], samples.rtt_ns[: counts[C_SAMPLES]])
     return FlowTable(
-        kept | told_by_streams(state, kept, taken, flow_count),
+        columns_of(state, taken, int(counts[C_FLOWS])),
         packets,
         SegmentTable({name: array[:row] for name, array in segments._asdict().items()}),
     )
@@ -182,28 +150,29 @@ def contexts_of(stacks: StackTable) -> ContextColumns:
     return ContextColumns(*(np.array(rows, dtype=np.int32) for rows in found))
 
 
-def _first_state() -> TrackingState:
-    slots, keys, newest, watched = _key_table(4 * FIRST_FLOWS)
+def _first_state(flows: int) -> TrackingState:
+    slots, keys, newest, watched = _key_table(1 << (4 * flows - 1).bit_length())
     return TrackingState(
         slots,
         keys,
         newest,
         watched,
         recent=np.zeros(RECENT, dtype=np.int64),
-        streams=np.zeros(2 * FIRST_FLOWS * STREAM, dtype=np.int64),
-        history=np.zeros(FIRST_FLOWS * (LETTERS + 1), dtype=np.uint8),
-        labels=np.zeros(2 * FIRST_FLOWS * LABELS, dtype=np.int32),
-        holes=np.zeros(FIRST_FLOWS * HOLE_WIDTH, dtype=np.int64),
-        watches=np.zeros(2 * FIRST_FLOWS * WATCH, dtype=np.int64),
-        users=np.zeros(FIRST_FLOWS, dtype=np.int32),
+        flows=np.zeros(flows * FLOW, dtype=np.int64),
+        streams=np.zeros(2 * flows * STREAM, dtype=np.int64),
+        history=np.zeros(flows * (LETTERS + 1), dtype=np.uint8),
+        labels=np.zeros(2 * flows * LABELS, dtype=np.int32),
+        holes=np.zeros(flows * HOLE_WIDTH, dtype=np.int64),
+        watches=np.zeros(2 * flows * WATCH, dtype=np.int64),
+        users=np.zeros(flows, dtype=np.int32),
     )
 
 
-def _enlarged(state: TrackingState, counts: NDArray[np.int64], flow_room: int) -> TrackingState:
-    """The state with room for `flow_room` flows, and with twice the room of each other table that is full."""
+def _enlarged(state: TrackingState, counts: NDArray[np.int64]) -> TrackingState:
+    """The state with twice the room of each table that is full."""
     names: list[str] = []
-    if state.streams.size < 2 * flow_room * STREAM:
-        names += ["streams", "history", "labels"]
+    if counts[C_FLOWS] == state.flows.size // FLOW:
+        names += ["flows", "streams", "history", "labels"]
     if counts[C_WATCHES] > state.users.size - WATCHES_A_PACKET:
         names += ["watches", "users"]
     if counts[C_HOLES] >= state.holes.size // HOLE_WIDTH - 1:

@@ -30,6 +30,7 @@ PLAIN_UNCOMPILED = 150_000  # items, some 3 s in plain form: what no machine cod
 OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "forceinline": True, "_nrt": False}
 """What numba is told of every kernel. None allocates, so references to arrays need not be counted: where they are, a call between
 kernels takes two atomic operations an array and is not inlined, and most of the time of decoding goes there."""
+COMPILERS_VERSION = 1  # to be raised with every change in what mixcni.kernels.indices and mixcni.kernels.native make
 Fields = tuple[tuple[str, ...], ...]
 _KERNELS: set[Callable[..., Any]] = set()
 _READY: dict[tuple[Any, ...], Callable[..., Any]] = {}  # by function and types of arguments: blocks come thousands a second
@@ -56,7 +57,7 @@ def _digest(function: FunctionType, fields: Fields) -> str:
     So no stale machine code is loaded: numba's own cache looks at the kernel's file alone, and at a NamedTuple's name and
     dtypes without the order of its fields.
     """
-    state = hashlib.sha256(repr((fields, OPTIONS)).encode())
+    state = hashlib.sha256(repr((fields, OPTIONS, COMPILERS_VERSION)).encode())
 
     def add(code: CodeType) -> None:
         state.update(code.co_code)  # holds places in co_names, not the names
@@ -100,6 +101,7 @@ def compiled(function: Callable[..., Any], fields: Fields = ()) -> Callable[...,
     """The machine-code form of a kernel for arguments with these `fields_of`, cached on disk; compiled at its first call."""
     from numba import njit  # half a second, only when work is large
 
+    from mixcni.kernels.indices import KernelCompiler
     from mixcni.kernels.native import FORMS
 
     assert isinstance(function, FunctionType)
@@ -112,7 +114,7 @@ def compiled(function: Callable[..., Any], fields: Fields = ()) -> Callable[...,
     twin = FunctionType(function.__code__, replaced, function.__name__, function.__defaults__)
     twin.__module__ = function.__module__
     twin.__qualname__ = f"{function.__qualname__}_{_digest(function, fields)}"
-    form: Callable[..., Any] = njit(**OPTIONS)(twin)
+    form: Callable[..., Any] = njit(pipeline_class=KernelCompiler, **OPTIONS)(twin)
     return form
 
 

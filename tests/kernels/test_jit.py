@@ -140,24 +140,31 @@ def test_the_bounded_form_reaches_into_named_tuples():
     assert seen[1] == 3
 
 
-REFERENCES = """
+COMPILE = """
 import numpy as np
 from mixcni.kernels.hashing import empty_slots, enter_codes
 from mixcni.kernels.jit import compiled
 form = compiled(enter_codes, ((), (), ()))
 form(empty_slots(8), np.arange(16, dtype=np.uint32), 4)
-print("\\n".join(form.inspect_asm().values()))
+print("\\n".join(form.inspect_llvm().values()))
 """
 
 
 @pytest.mark.kernels
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="NUMBA_DISABLE_JIT=1: nothing is compiled")
-def test_machine_code_of_a_kernel_that_calls_others_counts_no_references(tmp_path):
+def test_machine_code_counts_no_references(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}  # code that was cached cannot be looked at
-    done = subprocess.run([sys.executable, "-c", REFERENCES], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", COMPILE], env=environment, capture_output=True, text=True, check=True)
     assert "enter_codes" in done.stdout
     assert "NRT_incref" not in done.stdout
-    assert "lock" not in done.stdout
+
+
+@pytest.mark.kernels
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="NUMBA_DISABLE_JIT=1: nothing is compiled")
+def test_machine_code_counts_no_index_from_the_end():
+    memory = np.zeros(8, dtype=np.int64)
+    compiled(write_at, ((), (), ()))(memory[3:6], -1, 7)
+    assert memory.tolist() == [0, 0, 7, 0, 0, 0, 0, 0]
 
 
 PROGRAM = """

@@ -4,13 +4,33 @@ from mixcni.flows.kernel.numbers import (
     ACK,
     BASE,
     BASED,
+    BESIDE,
+    CLOSED_BY,
+    COMPLETENESS,
+    COPIES,
+    F_WATCH,
+    FINS,
     FIRST_EPHEMERAL_PORT,
+    FIRST_NS,
+    FLOW,
     FORWARD,
+    HANDSHAKE_RTT_NS,
+    INITIATOR,
+    LAST_NS,
+    PORT_BITS,
+    PROTOCOL,
+    RESETS,
+    RESPONDER,
     REVERSE,
     RST,
     SEQUENCE_MASK,
+    STACK_FORWARD,
+    STACK_REVERSE,
     STREAM,
     SYN,
+    SYN_NS,
+    SYN_SEEN,
+    SYNACK_SEEN,
     UNKNOWN,
 )
 from mixcni.kernels.jit import i64, kernel
@@ -59,8 +79,9 @@ def fits(flow, direction, stack, flows, contexts):
     identifiers besides (a TEID and Cilium's VNI are the sender's own); 1 in a stack of another make, as for a response that
     takes a way around the tunnel.
     """
-    own = i64(flows.stack_forward[flow] if direction == FORWARD else flows.stack_reverse[flow])
-    other = i64(flows.stack_reverse[flow] if direction == FORWARD else flows.stack_forward[flow])
+    own, other = i64(flows[flow * FLOW + STACK_FORWARD]), i64(flows[flow * FLOW + STACK_REVERSE])
+    if direction != FORWARD:
+        own, other = other, own
     if own == stack:
         return 4
     if own >= 0:
@@ -71,42 +92,39 @@ def fits(flow, direction, stack, flows, contexts):
 
 
 @kernel
-def find_flow(newest, source, source_port, stack, flows, contexts):
+def find_flow(newest, sender, stack, flows, contexts):
     """(flow, its direction, the one before it in its key's chain) that a packet fits best, of all with its key; flow -1: none."""
     found, found_direction, found_before, best = -1, FORWARD, -1, 0
     flow, before = newest, -1
     for _ in range(MAX_STACKS):
         if flow < 0:
             break
-        direction = FORWARD
-        if flows.initiator[flow] != source or flows.initiator_port[flow] != source_port:
-            direction = REVERSE
+        direction = FORWARD if flows[flow * FLOW + INITIATOR] == sender else REVERSE
         fit = fits(flow, direction, stack, flows, contexts)
         if fit > best:
             found, found_direction, found_before, best = flow, direction, before, fit
             if fit == 4:
                 break
-        flow, before = i64(flows.beside[flow]), flow
+        flow, before = i64(flows[flow * FLOW + BESIDE]), flow
     return found, found_direction, found_before
 
 
 @kernel
-def begin_flow(flow, forward, i, packets, source_port, destination_port, flows):
-    """Write the fixed columns of a new flow, whose first packet is packet `i`."""
-    source, destination = packets.source[i], packets.destination[i]
-    if forward:
-        flows.initiator[flow], flows.responder[flow] = source, destination
-        flows.initiator_port[flow], flows.responder_port[flow] = source_port, destination_port
-    else:
-        flows.initiator[flow], flows.responder[flow] = destination, source
-        flows.initiator_port[flow], flows.responder_port[flow] = destination_port, source_port
-    flows.protocol[flow] = packets.protocol[i]
-    flows.first_ns[flow] = packets.time_ns[i]
-    flows.last_ns[flow] = packets.time_ns[i]
-    flows.stack_forward[flow] = packets.stack[i] if forward else -1
-    flows.stack_reverse[flow] = -1 if forward else packets.stack[i]
-    flows.watch[flow] = -1
-    flows.syn_ns[flow], flows.handshake_rtt_ns[flow], flows.closed_by[flow] = -1, -1, -1
+def begin_flow(flow, forward, sender, receiver, protocol, stack, time_ns, flows):
+    """Write the row of a new flow, all but its place among those of its key; its first packet is from `sender` to `receiver`."""
+    at = flow * FLOW
+    flows[at + INITIATOR], flows[at + RESPONDER] = (sender, receiver) if forward else (receiver, sender)
+    flows[at + STACK_FORWARD], flows[at + STACK_REVERSE] = (stack, -1) if forward else (-1, stack)
+    flows[at + FIRST_NS], flows[at + LAST_NS], flows[at + SYN_NS] = time_ns, time_ns, -1
+    flows[at + PROTOCOL], flows[at + F_WATCH], flows[at + CLOSED_BY], flows[at + HANDSHAKE_RTT_NS] = protocol, -1, -1, -1
+    flows[at + COPIES], flows[at + COMPLETENESS], flows[at + SYN_SEEN], flows[at + SYNACK_SEEN] = 0, 0, 0, 0
+    flows[at + FINS], flows[at + RESETS] = 0, 0
+
+
+@kernel
+def end_of(address, port):
+    """An end of a flow in one word."""
+    return address << PORT_BITS | port
 
 
 @kernel

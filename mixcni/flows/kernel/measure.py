@@ -1,6 +1,19 @@
 """What one TCP connection tells of time: round trips, and how long a receiver had no room."""
 
-from mixcni.flows.kernel.numbers import ACK, CLOSED_NS, FORWARD, NO_ROOM_NS, RETRANSMISSION, SYN, TIMED_END, TIMED_NS
+from mixcni.flows.kernel.numbers import (
+    ACK,
+    CLOSED_NS,
+    FLOW,
+    FORWARD,
+    HANDSHAKE_RTT_NS,
+    NO_ROOM_NS,
+    RETRANSMISSION,
+    SYN,
+    SYN_NS,
+    SYNACK_SEEN,
+    TIMED_END,
+    TIMED_NS,
+)
 from mixcni.kernels.jit import i64, kernel
 
 UNMEASURED, AMBIGUOUS = -1, -2
@@ -9,14 +22,15 @@ UNMEASURED, AMBIGUOUS = -1, -2
 @kernel
 def time_handshake(flow, direction, flags, label, acknowledged, time_ns, flows):
     """Measure from the SYN to the ACK that ends the handshake, unless a segment of it was sent twice (RFC 6298 section 3)."""
+    at = flow * FLOW
     if flags & SYN:
         if label & RETRANSMISSION:
-            flows.handshake_rtt_ns[flow] = AMBIGUOUS
+            flows[at + HANDSHAKE_RTT_NS] = AMBIGUOUS
         elif direction == FORWARD and not flags & ACK:
-            flows.syn_ns[flow] = time_ns
-    elif direction == FORWARD and flags & ACK and acknowledged > 0 and flows.synack_seen[flow] and flows.syn_ns[flow] >= 0:
-        elapsed = time_ns - i64(flows.syn_ns[flow])
-        flows.handshake_rtt_ns[flow] = elapsed if elapsed >= 0 else AMBIGUOUS
+            flows[at + SYN_NS] = time_ns
+    elif direction == FORWARD and flags & ACK and acknowledged > 0 and flows[at + SYNACK_SEEN] and flows[at + SYN_NS] >= 0:
+        elapsed = time_ns - i64(flows[at + SYN_NS])
+        flows[at + HANDSHAKE_RTT_NS] = elapsed if elapsed >= 0 else AMBIGUOUS
 
 
 @kernel

@@ -22,6 +22,18 @@ LARGEST_SCALE = 14  # RFC 7323 section 2.3: a window is at most its field shifte
 LARGEST_WINDOW = 1 << 30  # RFC 7323 section 2.3, octets
 MAX_HOLES = 256  # of a stream; the oldest is given up then, since every late segment has to look through them
 
+# A flow, row of `flows`; what every packet needs stands first.
+# INITIATOR, RESPONDER : its ends, address code * 2**16 + port
+# STACK_FORWARD, STACK_REVERSE : outer stack of the last packet of each direction, -1 without any
+# F_WATCH : what Wireshark's analysis knows of it, -1 without any
+# SYN_NS : when its SYN came, -1 where none did
+# BESIDE : the next flow of the same key, in another outer stack; OTHER_STACK : an earlier one; both -1 where there is none
+INITIATOR, STACK_FORWARD, STACK_REVERSE, FIRST_NS, LAST_NS, COPIES, COMPLETENESS, F_WATCH = range(8)
+HANDSHAKE_RTT_NS, SYN_NS, RESPONDER, PROTOCOL, BESIDE, OTHER_STACK, CLOSED_BY, SYN_SEEN = range(8, 16)
+SYNACK_SEEN, FINS, RESETS = range(16, 19)
+FLOW = 24  # whole lines of the cache
+PORT_BITS = 16
+
 # One direction of a flow, row 2 * flow + direction of `streams`.
 # BASE : initial sequence number; BASED : how it is known
 # END, ACKED : stream offsets, exclusive, of what was seen and of what the other side acknowledged; LOW : lowest offset seen

@@ -1,11 +1,12 @@
 """Packets -> flows in one pass."""
 
 from mixcni.flows.kernel.copies import are_copies, exchange_recent, hash_packet
-from mixcni.flows.kernel.flow import begin_flow, find_flow, is_initiator, opens_another, rows_of
+from mixcni.flows.kernel.flow import begin_flow, end_of, find_flow, is_initiator, opens_another, rows_of
 from mixcni.flows.kernel.measure import UNMEASURED, time_handshake, time_round_trip, time_window
 from mixcni.flows.kernel.numbers import (
     ACK,
     ACKED,
+    BESIDE,
     C_FLOWS,
     C_HOLES,
     C_KEYS,
@@ -14,15 +15,24 @@ from mixcni.flows.kernel.numbers import (
     C_SAMPLES,
     C_SEGMENTS,
     C_WATCHES,
+    CLOSED_BY,
+    COMPLETENESS,
+    COPIES,
     ECHO_REPLY,
     ECHO_REPLY_V6,
     ECHO_REQUEST,
     ECHO_REQUEST_V6,
     END,
+    F_WATCH,
     FIN,
+    FINS,
+    FIRST_NS,
+    FLOW,
     FORWARD,
+    HANDSHAKE_RTT_NS,
     HISTORY,
     HOLE_WIDTH,
+    INITIATOR,
     L_FRAGMENT,
     L_ICMP,
     L_ICMPV6,
@@ -30,19 +40,25 @@ from mixcni.flows.kernel.numbers import (
     L_UDP,
     LABELS,
     LARGE,
+    LAST_NS,
     MSS,
     O_BAD_TOTAL,
     O_OPTIONS_CUT,
     OCTETS,
+    OTHER_STACK,
     PACKETS,
     PAYLOAD,
     PORT_REUSED,
+    RESETS,
     REVERSE,
     RST,
     SCALE,
     SEEN,
+    STACK_FORWARD,
     STATE,
     SYN,
+    SYN_SEEN,
+    SYNACK_SEEN,
     WATCH,
 )
 from mixcni.flows.kernel.segment import is_keep_alive, label_segment, place_reset, place_segment
@@ -62,16 +78,15 @@ WATCHES_A_PACKET = 3  # a connection's, and one each for two flows that no longe
 @kernel
 def count_flags(flow, direction, flags, flows):
     """Count what a segment's control bits say of its flow; repetitions count."""
-    if flags & SYN and direction == FORWARD:
-        flows.syn_seen[flow] = 1
-    elif flags & SYN:
-        flows.synack_seen[flow] = 1
+    at = flow * FLOW
+    if flags & SYN:
+        flows[at + (SYN_SEEN if direction == FORWARD else SYNACK_SEEN)] = 1
     if flags & FIN:
-        flows.fins[flow] += 1
+        flows[at + FINS] += 1
     if flags & RST:
-        flows.resets[flow] += 1
-    if flags & (FIN | RST) and flows.closed_by[flow] < 0:
-        flows.closed_by[flow] = direction
+        flows[at + RESETS] += 1
+    if flags & (FIN | RST) and flows[at + CLOSED_BY] < 0:
+        flows[at + CLOSED_BY] = direction
 
 
 @kernel
@@ -121,23 +136,24 @@ def part_from(shared, flows, users, watches, counts):
     watch, flow = take_watch(watches, counts), i64(users[shared])
     copy_watch(watches, watch, shared)
     users[shared] = -1
-    flows.watch[flow] = watch
+    flows[flow * FLOW + F_WATCH] = watch
 
 
 @kernel
-def track_packets(packets, options, contexts, state, flows, segments, samples, counts):
+def track_packets(packets, options, contexts, state, segments, samples, counts):
     """Assign packets to flows, from where `counts` says; it is left where the pass stopped: at the end, or where a table is full.
 
     packets : PacketColumns, (n,) each; options : OptionColumns; contexts : ContextColumns, one row an outer stack
     state : TrackingState
-    flows : FlowArrays, zeroed behind those known
     segments : SegmentArrays; samples : SampleArrays, of round trips
     counts : (COUNTS,) int64
     """
     slots, keys, newest, watched, recent = state.slots, state.keys, state.newest, state.watched, state.recent
     history = state.history
-    streams, labels, holes, watches, users = state.streams, state.labels, state.holes, state.watches, state.users
-    key_room, flow_room, watch_room = len(slots) // 2 - 1, len(flows.first_ns), len(users) - WATCHES_A_PACKET
+    flows, streams, labels, holes, watches, users = (
+        state.flows, state.streams, state.labels, state.holes, state.watches, state.users
+    )  # fmt: skip
+    key_room, flow_room, watch_room = len(slots) // 2 - 1, len(flows) // FLOW, len(users) - WATCHES_A_PACKET
     hole_room = len(holes) // HOLE_WIDTH - 1
     i, option, row = i64(counts[C_PACKETS]), i64(counts[C_OPTIONS]), i64(counts[C_SEGMENTS])
     key_count, flow_count = i64(counts[C_KEYS]), i64(counts[C_FLOWS])
@@ -170,6 +186,7 @@ def track_packets(packets, options, contexts, state, flows, segments, samples, c
             w0, w1, w2 = source, destination, source_port << 16 | destination_port
         else:
             w0, w1, w2 = destination, source, destination_port << 16 | source_port
+        sender = end_of(source, source_port)
         slot, key = find_code4(slots, keys, w0, w1, w2, i64(packets.protocol[i]))
         flags, seq, ack = i64(packets.tcp_flags[i]), i64(packets.seg_seq[i]), i64(packets.seg_ack[i])
         stack, time_ns = i64(packets.stack[i]), i64(packets.time_ns[i])
@@ -185,17 +202,16 @@ def track_packets(packets, options, contexts, state, flows, segments, samples, c
         else:
             head = i64(newest[key])
             flow = head
-            if flows.initiator[flow] != source or flows.initiator_port[flow] != source_port:
-                direction = REVERSE
-            if stack != (flows.stack_reverse[flow] if direction else flows.stack_forward[flow]):
-                flow, direction, before = find_flow(head, source, source_port, stack, flows, contexts)
+            direction = FORWARD if flows[flow * FLOW + INITIATOR] == sender else REVERSE
+            if stack != flows[flow * FLOW + STACK_FORWARD + direction]:
+                flow, direction, before = find_flow(head, sender, stack, flows, contexts)
         earlier, reused, is_first = flow, 0, 0
         if flow >= 0:
             own, other = rows_of(flow, direction)
             if is_tcp:
                 if opens_another(flags, seq, ack, direction, streams, own, other):
                     flow, reused = -1, 1
-            elif time_ns - flows.last_ns[flow] > IDLE_NS and flows.last_ns[flow] >= 0:
+            elif time_ns - flows[flow * FLOW + LAST_NS] > IDLE_NS and flows[flow * FLOW + LAST_NS] >= 0:
                 flow = -1
         if flow < 0:
             flow, is_first = flow_count, 1
@@ -203,26 +219,26 @@ def track_packets(packets, options, contexts, state, flows, segments, samples, c
             direction = FORWARD
             if reply or (present & (L_TCP | L_UDP) and not is_initiator(flags, is_tcp, source_port, destination_port)):
                 direction = REVERSE
-            begin_flow(flow, 1 if direction == FORWARD else 0, i, packets, source_port, destination_port, flows)
+            receiver = end_of(destination, destination_port)
+            begin_flow(flow, direction == FORWARD, sender, receiver, i64(packets.protocol[i]), stack, time_ns, flows)
             own, other = rows_of(flow, direction)
             if direction == REVERSE:
                 add_letter(history, flow, FORWARD, FLIPPED)
+            at = flow * FLOW
+            flows[at + BESIDE], flows[at + OTHER_STACK] = head, head
             if earlier >= 0:  # the key's chain has the newest flow of each stack
-                flows.beside[flow], flows.other_stack[flow] = flows.beside[earlier], flows.other_stack[earlier]
-            else:
-                flows.beside[flow], flows.other_stack[flow] = head, head
+                flows[at + BESIDE] = flows[earlier * FLOW + BESIDE]
+                flows[at + OTHER_STACK] = flows[earlier * FLOW + OTHER_STACK]
             if earlier >= 0 and before >= 0:
-                flows.beside[before] = flow
+                flows[before * FLOW + BESIDE] = flow
             else:
                 newest[key] = flow
-        elif direction == FORWARD:
-            flows.stack_forward[flow] = stack
-        else:
-            flows.stack_reverse[flow] = stack
+        at = flow * FLOW
+        flows[at + STACK_FORWARD + direction] = stack
         if time_ns >= 0:  # packets need not be in the order of time, and may lack one
-            if time_ns < flows.first_ns[flow] or flows.first_ns[flow] < 0:
-                flows.first_ns[flow] = time_ns
-            flows.last_ns[flow] = max(i64(flows.last_ns[flow]), time_ns)
+            if time_ns < flows[at + FIRST_NS] or flows[at + FIRST_NS] < 0:
+                flows[at + FIRST_NS] = time_ns
+            flows[at + LAST_NS] = max(i64(flows[at + LAST_NS]), time_ns)
         payload = i64(packets.payload_octets[i])
         streams[own + PACKETS] += 1
         streams[own + OCTETS] += packets.original_length[i]
@@ -234,14 +250,14 @@ def track_packets(packets, options, contexts, state, flows, segments, samples, c
         copied = exchange_recent(recent, hash_packet(stream, seq, ack, i64(packets.ip_id[i]), payload), row)
         if copied >= 0 and (
             2 * segments.flow[copied] + segments.direction[copied] != stream
-            or not are_copies(packets, i, i64(segments.packet[copied]), flows.copies[flow])
+            or not are_copies(packets, i, i64(segments.packet[copied]), flows[at + COPIES])
         ):
             copied = -1
         segments.copy_of[row] = copied
-        offset, length, acknowledged, fed = 0, payload, -1, 0
+        offset, length, acknowledged, fed, sub_hop, label, label_wireshark = 0, payload, -1, 0, 0, 0, 0
         if copied >= 0:
-            flows.copies[flow] += 1
-            segments.sub_hop[row] = min(i64(segments.sub_hop[copied]) + 1, MOST_SUB_HOPS)
+            flows[at + COPIES] += 1
+            sub_hop = min(i64(segments.sub_hop[copied]) + 1, MOST_SUB_HOPS)
             if segments.copy_of[copied] >= 0:
                 segments.copy_of[row] = segments.copy_of[copied]
             offset, length = i64(segments.offset[copied]), i64(segments.length[copied])
@@ -277,7 +293,7 @@ def track_packets(packets, options, contexts, state, flows, segments, samples, c
                 scale = i64(options.window_scale[option])
                 if flags & SYN and not flags & RST and fed:
                     keep_options(streams, own, options, option)
-            flows.completeness[flow] |= completeness_of(flags, payload, is_first)
+            flows[at + COMPLETENESS] |= completeness_of(flags, payload, is_first)
             oddity, window = i64(packets.oddity[i]), i64(packets.seg_wnd[i])
             sized = not present & L_FRAGMENT and not (oddity & O_BAD_TOTAL and payload == 0)
             cut = oddity & O_OPTIONS_CUT
@@ -291,19 +307,18 @@ def track_packets(packets, options, contexts, state, flows, segments, samples, c
                 watch = take_watch(watches, counts)
                 watched[key] = watch
                 users[watch] = -1
-                if flows.watch[flow] < 0:
-                    flows.watch[flow], users[watch] = watch, flow
-            if flows.watch[flow] < 0:
-                flows.watch[flow] = take_watch(watches, counts)
+                if flows[at + F_WATCH] < 0:
+                    flows[at + F_WATCH], users[watch] = watch, flow
+            if flows[at + F_WATCH] < 0:
+                flows[at + F_WATCH] = take_watch(watches, counts)
             mine, its, pair = (2 * watch + side) * WATCH, (2 * watch + 1 - side) * WATCH, 2 * watch * WATCH
             theirs = another
             if sized:
                 theirs = analyse(watches, mine, its, pair, flags, seq, ack, payload, window, time_ns, another)
             heed_handshake(watches, mine, its, pair, flags, scale, cut, time_ns)
-            segments.label_wireshark[row] = theirs
-            label = 0
+            label_wireshark = theirs
             if fed:
-                watch = i64(flows.watch[flow])
+                watch = i64(flows[at + F_WATCH])
                 if watch != watched[key]:
                     mine, its, pair = (2 * watch + side) * WATCH, (2 * watch + 1 - side) * WATCH, 2 * watch * WATCH
                     theirs = 0
@@ -323,7 +338,7 @@ def track_packets(packets, options, contexts, state, flows, segments, samples, c
                     label = label_segment(
                         streams, own, other, theirs, reused, payload, offset, length, acknowledged, end, new, filled
                     )
-                    if flows.handshake_rtt_ns[flow] == UNMEASURED:
+                    if flows[at + HANDSHAKE_RTT_NS] == UNMEASURED:
                         time_handshake(flow, direction, flags, label, acknowledged, time_ns, flows)
                     sample = time_round_trip(
                         streams, own, other, payload, new, filled, offset == end, offset + length, acknowledged, time_ns
@@ -336,10 +351,12 @@ def track_packets(packets, options, contexts, state, flows, segments, samples, c
                         time_window(streams, own, window, time_ns)
                     if payload > streams[other + MSS] - 1 and streams[other + MSS]:
                         streams[own + LARGE] += 1
-            segments.label[row] = label
             if label:
                 count_label(label, stream, labels)
                 note_label(labels, history, flow, direction, label)
+        segments.label[row] = label
+        segments.label_wireshark[row] = label_wireshark
+        segments.sub_hop[row] = sub_hop
         row += 1
         i += 1
     counts[C_PACKETS], counts[C_OPTIONS], counts[C_SEGMENTS] = i, option, row
