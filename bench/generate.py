@@ -22,8 +22,10 @@ MIXES: Final = {
     "ipv6": ("ipv6",),
     "vxlan": ("vxlan",),
     "mixed": ("tcp", "udp", "ipv6", "vxlan"),
+    "short": ("tcp",),
+    "single": ("tcp",),
 }
-"""Which kinds of conversation a mix has, in equal shares."""
+"""Which kinds of conversation a mix has, in equal shares; `short` has conversations of ten packets, `single` just one."""
 
 SEED: Final = 20240501
 CHUNK: Final = 1 << 16  # packets put together at a time
@@ -125,16 +127,15 @@ class Packets(NamedTuple):
 
 def tcp_script(exchanges: int, segments: int) -> NDArray[np.int64]:
     """Rows (direction, flags, payload, sequence, acknowledgment) of a connection, numbers from the initial ones on."""
-    turns = [(0, SYN, 0), (1, SYN | ACK, 0), (0, ACK, 0)]
-    for _ in range(exchanges):
-        turns += [(0, PSH | ACK, 120)]
-        turns += [(1, ACK, 1_380)] * (segments - 1) + [(1, PSH | ACK, 700), (0, ACK, 0)]
-    turns += [(0, FIN | ACK, 0), (1, FIN | ACK, 0), (0, ACK, 0)]
-    rows, due = [], [0, 0]
-    for direction, flags, payload in turns:
-        rows.append((direction, flags, payload, due[direction], due[1 - direction] if flags & ACK else 0))
-        due[direction] += payload + bool(flags & SYN) + bool(flags & FIN)
-    return np.array(rows, dtype=np.int64)
+    opening = [(0, SYN, 0), (1, SYN | ACK, 0), (0, ACK, 0)]
+    exchange = [(0, PSH | ACK, 120), *[(1, ACK, 1_380)] * (segments - 1), (1, PSH | ACK, 700), (0, ACK, 0)]
+    closing = [(0, FIN | ACK, 0), (1, FIN | ACK, 0), (0, ACK, 0)]
+    direction, flags, payload = np.concatenate([opening, np.tile(exchange, (exchanges, 1)), closing]).T
+    octets = payload + (flags & (SYN | FIN) != 0)
+    sent = octets * (direction == [[0], [1]])
+    due = np.cumsum(sent, axis=1) - sent
+    rows = np.arange(direction.size)
+    return np.stack([direction, flags, payload, due[direction, rows], due[1 - direction, rows] * (flags & ACK != 0)], axis=1)
 
 
 def udp_script(exchanges: int) -> NDArray[np.int64]:
@@ -146,19 +147,26 @@ TCP_SCRIPTS: Final = [tcp_script(exchanges, segments) for exchanges, segments in
 UDP_SCRIPTS: Final = [udp_script(exchanges) for exchanges in (1, 1, 2, 8)]
 
 
+def scripts_of(mix: str, kind: str, count: int) -> list[NDArray[np.int64]]:
+    """The scripts that conversations of a kind follow, each as often as the others, in a mix of `count` packets."""
+    if mix == "short":
+        return [tcp_script(1, 2)]
+    if mix == "single":
+        return [tcp_script(-(-count // 4), 2)]  # an exchange has four
+    return UDP_SCRIPTS if kind == "udp" else TCP_SCRIPTS
+
+
 def make_packets(mix: str, count: int, seed: int) -> Packets:
     """The first `count` packets of conversations that follow the scripts, in the order of their times."""
     random = np.random.default_rng(seed)
-    kinds = MIXES[mix]
-    scripts = TCP_SCRIPTS + UDP_SCRIPTS
+    by_kind = [scripts_of(mix, kind, count) for kind in MIXES[mix]]
+    scripts = [script for of_kind in by_kind for script in of_kind]
     lengths = np.array([len(script) for script in scripts])
-    fewest = min(np.mean(lengths[_scripts_of(kind)]) for kind in kinds)
-    conversations = int(count / fewest * 1.2) + 50
-    kind = random.integers(len(kinds), size=conversations)
-    script = np.empty(conversations, dtype=np.int64)
-    for number, name in enumerate(kinds):
-        chosen = kind == number
-        script[chosen] = random.choice(_scripts_of(name), size=int(chosen.sum()))
+    fewest = min(np.mean([len(script) for script in of_kind]) for of_kind in by_kind)
+    conversations = 1 if mix == "single" else int(count / fewest * 1.2) + 50
+    kind = random.integers(len(by_kind), size=conversations)
+    sizes = np.array([len(of_kind) for of_kind in by_kind])
+    script = (np.cumsum(sizes) - sizes)[kind] + random.integers(sizes[kind])
     begin = np.sort(random.integers(conversations * ARRIVAL_NS, size=conversations))
     initial = random.integers(1 << 32, size=(2, conversations))
 
@@ -177,11 +185,6 @@ def make_packets(mix: str, count: int, seed: int) -> Packets:
     again = again._replace(time_ns=again.time_ns + RESEND_NS)
     every = Packets(*(np.concatenate(pair) for pair in zip(packets, again, strict=True)))
     return every.rows(np.argsort(every.time_ns, kind="stable")[:count])
-
-
-def _scripts_of(kind: str) -> NDArray[np.int64]:
-    tcp = len(TCP_SCRIPTS)
-    return np.arange(tcp, tcp + len(UDP_SCRIPTS)) if kind == "udp" else np.arange(tcp)
 
 
 def _fill_ethernet(header: NDArray[Any], ethertype: int) -> None:
