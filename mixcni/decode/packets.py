@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mixcni.decode.fragments import own_fragments
 from mixcni.decode.kernel import ADDRESSES_A_FRAME, STACKS_A_FRAME, decode_frames, hint_payloads
 from mixcni.decode.stacks import StackTable
-from mixcni.kernels.hashing import empty_slots, enter_codes
+from mixcni.kernels.codes import CodeTable
 from mixcni.kernels.jit import run
 from mixcni.read import CaptureFile, FrameBlock
 from mixcni.schema import HINTS, NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS, Schema
@@ -116,13 +116,6 @@ class Counts(NamedTuple):
     stacks: int
 
 
-class HashArrays(NamedTuple):
-    """A hash table of four-word keys (mixcni.kernels.hashing)."""
-
-    slots: NDArray[np.int32]
-    keys: NDArray[np.uint32]
-
-
 class BookArrays(NamedTuple):
     """The hash tables that decoding fills."""
 
@@ -216,32 +209,6 @@ class PacketTable(Table):
         return frame
 
 
-class _HashBuilder:
-    """A hash table of codes while it grows: at most half full."""
-
-    first_slots: ClassVar[int] = 1 << 10
-
-    def __init__(self, room: int) -> None:
-        self.count = 0
-        self._room = room  # codes that one frame may add
-        self._allocate(self.first_slots)
-
-    def _allocate(self, slots: int) -> None:
-        self.arrays = HashArrays(empty_slots(slots), np.zeros(4 * (slots // 2), dtype=np.uint32))
-
-    def grow_if_full(self) -> None:
-        if self.count < self.arrays.slots.size // 2 - self._room:
-            return
-        old = self.arrays.keys
-        self._allocate(4 * (self.arrays.slots.size - 1))
-        self.arrays.keys[: old.size] = old
-        run(enter_codes, self.count, self.arrays.slots, self.arrays.keys, self.count)
-
-    def words(self) -> NDArray[np.uint32]:
-        """(n, 4) the keys in the order of their codes."""
-        return self.arrays.keys[: 4 * self.count].reshape(-1, 4)
-
-
 class _Columns:
     """A table's columns while rows are added: arrays with room behind the last row."""
 
@@ -278,8 +245,8 @@ class _Builder:
             "neighbours": _Columns(NEIGHBOURS),
             "hints": _Columns(HINTS),
         }
-        self.addresses = _HashBuilder(ADDRESSES_A_FRAME)
-        self.stacks = _HashBuilder(STACKS_A_FRAME)
+        self.addresses = CodeTable(ADDRESSES_A_FRAME)
+        self.stacks = CodeTable(STACKS_A_FRAME)
         self.stacks.count = 1  # code 0 is the empty stack, which has no key
         self.payload_at = np.empty(0, dtype=np.int64)
         self.frames = 0  # so far

@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from mixcni.decode import PacketTable
 from mixcni.decode.stacks import StackTable
 from mixcni.flows.columns import Samples, columns_of
-from mixcni.flows.kernel import LETTERS, WATCHES_A_PACKET, track_packets
+from mixcni.flows.kernel import LETTERS, WATCHES_A_PACKET, key_packets, track_packets
 from mixcni.flows.kernel.numbers import (
     C_FLOWS,
     C_HOLES,
-    C_KEYS,
     C_PACKETS,
     C_SAMPLES,
     C_SEGMENTS,
@@ -25,13 +24,13 @@ from mixcni.flows.kernel.numbers import (
     WATCH,
 )
 from mixcni.flows.tables import FlowTable, SegmentTable
-from mixcni.kernels.hashing import empty_slots, enter_codes
+from mixcni.kernels.codes import CodeTable
 from mixcni.kernels.jit import run
 from mixcni.schema import SEGMENTS
 from mixcni.tables import columns_in_one
 
-PACKETS_A_FLOW = 8  # what room is made for at first; untouched room costs no memory
-FEWEST_FLOWS, MOST_FIRST_FLOWS = 1 << 10, 1 << 16
+FEWEST_HOLES = 1 << 8
+KEYS_EXPECTED = 1 << 16  # at most; the table grows where there are more
 RECENT = 1 << 14  # packets that may have copies, of all flows together
 
 
@@ -75,8 +74,6 @@ class ContextColumns(NamedTuple):
 class TrackingState(NamedTuple):
     """What the kernel keeps between packets (mixcni.flows.kernel.numbers, mixcni.flows.kernel.packets)."""
 
-    slots: NDArray[np.int32]
-    keys: NDArray[np.uint32]
     newest: NDArray[np.int32]
     watched: NDArray[np.int32]
     recent: NDArray[np.int64]
@@ -119,12 +116,13 @@ def track_flows(packets: PacketTable) -> FlowTable:
     options = OptionColumns(**{name: packets.options[name] for name in OptionColumns._fields})
     count = len(packets)
     contexts = contexts_of(packets.stacks)
+    key_of, keys = _flow_keys(columns)
     segments = SegmentArrays(**columns_in_one(SEGMENTS, count))
     samples = Samples(np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int64))
-    state = _first_state(min(max(count // PACKETS_A_FLOW, FEWEST_FLOWS), MOST_FIRST_FLOWS))
+    state = _first_state(keys)
     counts = np.zeros(COUNTS, dtype=np.int64)
     while True:
-        run(track_packets, count, columns, options, contexts, state, segments, samples, counts)
+        run(track_packets, count, columns, key_of, options, contexts, state, segments, samples, counts)
         if counts[C_PACKETS] == count:
             break
         state = _enlarged(state, counts)
@@ -135,6 +133,18 @@ def track_flows(packets: PacketTable) -> FlowTable:
         packets,
         SegmentTable({name: array[:row] for name, array in segments._asdict().items()}),
     )
+
+
+def _flow_keys(packets: PacketColumns) -> tuple[NDArray[np.int32], int]:
+    """(the number of each packet's flow key, how many keys there are)."""
+    count = packets.present.size
+    key_of = np.empty(count, dtype=np.int32)
+    table = CodeTable(1, min(count // 8, KEYS_EXPECTED))
+    done = 0
+    while done < count:
+        done, table.count = run(key_packets, count, packets, done, *table.arrays, table.count, key_of)
+        table.grow_if_full()
+    return key_of, table.count
 
 
 def contexts_of(stacks: StackTable) -> ContextColumns:
@@ -150,19 +160,17 @@ def contexts_of(stacks: StackTable) -> ContextColumns:
     return ContextColumns(*(np.array(rows, dtype=np.int32) for rows in found))
 
 
-def _first_state(flows: int) -> TrackingState:
-    slots, keys, newest, watched = _key_table(1 << (4 * flows - 1).bit_length())
+def _first_state(keys: int) -> TrackingState:
+    flows = keys + WATCHES_A_PACKET  # mostly a key has one flow
     return TrackingState(
-        slots,
-        keys,
-        newest,
-        watched,
+        newest=np.full(keys, -1, dtype=np.int32),
+        watched=np.full(keys, -1, dtype=np.int32),
         recent=np.zeros(RECENT, dtype=np.int64),
         flows=np.zeros(flows * FLOW, dtype=np.int64),
         streams=np.zeros(2 * flows * STREAM, dtype=np.int64),
         history=np.zeros(flows * (LETTERS + 1), dtype=np.uint8),
         labels=np.zeros(2 * flows * LABELS, dtype=np.int32),
-        holes=np.zeros(flows * HOLE_WIDTH, dtype=np.int64),
+        holes=np.zeros(max(keys // 2, FEWEST_HOLES) * HOLE_WIDTH, dtype=np.int64),
         watches=np.zeros(2 * flows * WATCH, dtype=np.int64),
         users=np.zeros(flows, dtype=np.int32),
     )
@@ -177,26 +185,10 @@ def _enlarged(state: TrackingState, counts: NDArray[np.int64]) -> TrackingState:
         names += ["watches", "users"]
     if counts[C_HOLES] >= state.holes.size // HOLE_WIDTH - 1:
         names += ["holes"]
-    state = state._replace(**{name: _doubled(getattr(state, name)) for name in names})
-    if counts[C_KEYS] < state.slots.size // 2 - 1:
-        return state
-    slots, keys, newest, watched = _key_table(4 * (state.slots.size - 1))
-    for new, old in ((keys, state.keys), (newest, state.newest), (watched, state.watched)):
-        new[: old.size] = old
-    run(enter_codes, int(counts[C_KEYS]), slots, keys, int(counts[C_KEYS]))
-    return state._replace(slots=slots, keys=keys, newest=newest, watched=watched)
+    return state._replace(**{name: _doubled(getattr(state, name)) for name in names})
 
 
 def _doubled(array: NDArray[Any]) -> NDArray[Any]:
     larger = np.zeros(2 * array.size, dtype=array.dtype)  # pages that nothing is written to take no memory
     larger[: array.size] = array
     return larger
-
-
-def _key_table(size: int) -> tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.int32], NDArray[np.int32]]:
-    return (
-        empty_slots(size),
-        np.zeros(4 * (size // 2), dtype=np.uint32),
-        np.zeros(size // 2, dtype=np.int32),
-        np.zeros(size // 2, dtype=np.int32),
-    )

@@ -1,6 +1,6 @@
-"""The octet readers of mixcni.kernels.byteorder as single machine loads, for the compiled form.
+"""Kernels that are one instruction of the machine, for the compiled form: octet readers as single loads, and prefetching.
 
-In plain form they build an integer out of octets; numba would do so octet by octet, with a branch for a negative index at each.
+In plain form the readers build an integer out of octets, and numba would do so octet by octet.
 The contract is the same: the caller has checked that the octets are there, and `at` is not negative.
 """
 
@@ -12,6 +12,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from mixcni.kernels import byteorder
+from mixcni.kernels.prefetch import prefetch
 
 
 def loader(bits: int, *, swapped: bool) -> Callable[..., Any]:
@@ -34,7 +35,22 @@ def loader(bits: int, *, swapped: bool) -> Callable[..., Any]:
     return form
 
 
-FORMS: Final = {
+def _prefetch(typing_context: Any, array: Any, at: Any) -> Any:  # noqa: ARG001, the signature that numba asks for
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
+        pointer = builder.bitcast(builder.gep(data, [arguments[1]]), cgutils.voidptr_t)
+        word = ir.IntType(32)
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch", [cgutils.voidptr_t], ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, word, word, word])
+        )
+        builder.call(function, [pointer, word(1), word(3), word(1)])  # to be written, to be kept, data
+        return context.get_dummy_value()
+
+    return types.none(array, types.int64), generate
+
+
+FORMS: Final[dict[Any, Callable[..., Any]]] = {
+    prefetch: intrinsic(_prefetch),
     byteorder.u8: loader(8, swapped=False),
     byteorder.be16: loader(16, swapped=True),
     byteorder.be32: loader(32, swapped=True),

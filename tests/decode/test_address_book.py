@@ -5,11 +5,11 @@ import ipaddress
 import pytest
 
 from mixcni.decode.kernel import ADDRESSES_A_FRAME
-from mixcni.decode.packets import _HashBuilder
+from mixcni.kernels.codes import FEWEST_CODES
 from tests.kernels.forms import FORMS, in_form
 from tests.wire import START, decoded, icmp_error, udp_frame
 
-FIRST_ROOM = _HashBuilder.first_slots // 2 - ADDRESSES_A_FRAME
+FIRST_ROOM = FEWEST_CODES - ADDRESSES_A_FRAME
 
 
 def address(number, version):

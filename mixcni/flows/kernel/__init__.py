@@ -4,8 +4,9 @@ Contract: the columns are a PacketTable's; address codes are not negative where 
 the order of their packets. The pass stops early when a table is full, and the caller enlarges it and goes on.
 """
 
+from mixcni.flows.kernel.keys import key_packets
 from mixcni.flows.kernel.packets import WATCHES_A_PACKET, track_packets
 from mixcni.flows.kernel.stream import sum_holes
 from mixcni.flows.kernel.zeek import LETTERS
 
-__all__ = ["LETTERS", "WATCHES_A_PACKET", "sum_holes", "track_packets"]
+__all__ = ["LETTERS", "WATCHES_A_PACKET", "key_packets", "sum_holes", "track_packets"]

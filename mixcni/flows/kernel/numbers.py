@@ -8,6 +8,7 @@ L_TCP, L_UDP, L_ICMP, L_ICMPV6, L_FRAGMENT = 0x10, 0x20, 0x40, 0x80, 0x1000  # m
 O_BAD_TOTAL, O_OPTIONS_CUT = 0x08, 0x80  # mixcni.schema.Oddity
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10  # mixcni.schema.TcpFlag
 FORWARD, REVERSE = 0, 1  # mixcni.schema.Direction
+NO_KEY = -1
 # mixcni.schema.Label
 RETRANSMISSION, FAST_RETRANSMISSION, SPURIOUS_RETRANSMISSION, OUT_OF_ORDER, DUPLICATE_ACK = 0x1, 0x2, 0x4, 0x8, 0x10
 LOST_SEGMENT, ACK_LOST_SEGMENT, KEEP_ALIVE, KEEP_ALIVE_ACK, ZERO_WINDOW = 0x20, 0x40, 0x80, 0x100, 0x200
@@ -34,7 +35,7 @@ SYNACK_SEEN, FINS, RESETS = range(16, 19)
 FLOW = 24  # whole lines of the cache
 PORT_BITS = 16
 
-# One direction of a flow, row 2 * flow + direction of `streams`.
+# One direction of a flow, row 2 * flow + direction of `streams`; what every segment needs stands first.
 # BASE : initial sequence number; BASED : how it is known
 # END, ACKED : stream offsets, exclusive, of what was seen and of what the other side acknowledged; LOW : lowest offset seen
 # SEEN : whether any octet was seen; WINDOW : largest that the receiver can have advertised, octets, 0 none yet
@@ -46,8 +47,9 @@ PORT_BITS = 16
 # MSS, SCALE : of its SYN, each 1 more than that, 0 where there is none; LARGE : segments with more octets than an MSS
 # STATE, STATE_BEFORE : of its end, in Zeek's words; HISTORY : which of Zeek's letters were noted
 # LAST_FIN, LAST_RST : offsets of the last ones
-BASE, BASED, END, ACKED, LOW, SEEN, WINDOW, STRAY, HOLE, LAST_HOLE, HOLES, GIVEN_UP, PACKETS, OCTETS, PAYLOAD, RESENT = range(16)
-TIMED_END, TIMED_NS, CLOSED_NS, NO_ROOM_NS, MSS, SCALE, LARGE, STATE, STATE_BEFORE, HISTORY, LAST_FIN, LAST_RST = range(16, 28)
+BASE, BASED, END, ACKED, SEEN, WINDOW, PACKETS, OCTETS = range(8)
+PAYLOAD, TIMED_END, TIMED_NS, CLOSED_NS, STATE, HISTORY, MSS, HOLES = range(8, 16)
+LOW, STRAY, HOLE, LAST_HOLE, GIVEN_UP, RESENT, NO_ROOM_NS, SCALE, LARGE, STATE_BEFORE, LAST_FIN, LAST_RST = range(16, 28)
 STREAM = 28
 UNKNOWN, LEARNT, TOLD = 0, 1, 2  # BASED: not, from the midst of the connection, from its SYN
 
@@ -60,6 +62,8 @@ WATCH = 16
 HOLE_START, HOLE_END, HOLE_NEXT = 0, 1, 2
 HOLE_WIDTH = 3
 
+LINE = 8  # int64 a line of the cache
+
 # Counts, that a pass begins with and leaves changed: rows in use, and the first free hole
-C_PACKETS, C_OPTIONS, C_KEYS, C_FLOWS, C_WATCHES, C_HOLES, C_FREE_HOLE, C_SEGMENTS, C_SAMPLES = range(9)
-COUNTS = 9
+C_PACKETS, C_OPTIONS, C_FLOWS, C_WATCHES, C_HOLES, C_FREE_HOLE, C_SEGMENTS, C_SAMPLES = range(8)
+COUNTS = 8

@@ -2,6 +2,7 @@
 
 from mixcni.flows.kernel.copies import are_copies, exchange_recent, hash_packet
 from mixcni.flows.kernel.flow import begin_flow, end_of, find_flow, is_initiator, opens_another, rows_of
+from mixcni.flows.kernel.keys import is_low_first, ports_of
 from mixcni.flows.kernel.measure import UNMEASURED, time_handshake, time_round_trip, time_window
 from mixcni.flows.kernel.numbers import (
     ACK,
@@ -9,7 +10,6 @@ from mixcni.flows.kernel.numbers import (
     BESIDE,
     C_FLOWS,
     C_HOLES,
-    C_KEYS,
     C_OPTIONS,
     C_PACKETS,
     C_SAMPLES,
@@ -18,10 +18,6 @@ from mixcni.flows.kernel.numbers import (
     CLOSED_BY,
     COMPLETENESS,
     COPIES,
-    ECHO_REPLY,
-    ECHO_REPLY_V6,
-    ECHO_REQUEST,
-    ECHO_REQUEST_V6,
     END,
     F_WATCH,
     FIN,
@@ -34,13 +30,12 @@ from mixcni.flows.kernel.numbers import (
     HOLE_WIDTH,
     INITIATOR,
     L_FRAGMENT,
-    L_ICMP,
-    L_ICMPV6,
     L_TCP,
     L_UDP,
     LABELS,
     LARGE,
     LAST_NS,
+    LINE,
     MSS,
     O_BAD_TOTAL,
     O_OPTIONS_CUT,
@@ -56,6 +51,7 @@ from mixcni.flows.kernel.numbers import (
     SEEN,
     STACK_FORWARD,
     STATE,
+    STREAM,
     SYN,
     SYN_SEEN,
     SYNACK_SEEN,
@@ -65,13 +61,14 @@ from mixcni.flows.kernel.segment import is_keep_alive, label_segment, place_rese
 from mixcni.flows.kernel.stream import cover, forget_holes
 from mixcni.flows.kernel.wireshark import analyse, copy_watch, heed_handshake, is_another, new_watch
 from mixcni.flows.kernel.zeek import C_D, INACTIVE, add_letter, advance, note, note_label
-from mixcni.kernels.hashing import find_code4
 from mixcni.kernels.jit import i64, kernel
+from mixcni.kernels.prefetch import prefetch
 
 IDLE_NS = 60_000_000_000  # of UDP and ICMP echo: Zeek's udp_inactivity_timeout and icmp_inactivity_timeout (init-bare.zeek)
 COMPLETE_SYN, COMPLETE_SYNACK, COMPLETE_ACK, COMPLETE_DATA, COMPLETE_FIN, COMPLETE_RST = 1, 2, 4, 8, 16, 32
 FLIPPED = 94  # ^, in Zeek's history: the first packet was the responder's
 MOST_SUB_HOPS = 255
+AHEAD = 4  # packets: how early the state of one's flow is asked for
 WATCHES_A_PACKET = 3  # a connection's, and one each for two flows that no longer share it
 
 
@@ -140,68 +137,53 @@ def part_from(shared, flows, users, watches, counts):
 
 
 @kernel
-def track_packets(packets, options, contexts, state, segments, samples, counts):
+def prefetch_rows(flow, flows, streams, watches):
+    """Have the state of a flow near when its next packet comes: those of a busy capture are more than caches hold."""
+    prefetch(flows, flow * FLOW)
+    for direction in range(2):
+        own = (2 * flow + direction) * STREAM
+        prefetch(streams, own)
+        prefetch(streams, own + LINE)
+    watch = 2 * i64(flows[flow * FLOW + F_WATCH]) * WATCH
+    if watch >= 0:
+        for line in range(0, 2 * WATCH, LINE):
+            prefetch(watches, watch + line)
+
+
+@kernel
+def track_packets(packets, key_of, options, contexts, state, segments, samples, counts):
     """Assign packets to flows, from where `counts` says; it is left where the pass stopped: at the end, or where a table is full.
 
-    packets : PacketColumns, (n,) each; options : OptionColumns; contexts : ContextColumns, one row an outer stack
+    packets : PacketColumns, (n,) each; key_of : (n,) int32, numbers of their flow keys, NO_KEY where one belongs to no flow
+    options : OptionColumns; contexts : ContextColumns, one row an outer stack
     state : TrackingState
     segments : SegmentArrays; samples : SampleArrays, of round trips
     counts : (COUNTS,) int64
     """
-    slots, keys, newest, watched, recent = state.slots, state.keys, state.newest, state.watched, state.recent
-    history = state.history
+    newest, watched, recent, history = state.newest, state.watched, state.recent, state.history
     flows, streams, labels, holes, watches, users = (
         state.flows, state.streams, state.labels, state.holes, state.watches, state.users
     )  # fmt: skip
-    key_room, flow_room, watch_room = len(slots) // 2 - 1, len(flows) // FLOW, len(users) - WATCHES_A_PACKET
-    hole_room = len(holes) // HOLE_WIDTH - 1
+    flow_room, watch_room, hole_room = len(flows) // FLOW, len(users) - WATCHES_A_PACKET, len(holes) // HOLE_WIDTH - 1
     i, option, row = i64(counts[C_PACKETS]), i64(counts[C_OPTIONS]), i64(counts[C_SEGMENTS])
-    key_count, flow_count = i64(counts[C_KEYS]), i64(counts[C_FLOWS])
-    while (
-        i < len(packets.present)
-        and key_count < key_room
-        and flow_count < flow_room
-        and counts[C_WATCHES] <= watch_room
-        and counts[C_HOLES] < hole_room
-    ):
-        present = i64(packets.present[i])
-        if not present & (L_TCP | L_UDP | L_ICMP | L_ICMPV6):
+    flow_count = i64(counts[C_FLOWS])
+    while i < len(key_of) and flow_count < flow_room and counts[C_WATCHES] <= watch_room and counts[C_HOLES] < hole_room:
+        key = i64(key_of[i])
+        if i + AHEAD < len(key_of) and key_of[i + AHEAD] >= 0 and newest[key_of[i + AHEAD]] >= 0:
+            prefetch_rows(i64(newest[key_of[i + AHEAD]]), flows, streams, watches)
+        if key < 0:
             i += 1
             continue
-        source_port, destination_port = i64(packets.source_port[i]), i64(packets.destination_port[i])
-        reply = False
-        if present & (L_ICMP | L_ICMPV6):
-            kind = destination_port >> 8
-            request = kind == ECHO_REQUEST if present & L_ICMP else kind == ECHO_REQUEST_V6
-            reply = kind == ECHO_REPLY if present & L_ICMP else kind == ECHO_REPLY_V6
-            if not request and not reply:
-                i += 1
-                continue
-            destination_port = 0
-            if reply:
-                source_port, destination_port = 0, source_port
+        present = i64(packets.present[i])
+        _, reply, source_port, destination_port = ports_of(packets, i)
         source, destination = i64(packets.source[i]), i64(packets.destination[i])
-        low_first = source < destination or (source == destination and source_port <= destination_port)
-        if low_first:
-            w0, w1, w2 = source, destination, source_port << 16 | destination_port
-        else:
-            w0, w1, w2 = destination, source, destination_port << 16 | source_port
         sender = end_of(source, source_port)
-        slot, key = find_code4(slots, keys, w0, w1, w2, i64(packets.protocol[i]))
         flags, seq, ack = i64(packets.tcp_flags[i]), i64(packets.seg_seq[i]), i64(packets.seg_ack[i])
         stack, time_ns = i64(packets.stack[i]), i64(packets.time_ns[i])
         is_tcp = 1 if present & L_TCP else 0
-        flow, direction, before, head = -1, FORWARD, -1, -1
-        if key < 0:
-            key = key_count
-            key_count += 1
-            slots[slot] = key
-            keys[4 * key], keys[4 * key + 1], keys[4 * key + 2] = w0, w1, w2
-            keys[4 * key + 3] = packets.protocol[i]
-            newest[key], watched[key] = -1, -1
-        else:
-            head = i64(newest[key])
-            flow = head
+        head = i64(newest[key])
+        flow, direction, before = head, FORWARD, -1
+        if flow >= 0:
             direction = FORWARD if flows[flow * FLOW + INITIATOR] == sender else REVERSE
             if stack != flows[flow * FLOW + STACK_FORWARD + direction]:
                 flow, direction, before = find_flow(head, sender, stack, flows, contexts)
@@ -297,7 +279,8 @@ def track_packets(packets, options, contexts, state, segments, samples, counts):
             oddity, window = i64(packets.oddity[i]), i64(packets.seg_wnd[i])
             sized = not present & L_FRAGMENT and not (oddity & O_BAD_TOTAL and payload == 0)
             cut = oddity & O_OPTIONS_CUT
-            watch, side, another = i64(watched[key]), 0 if low_first else 1, 0
+            watch, another = i64(watched[key]), 0
+            side = 1 - is_low_first(source, source_port, destination, destination_port)
             if watch >= 0:
                 if is_another(watches, (2 * watch + side) * WATCH, flags, seq):
                     another = PORT_REUSED
@@ -360,4 +343,4 @@ def track_packets(packets, options, contexts, state, segments, samples, counts):
         row += 1
         i += 1
     counts[C_PACKETS], counts[C_OPTIONS], counts[C_SEGMENTS] = i, option, row
-    counts[C_KEYS], counts[C_FLOWS] = key_count, flow_count
+    counts[C_FLOWS] = flow_count
