@@ -62,7 +62,7 @@ def forward_hop_limit(flows: FlowTable, conversations: ConversationTable, point:
         first[segments["flow"][rows], direction] = segments["packet"][rows]
     seen = np.flatnonzero(conversations.flow_of[:, point] >= 0)
     packet = first[conversations.flow_of[seen, point], conversations.flipped[seen, point].astype(np.int64)]
-    found[seen] = np.where(packet >= 0, flows.packets["ttl"][np.maximum(packet, 0)], -1)
+    found[seen] = np.where(packet >= 0, flows.packets["ttl"][np.maximum(packet, 0)].astype(np.int64), -1)
     return found
 
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from mixcni.align import infer_order
+from mixcni.align import forward_hop_limit, infer_order
+from mixcni.align.conversations import join_flows
 from tests.scene import Sent, Talk, captured, tracked
+from tests.wire import pack
 
 
 def talked(port: int = 41_000, host: str = "10.244.3.7") -> list[Sent]:
@@ -69,3 +71,11 @@ def test_a_point_that_heard_the_responder_itself_is_not_told_from_one_that_hears
     order, reasons = inferred([*called, *(replace(one, missed="Z") for one in calling.sent)], "ZA", "ZA")
     assert order == "AZ"
     assert reasons == ["nothing tells the points apart: they stand in the order of their names"]
+
+
+def test_a_point_that_hears_responses_alone_has_no_hop_limit_of_requests() -> None:
+    frames = captured(talked(), "ABC")
+    frames["A"] = [frame for frame in frames["A"] if frame.octets[26:30] == pack("10.242.2.149")]
+    flows = tracked(frames)
+    conversations = join_flows(flows, [table.packets["time_ns"] for table in flows])
+    assert [forward_hop_limit(table, conversations, point).tolist() for point, table in enumerate(flows)] == [[-1], [63], [62]]
