@@ -95,7 +95,7 @@ def fit_line(matched: Matched) -> PairFit:
     """One offset and one drift for all of these segments; at least one there is."""
     difference, forward = matched.at_q - matched.at_p, matched.forward
     if difference.size >= LEAST_COMPARED:  # some may be no pairs: other copies of a segment
-        near = _near_their_time(matched.at_p, difference)
+        near = _near_their_time(matched.at_p, difference, forward)
         matched, difference, forward = matched.part(near), difference[near], forward[near]
     upper, lower = _bounds(forward, difference)
     first, last = int(matched.at_p.min()), int(matched.at_p.max())
@@ -117,14 +117,18 @@ def _bounds(forward: NDArray[np.bool_], difference: NDArray[np.int64]) -> tuple[
     return int(there.min()) if there.size else None, int(back.max()) if back.size else None
 
 
-def _near_their_time(times: NDArray[np.int64], difference: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which differences are near those around them in time."""
+def _near_their_time(times: NDArray[np.int64], difference: NDArray[np.int64], forward: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which differences are near those around them in time.
+
+    Where nearly all went one way, what is around is of that way: the other cloud is as far from it as a way there and back takes.
+    """
     windows = max(1, min(20, times.size // 10))
     place = np.arange(times.size) * windows // times.size
     around = np.array([np.median(difference[place == number]) for number in range(windows)])
     middle = np.array([times[place == number].mean() for number in range(windows)])
     spread = np.abs(difference - np.interp(times, middle, around))
-    return np.asarray(spread <= OUTLYING * max(float(np.median(spread)), 1.0))
+    usual = max(float(np.median(spread[way])) for way in (forward, ~forward) if way.any())
+    return np.asarray(spread <= OUTLYING * max(usual, 1.0))
 
 
 @dataclass(frozen=True, slots=True)

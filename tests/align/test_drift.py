@@ -124,6 +124,14 @@ def test_one_direction_tells_drift_and_no_offset(way: int) -> None:
     assert abs(models[1].offset_ns - 5 * S - 40e-6 * SECONDS / 2 * S) < MS
 
 
+@pytest.mark.parametrize("way", [0, 1])
+def test_a_few_segments_the_other_way_bound_the_offset_among_many_whose_delays_hardly_differ(way: int) -> None:
+    ways = [way] * 19 + [1 - way]
+    (_, model), wrong = estimated(2, [Clock(), Clock(HOUR, 20.0)], ways=ways, least=((1_000_000, 1_000_000),), noise_ns=10_000)
+    assert model.uncertainty_ns is not None
+    assert wrong <= 0
+
+
 def test_a_reference_that_drifts_itself_is_the_common_clock_all_the_same() -> None:
     models, excess = estimated(4, (Clock(0, 150.0), Clock(HOUR, -100.0), Clock()))
     assert excess <= 0
