@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align import Alignment
 from mixcni.schema import Direction, TcpFlag
+from mixcni.tables import recode, unite_address_books
 
 ICMP_UNREACHABLE, ICMP_TIME_EXCEEDED, ICMP_PARAMETER = 3, 11, 12  # RFC 792
 ICMP_FRAGMENTATION_NEEDED = 4  # code of an unreachable: not a refusal (RFC 1191)
@@ -66,27 +68,19 @@ def is_refusal(protocol: int, kind: int, code: int) -> bool:
 
 def _enter_icmp_errors(alignment: Alignment, point: int, found: Refusals) -> None:
     """Enter the errors that one point saw; of conversations of one key, that counts whose octets the error quotes."""
-    flows, conversations = alignment.points[point], alignment.conversations
-    packets = flows.packets
+    conversations, packets = alignment.conversations, alignment.points[point].packets
     quotes = packets.quotes
     if not len(quotes):
         return
-    of_point = conversations.members_at(point)
-    rows, flipped = of_point.conversation, of_point.flipped
-    names = ("initiator", "responder", "initiator_port", "responder_port")
-    turned = ("responder", "initiator", "responder_port", "initiator_port")
-    keys = [np.where(flipped, flows[b], flows[a]) for a, b in zip(names, turned, strict=True)]
-    members: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    quoted = np.isin(keys[2], quotes["source_port"])  # few conversations are refused: the others need no entry
-    columns = [column[quoted].tolist() for column in (*keys, flows["protocol"])]
-    for key, row in zip(zip(*columns, strict=True), rows[quoted].tolist(), strict=True):
-        members[key].append(row)
-    for i in range(len(quotes)):
+    recoding = unite_address_books([packets.book, conversations.book])[1][0]  # into the latter, which is their union
+    columns = {name: quotes[name] for name in ("source", "destination", "source_port", "destination_port", "protocol")}
+    columns |= {name: recode(columns[name], recoding) for name in ("source", "destination")}
+    members = _by_key(alignment, point, quotes["source_port"], recoding)
+    for i, key in enumerate(zip(*(column.tolist() for column in columns.values()), strict=True)):
         packet = int(quotes["packet"][i])
         kind, code = divmod(int(packets["destination_port"][packet]), 256)
         if not is_refusal(int(packets["protocol"][packet]), kind, code):
             continue
-        key = tuple(int(quotes[name][i]) for name in ("source", "destination", "source_port", "destination_port", "protocol"))
         sequence = int(quotes["seg_seq"][i])
         row = min(members.get(key, ()), key=lambda n: (sequence - int(conversations["iss"][n])) % 2**32, default=-1)
         if row < 0:
@@ -95,3 +89,31 @@ def _enter_icmp_errors(alignment: Alignment, point: int, found: Refusals) -> Non
         time = int(alignment.times[point][packet])
         if time > found.icmp_ns[row, point]:
             found.icmp_ns[row, point], found.icmp_packet[row, point] = time, packet
+
+
+def _by_key(
+    alignment: Alignment, point: int, ports: NDArray[np.uint16], recoding: NDArray[np.int32]
+) -> dict[tuple[int, ...], list[int]]:
+    """Conversations by the addresses, ports and protocol of their requests, where these come from one of `ports`.
+
+    Those of which a point saw no request, as where its capture has the other direction alone, have the ends that others saw.
+
+    Parameters
+    ----------
+    recoding : the conversations' code of each of the point's addresses
+    """
+    flows, conversations = alignment.points[point], alignment.conversations
+    of_point, there = conversations.members_at(point), list[NDArray[Any]](conversations.ends)
+    names, turned = ("initiator", "responder"), ("responder", "initiator")
+    here = [recode(np.where(of_point.flipped, flows[b], flows[a]), recoding) for a, b in zip(names, turned, strict=True)]
+    here += [np.where(of_point.flipped, flows[f"{b}_port"], flows[f"{a}_port"]) for a, b in zip(names, turned, strict=True)]
+    elsewhere = (conversations.flow_of >= 0) & (conversations.flow_of[:, [point]] < 0)
+    rows = [of_point.conversation.astype(np.int64), np.nonzero(elsewhere)[0]]
+    columns = [np.concatenate([mine, column[elsewhere]]) for mine, column in zip(here, there, strict=True)]
+    row = np.concatenate(rows)
+    quoted = np.isin(columns[2], ports)  # few conversations are refused: the others need no entry
+    members: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    keys = [*(column[quoted].tolist() for column in columns), conversations["protocol"][row[quoted]].tolist()]
+    for key, number in zip(zip(*keys, strict=True), row[quoted].tolist(), strict=True):
+        members[key].append(number)
+    return members

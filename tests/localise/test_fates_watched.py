@@ -19,6 +19,7 @@ from tests.localise.test_fates import (
     WINDOW,
     answered_throughout,
     background,
+    icmp_from,
     lost,
     refused_on_the_way,
     response,
@@ -28,7 +29,7 @@ from tests.localise.test_fates import (
     without_packets,
 )
 from tests.scene import Scene, Sent, Talk, captured, scene, scene_of
-from tests.wire import MS, START, S
+from tests.wire import MS, START, S, pack
 
 
 def empty(talks: list[Talk], name: str, **known: Any) -> Scene:
@@ -190,6 +191,13 @@ def test_a_refusal_whose_far_side_nobody_watched_is_laid_on_nobody() -> None:
     seen = empty([background(), refused_on_the_way()], "C")
     assert seen.told(1) == [undecided("NO_WINDOW")]
     assert seen.decider(len(seen.localisation.fates) - 1) == "C"
+
+
+def test_an_icmp_error_is_heard_by_a_capture_that_has_no_requests() -> None:
+    """B's capture has one direction alone: the error that it heard came from beyond it, though it saw nothing of the attempt."""
+    frames = captured([*background().sent, *icmp_from("10.118.201.53", "B", "BC")().sent])
+    frames["B"] = [frame for frame in frames["B"] if frame.octets[26:30] != pack(CLIENT)]
+    assert scene_of(frames, POINTS).told(1) == [("REFUSED", "BC", "request", "BY_ICMP")]
 
 
 def test_a_connection_begun_at_the_far_end_is_no_request_of_the_path() -> None:
