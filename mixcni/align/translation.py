@@ -211,12 +211,23 @@ def _weigh_handshake(strands: _Strands, one: int, other: int, *, irs_agrees: boo
         bits += SAME_OPTIONS_BITS if same else -SAME_TIMESTAMP_BITS
         if same and options[0][3] == options[1][3] and options[0][3] > 0:
             bits, evidence = bits + SAME_TIMESTAMP_BITS, evidence | Evidence.TIMESTAMPS
+    bits += _kept_end_bits(strands, one, other)
     in_time = strands.in_time(one, other)
     if in_time is False:
         return None
     if in_time:
         bits, evidence = bits + IN_TIME_BITS, evidence | Evidence.TIME
     return Pairing(one, other, turned=False, bits=bits, evidence=evidence)
+
+
+def _kept_end_bits(strands: _Strands, one: int, other: int) -> int:
+    """What it weighs that a NAT left one end as it was, address and port."""
+    every, mine, theirs = strands.every, int(strands.best[one]), int(strands.best[other])
+    bits = 0
+    for ends, weight in (("initiator", SAME_CALLER_BITS), ("responder", SAME_CALLED_BITS)):
+        address, port = getattr(every, ends), getattr(every, f"{ends}_port")
+        bits += weight * bool(address[mine] == address[theirs] and port[mine] == port[theirs])
+    return bits
 
 
 def _syn_options(strands: _Strands, number: int) -> NDArray[np.int64] | None:
@@ -312,17 +323,13 @@ def _by_datagrams(strands: _Strands) -> list[Pairing]:
     if not strands.datagrams:
         return []
     shared = _shared_datagrams(strands)
-    every = strands.every
     pairings = []
     for (one, other), equal in shared.items():
         in_time = strands.in_time(one, other)
         if in_time is False or not _may_meet(strands, one, other):
             continue
-        mine, theirs = int(strands.best[one]), int(strands.best[other])
-        bits, evidence = DATAGRAM_BITS * min(equal, MOST_TOKENS), Evidence.NUMBERS
-        for ends, weight in (("initiator", SAME_CALLER_BITS), ("responder", SAME_CALLED_BITS)):
-            address, port = getattr(every, ends), getattr(every, f"{ends}_port")
-            bits += weight * bool(address[mine] == address[theirs] and port[mine] == port[theirs])
+        bits = DATAGRAM_BITS * min(equal, MOST_TOKENS) + _kept_end_bits(strands, one, other)
+        evidence = Evidence.NUMBERS
         if in_time:
             bits, evidence = bits + IN_TIME_BITS, evidence | Evidence.TIME
         pairings.append(Pairing(one, other, turned=False, bits=bits, evidence=evidence))

@@ -106,6 +106,13 @@ def test_an_iss_alone_needs_more_than_itself(stamped: int) -> None:
     assert len(alignment.candidates) == (0 if stamped else 2)
 
 
+@pytest.mark.parametrize("seen_as", [SNAT, DNAT], ids=["SNAT", "DNAT"])
+def test_an_iss_is_enough_with_an_end_that_the_nat_left_as_it_was(seen_as: Any) -> None:
+    talk = Talk(initiator=(CLIENT, PORT), responder=(VIP, 80))
+    talk.say(0, 0, "S")
+    assert aligned(captured(talk.sent, "AC", seen_as={"C": seen_as})).conversations.flow_of.tolist() == [[0, 0]]
+
+
 def test_an_iss_alone_is_enough_where_the_clocks_agree() -> None:
     talk = Talk(initiator=(CLIENT, PORT + 1), responder=(VIP, 80))
     talk.say(500, 0, "S")
