@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from mixcni.case.manifest import NAME, Manifest, PointEntry, Scenario, both_ways, read_manifest
-from mixcni.case.rotation import in_time_order, missing_files
+from mixcni.case.rotation import in_time_order, missing_files, run_at_once
 from mixcni.errors import CaseError
 from mixcni.glance import Glance
 from mixcni.read import is_capture
 from mixcni.topology import CapturePoint, Network
 
 ROTATION: Final = re.compile(r"(?:[-_.]\d+)+$")  # tcpdump -G/-C, dumpcap -b: numbers and dates behind the name
+COUNTED: Final = re.compile(r"[-_.]\d{1,3}$")  # a file of a set, or the name of a node: its packets tell
 SUFFIX: Final = re.compile(r"(?:\.(?:pcap|pcapng|cap|dmp)\d*)?(?:\.(?:gz|zst|lz4))?$", re.IGNORECASE)
 MAX_FILES: Final = 10_000
 
@@ -67,18 +68,28 @@ class Case:
 
 def point_name(file_name: str) -> str:
     """The point that a capture file belongs to by its name: `B` for `B-0001.pcap.gz`."""
-    stem = SUFFIX.sub("", file_name)
+    stem = _stem(file_name)
     return ROTATION.sub("", stem) or stem
+
+
+def _stem(file_name: str) -> str:
+    return SUFFIX.sub("", file_name)
 
 
 def files_by_point(files: Iterable[Path]) -> list[tuple[str, tuple[Path, ...]]]:
     """Capture files by the point that their names tell, in the order in which points come up; each point's files by time.
 
-    Points of one name in several folders are different ones, and have their folder's name before theirs.
+    Points of one name in several folders are different ones, and have their folder's name before theirs. So are files like
+    `node-1.pcap` and `node-2.pcap` whose packets are of one time: each is a point under its whole name.
     """
     groups: dict[tuple[Path, str], list[Path]] = {}
     for file in files:
         groups.setdefault((file.parent, point_name(file.name)), []).append(file)
+    for (folder, name), members in list(groups.items()):
+        if len(members) > 1 and all(COUNTED.search(_stem(file.name)) for file in members) and run_at_once(members):
+            del groups[folder, name]
+            for file in members:
+                groups.setdefault((folder, _stem(file.name)), []).append(file)
     known = Counter(name for _, name in groups)
     return [
         (name if known[name] == 1 else f"{folder.name}/{name}", in_time_order(members))

@@ -1,5 +1,6 @@
 """The files of one capture point that rotate: in the order of their time, and which of them are missing by their numbers."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,30 @@ def first_ns(path: Path) -> int | None:
     except CaptureError:
         return None  # whoever decodes it will say why
     return None
+
+
+def run_at_once(paths: Sequence[Path]) -> bool:
+    """Whether two of the files hold packets of one time, for most of the shorter one: then they are no rotated set.
+
+    Those that hold less than two moments tell nothing.
+    """
+    spans = sorted(span for path in paths if (span := span_ns(path)) is not None and span[0] < span[1])
+    for (begin, end), (next_begin, next_end) in itertools.pairwise(spans):
+        if 2 * (min(end, next_end) - next_begin) > min(end - begin, next_end - next_begin):
+            return True
+    return False
+
+
+def span_ns(path: Path) -> tuple[int, int] | None:
+    """The least and the greatest time of a capture's packets, ns since the Unix epoch; None where there is none."""
+    found: list[int] = []
+    try:
+        for block in CaptureFile(path).blocks():
+            timed = block.frames.time_ns[block.frames.time_ns >= 0]
+            found.extend((int(timed.min()), int(timed.max())) if timed.size else ())
+    except CaptureError:
+        return None  # whoever decodes it will say why
+    return (min(found), max(found)) if found else None
 
 
 def missing_files(paths: Sequence[Path]) -> str | None:

@@ -7,7 +7,7 @@ import pytest
 import mixcni
 from mixcni.case.folder import point_name
 from mixcni.errors import CaseError
-from tests.wire import Conversation, write_pcap
+from tests.wire import START, Conversation, S, write_pcap
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,13 @@ def test_a_rotated_set_is_one_point_with_frames_by_file(tmp_path: Path) -> None:
     report = mixcni.diagnose(tmp_path)
     assert report.points.loc["A", "packets"] == 3
     assert report.to_dict(every_exchange=True)["exchanges"][0]["frames"] == {"A-1.pcap": [1], "A-2.pcap": [1]}
+
+
+@pytest.mark.parametrize(("begin", "points"), [(0, {"node-1": 1, "node-2": 1, "uplink": 2}), (60 * S, {"node": 2, "uplink": 2})])
+def test_numbered_files_of_one_time_are_points_each(begin: int, points: dict[str, int], tmp_path: Path) -> None:
+    for name, start in (("node-1", 0), ("node-2", begin), ("uplink-00001", 0), ("uplink-00002", 0)):
+        write_pcap(tmp_path / f"{name}.pcap.gz", Conversation().handshake(START + start))
+    assert {point.name: len(point.captures) for point in mixcni.open_case(tmp_path).points} == points
 
 
 def test_files_named_one_by_one_are_a_case(tmp_path: Path) -> None:
