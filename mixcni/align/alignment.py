@@ -60,7 +60,9 @@ def align_points(
     times = [clock.common_ns(at) for clock, at in zip(clocks, own, strict=True)]
     conversations = join_flows(points, times, clocks)
     slack_ns = _slack_ns(clocks, points)
-    transmissions = gather_transmissions(points, conversations, times, slack_ns, by_content=unsure, exchanges=exchanges)
+    transmissions = gather_transmissions(
+        points, conversations, times, slack_ns, by_content=unsure, exchanges=exchanges, together=True
+    )
     return Alignment(tuple(points), conversations, transmissions, tuple(clocks), tuple(times), cycles)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mixcni.align.asked import NO_QUESTION, number_questions
 from mixcni.align.conversations import ConversationTable
 from mixcni.align.kernel import cluster_equal
-from mixcni.align.repeats import Columns, divide_by_payload, match_once, match_repeats
+from mixcni.align.repeats import Columns, divide_by_payload, heard_once, match_once, match_repeats, not_told_apart
 from mixcni.align.united import PROTOCOL_TCP, numbered
 from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
@@ -32,8 +32,9 @@ def gather_datagrams(
     *,
     by_content: bool = False,
     exchanges: Sequence[ExchangeTable] = (),
+    together: bool = False,
 ) -> list[Columns]:
-    """The datagrams of each point as columns of a TransmissionTable: octet `start` is the number of its turn.
+    """The datagrams of all points as columns of a TransmissionTable: octet `start` is the number of its turn. None without any.
 
     Parameters
     ----------
@@ -44,37 +45,36 @@ def gather_datagrams(
         numbers count the datagrams of each direction
     by_content : where clocks are not joined, tell equal datagrams apart as mixcni.align.repeats does
     exchanges : one ExchangeTable a point, whose messages tell questions apart that are asked at once; none: not known
+    together : where clocks are not joined, datagrams of several points that nothing tells apart are one, sent repeatedly
     """
     parts = [_of_point(flows, conversations, point, times[point]) for point, flows in enumerate(points)]
     every = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
     if not every or not every["time_ns"].size:
         return []
+    once = heard_once(points, every)
+    every = {name: column[once] for name, column in every.items()}
     group = _groups(every)
     if slack_ns is not None or by_content:
         group = divide_by_payload(points, every, group)
     if slack_ns is not None:
         number = _turns(every, _together(every, group, slack_ns), number_questions(points, every, exchanges))
     else:
-        number = _ranks(every, match_repeats(every, group) if by_content else match_once(every, group))
-    bounds = np.cumsum([0, *(part["time_ns"].size for part in parts)])
-    found = []
-    for point, part in enumerate(parts):
-        size = part["time_ns"].size
-        mine = number[bounds[point] : bounds[point + 1]]
-        found.append(
-            {
-                "conversation": part["conversation"],
-                "point": np.full(size, point, dtype=np.uint16),
-                "direction": part["direction"],
-                "start": mine,
-                "end": mine + 1,
-                "acknowledged": np.full(size, -1, dtype=np.int64),
-                "tcp_flags": np.zeros(size, dtype=np.uint8),
-                "time_ns": part["time_ns"],
-                "packet": part["packet"],
-            }
-        )
-    return found
+        datagram = match_repeats(every, group) if by_content else match_once(every, group)
+        number = _ranks(every, not_told_apart(every, group, datagram) if together else datagram)
+    size = number.size
+    return [
+        {
+            "conversation": every["conversation"],
+            "point": every["point"].astype(np.uint16),
+            "direction": every["direction"],
+            "start": number,
+            "end": number + 1,
+            "acknowledged": np.full(size, -1, dtype=np.int64),
+            "tcp_flags": np.zeros(size, dtype=np.uint8),
+            "time_ns": every["time_ns"],
+            "packet": every["packet"],
+        }
+    ]
 
 
 def _of_point(flows: FlowTable, conversations: ConversationTable, point: int, times: NDArray[np.int64]) -> Columns:

@@ -16,6 +16,7 @@ from mixcni.align.united import numbered
 from mixcni.decode.payloads import can_read_again, read_payloads
 from mixcni.errors import CaptureError
 from mixcni.flows import FlowTable
+from mixcni.flows.kernel.copies import COPY_NS
 
 MOST_READ: Final = (
     100_000  # datagrams whose payload is looked at: of the kinds that repeat least, which are questions and replies
@@ -24,6 +25,56 @@ LEAST_ALIKE: Final = 3  # two have one interval, and any other such pair fits as
 ALIKE: Final = 0.1  # of how much intervals vary: delays may vary by this, as in mixcni.align.clocks
 
 Columns = dict[str, NDArray[Any]]
+
+
+def heard_once(points: Sequence[FlowTable], every: Columns) -> NDArray[np.bool_]:
+    """(n,) whether each datagram is none that its point heard again on another interface, as far as its payload tells.
+
+    An IP identification tells that without the payload (mixcni.flows.kernel.copies); these have none.
+
+    Parameters
+    ----------
+    every : the datagrams of all points, point after point
+    """
+    once = np.ones(every["ip_id"].size, dtype=np.bool_)
+    rows = np.flatnonzero(every["ip_id"] == 0)
+    kind = numbered(*(every[name][rows] for name in ("point", "conversation", "direction", "octets")))
+    order, soon = _soon_again(kind, every["time_ns"][rows])
+    rows = np.sort(rows[order[soon | np.append(soon[1:], np.zeros(min(soon.size, 1), dtype=np.bool_))]])
+    payloads = _payloads(points, every, rows) if rows.size <= MOST_READ else []
+    if not payloads:
+        return once
+    numbers: dict[bytes, int] = {}
+    content = np.array([numbers.setdefault(octets, len(numbers)) for octets in payloads], dtype=np.int64)
+    kind = numbered(content, *(every[name][rows] for name in ("point", "conversation", "direction", "octets")))
+    order, soon = _soon_again(kind, every["time_ns"][rows])
+    once[rows[order[soon]]] = False
+    return once
+
+
+def _soon_again(kind: NDArray[np.int64], times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(n,) the rows by kind and time, and whether each comes so soon after one of its kind that both are one packet's."""
+    order = np.lexsort((times, kind))
+    soon = np.zeros(order.size, dtype=np.bool_)
+    soon[1:] = (np.diff(kind[order]) == 0) & (np.diff(times[order]) <= COPY_NS) & (times[order][:-1] >= 0)
+    return order, soon
+
+
+def not_told_apart(every: Columns, group: NDArray[np.int64], datagram: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the datagram that each row shows, where those of several points that nothing matches are one, sent repeatedly.
+
+    So none of them is lost where one of its like arrived: of which no capture says that it is another.
+
+    Parameters
+    ----------
+    group : (n,) the number of each among those that differ
+    datagram : (n,) as `match_once` or `match_repeats` tell it
+    """
+    alone = np.bincount(datagram)[datagram] == 1
+    places = np.unique(np.stack([group, every["point"]], axis=1), axis=0)[:, 0]
+    doubtful = np.bincount(places, minlength=int(group.max(initial=-1)) + 1) > 1
+    doubtful &= np.bincount(group, weights=alone) > 0
+    return np.where(doubtful[group], group, group.size + datagram)
 
 
 def match_once(every: Columns, group: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -33,6 +33,7 @@ def gather_transmissions(
     *,
     by_content: bool = False,
     exchanges: Sequence[ExchangeTable] = (),
+    together: bool = False,
 ) -> TransmissionTable:
     """The segments and datagrams of all points, with offsets on their conversation's bases.
 
@@ -44,6 +45,7 @@ def gather_transmissions(
     slack_ns : how far times of two points may be off beside the way between them; None: their clocks are not joined
     by_content : then tell equal datagrams apart by what they carry and by their intervals, for which files are read again
     exchanges : one ExchangeTable a point, whose messages tell questions apart that are asked at once; none: not known
+    together : where clocks are not joined, datagrams that nothing tells apart are one, sent repeatedly
     """
     parts = []
     for point, flows in enumerate(points):
@@ -70,7 +72,10 @@ def gather_transmissions(
         }
         fresh = ~_heard_before(columns, members.is_primary[flow])
         parts.append({name: array[fresh] for name, array in columns.items()})
-    parts.extend(gather_datagrams(points, conversations, times, slack_ns, by_content=by_content, exchanges=exchanges))
+    datagrams = gather_datagrams(
+        points, conversations, times, slack_ns, by_content=by_content, exchanges=exchanges, together=together
+    )
+    parts.extend(datagrams)
     return TransmissionTable({name: np.concatenate([part[name] for part in parts]) for name in TRANSMISSIONS})
 
 

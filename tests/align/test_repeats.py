@@ -78,6 +78,23 @@ def test_datagrams_that_carry_the_same_join_clocks_if_they_fit_one_order(sent: l
     assert offset is None or abs(offset - HOURS) <= 2 * MS
 
 
+def test_a_question_that_is_asked_again_is_not_lost_where_nothing_tells_which_of_both_arrived() -> None:
+    """Clocks that nothing joins, and two datagrams that carry the same at each point: they are one, sent twice."""
+    seen = scene_of(captured(beat([0, 1500]), "AB"))
+    assert not seen.alignment.clocks[1].is_known
+    assert seen.localisation.losses == ()
+    assert [fate for fate, *_ in seen.told()] == ["SILENT"]
+
+
+def test_datagrams_that_a_point_hears_on_two_interfaces_are_one_each(tmp_path: Path) -> None:
+    """Without IP identifications what they carry tells: of two questions at once, and of one that is asked again later."""
+    sent = [asked(1, 0), asked(2, 0.1), asked(1, 10, again=True), asked(1, 3000), asked(1, 3010, again=True)]
+    frames = captured(sent, "AB")
+    frames["B"] = sorted([*frames["B"], *(frame.at(frame.time_ns + MS // 2) for frame in frames["B"])])
+    table = aligned(tmp_path, frames).transmissions
+    assert [int((table["point"] == point).sum()) for point in (0, 1)] == [5, 5]
+
+
 @settings(derandomize=True)
 @given(
     gaps=st.lists(st.integers(1, 10_000), min_size=3, max_size=12),
