@@ -10,6 +10,7 @@ import pytest
 import mixcni
 from mixcni.errors import CaseError, UnknownFormat
 from tests.cases import Change, copy_of, diagnose_changed, replaced, without, without_packets
+from tests.wire import START, Conversation, S, write_pcap
 
 WINDOW = replaced(
     "case.toml", 'scope = ["10.242.2.149"]', 'scope = ["10.242.2.149"]\nwindow = [2026-11-22T12:22:00Z, 2026-11-22T12:24:00Z]'
@@ -105,6 +106,18 @@ def test_without_a_manifest_the_path_is_inferred_and_the_verdict_is_the_same(tmp
     report = diagnose_changed(tmp_path, without("case.toml"))
     assert (report.verdict, report.losses[0]["hop"], report.losses[0]["cause"]) == ("loss", ["B", "C"], "policy_denied_ingress")
     assert any("the path of a request is taken to be A → B → C" in sentence for sentence in report.assumptions)
+
+
+def test_without_a_manifest_a_capture_without_packets_stands_last(tmp_path: Path) -> None:
+    """What got no answer may have been lost before it: that its name comes first makes no silent server of it."""
+    talk = Conversation()
+    attempts = [talk.segment(0, "S", seq=1000, time_ns=START + seconds * S) for seconds in (0, 1, 3)]
+    write_pcap(tmp_path / "node.pcap", attempts)
+    write_pcap(tmp_path / "cilium.pcap", [])
+    report = mixcni.diagnose(tmp_path)
+    assert report.to_dict()["path"] == ["node", "cilium"]
+    assert report.verdict == "undecided"
+    assert any("cilium has no packets, and stands last" in assumption for assumption in report.assumptions)
 
 
 def test_a_cut_capture_gives_what_stands_before_and_says_what_was_dropped(tmp_path: Path) -> None:
