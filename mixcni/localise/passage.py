@@ -25,11 +25,12 @@ def rewritten_towards(alignment: Alignment, position: int) -> NDArray[np.int8]:
     """(c,) mixcni.localise.passage.Passage of each conversation's responder, from the nearest point before `position` on.
 
     A service address stands for several pods: to which a request was sent that was lost is not known, unless all requests to it
-    that were answered were seen here.
+    that were answered were seen here. Nor is it where some to that address may have been seen under another.
     """
     conversations = alignment.conversations
     found = np.full(len(conversations), Passage.UNCHANGED, dtype=np.int8)
-    if not conversations.is_rewritten.any():
+    in_doubt = np.isin(np.arange(len(conversations)), alignment.candidates["conversation"])
+    if not (conversations.is_rewritten | in_doubt).any():
         return found
     seen, ends = conversations.flow_of >= 0, conversations.ends
     key = ends.responder.astype(np.int64) << 16 | ends.responder_port
@@ -40,6 +41,8 @@ def rewritten_towards(alignment: Alignment, position: int) -> NDArray[np.int8]:
             found[rows] = _passages(
                 key[:, near], key[:, position], seen[:, [near, position]], rows, _has_reverse(alignment, near)
             )
+            unsure = np.isin(key[rows, near], key[in_doubt & seen[:, near], near]) & (found[rows] == Passage.UNCHANGED)
+            found[rows[unsure]] = Passage.UNKNOWN
     return found
 
 

@@ -103,6 +103,18 @@ def test_a_service_address_hides_no_datagram(seen_as: Mapping[str, Mapping[End, 
     assert all(Evidence.NUMBERS & flags for flags in table["evidence"][rows].tolist())
 
 
+def test_a_request_to_where_others_may_have_been_rewritten_leaves_the_verdict_open() -> None:
+    """Behind A both ends are others, no clock is joined, and identifications alone join nothing: who lost what is not known."""
+    clients = [(CLIENT[0], 50_000 + number) for number in range(5)]
+    sent = [question(100 * n, n, client=client, lost="AB" * (n == 4)) for n, client in enumerate(clients)]
+    sent += [reply(100 * n + 10, n, client=client) for n, client in enumerate(clients[:4])]
+    behind = {RESOLVER: POD} | {client: ("10.118.201.53", 20_000 + n) for n, client in enumerate(clients)}
+    seen = scene_of(captured(sent, seen_as={"B": behind, "C": behind}))
+    assert len(seen.alignment.candidates) > 0
+    assert seen.localisation.losses == ()
+    assert seen.localisation.verdict == "undecided"
+
+
 def test_what_is_sent_to_many_is_no_request() -> None:
     """Multicast passes where it was asked for: that a point lacks it is no loss."""
     group = ("239.255.255.250", 1900)

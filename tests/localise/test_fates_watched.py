@@ -219,5 +219,21 @@ def test_a_later_capture_proves_what_an_earlier_one_missed_of_a_request() -> Non
     assert scene(background(), talk, points=POINTS).told(1)[2] == lost("BC", "request")
 
 
+def test_where_the_first_capture_is_empty_what_others_show_is_not_all_that_was_sent() -> None:
+    seen = empty([background()], "A")
+    assert {fate for fate, *_ in seen.told()} == {"ANSWERED"}
+    assert seen.localisation.verdict == Verdict.UNDECIDED
+
+
+def test_what_each_capture_shows_alone_says_nothing_of_the_path() -> None:
+    """A and C have conversations of their own, B has nothing."""
+    own = Talk(initiator=(CLIENT, 50_000), responder=("10.244.3.9", 9100))
+    own.handshake(0)
+    own.exchange(100)
+    seen = scene(without_packets(background(), "AB"), without_packets(own, "BC"))
+    assert {fate for row in (0, 1) for fate, *_ in seen.told(row)} == {"ANSWERED"}
+    assert seen.localisation.verdict == Verdict.UNDECIDED
+
+
 def test_no_captures_of_anything_are_undecided() -> None:
     assert scene().localisation.verdict == Verdict.UNDECIDED
