@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mixcni.align.envelope import Corridor, Points, corridor, line_under
 
 OUTLYING: Final = 10  # times the median distance from the median: farther off are different copies of a retransmitted segment
+MOST_DRIFT: Final = 500e-6  # as a ratio; an operating system corrects its clock by no more (adjtimex(2))
 LEAST_COMPARED: Final = 5  # segments; of fewer none is out of line
 DRIFT_SPAN_NS: Final = 2_000_000_000  # in less a drift of 100 ppm moves no more than delays vary by
 DRIFT_SEGMENTS: Final = 8  # in a direction; fewer say too little of the least delay
@@ -118,7 +119,7 @@ def _bounds(forward: NDArray[np.bool_], difference: NDArray[np.int64]) -> tuple[
 
 
 def _near_their_time(times: NDArray[np.int64], difference: NDArray[np.int64], forward: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which differences are near those around them in time.
+    """Which differences are near those around them in time, as far as a clock's drift does not explain it.
 
     Where nearly all went one way, what is around is of that way: the other cloud is as far from it as a way there and back takes.
     """
@@ -128,7 +129,7 @@ def _near_their_time(times: NDArray[np.int64], difference: NDArray[np.int64], fo
     middle = np.array([times[place == number].mean() for number in range(windows)])
     spread = np.abs(difference - np.interp(times, middle, around))
     usual = max(float(np.median(spread[way])) for way in (forward, ~forward) if way.any())
-    return np.asarray(spread <= OUTLYING * max(usual, 1.0))
+    return np.asarray(spread <= OUTLYING * max(usual, 1.0) + MOST_DRIFT * np.abs(times - middle[place]))
 
 
 @dataclass(frozen=True, slots=True)

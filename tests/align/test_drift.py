@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mixcni.align.clock import ClockModel, ClockPiece
 from mixcni.align.clocks import estimate_clocks
 from mixcni.align.envelope import corridor, hull_under, line_under
+from mixcni.align.pairclock import Matched, fit_line
 from mixcni.align.transmissions import TransmissionTable
 from mixcni.schema import TRANSMISSIONS
 from tests.wire import MS, START, S
@@ -130,6 +131,20 @@ def test_a_few_segments_the_other_way_bound_the_offset_among_many_whose_delays_h
     (_, model), wrong = estimated(2, [Clock(), Clock(HOUR, 20.0)], ways=ways, least=((1_000_000, 1_000_000),), noise_ns=10_000)
     assert model.uncertainty_ns is not None
     assert wrong <= 0
+
+
+def test_of_two_bursts_that_a_drift_holds_apart_none_is_left_out() -> None:
+    """Thirteen segments within 3 s between clocks that run apart by 187 ppm, as two points of one recording saw them, in µs."""
+    at = [0, 108, 7_885, 15_783, 2_518_882, 2_518_996, 2_519_420, 2_519_518, 2_519_551, 2_519_837]
+    at += [2_523_775, 2_527_762, 2_592_084]
+    ahead = [0, -61, -28, -14, -477, -550, -517, -515, -531, -517, -501, -490, -509]
+    forward = np.array([number not in {1, 5, 8} for number in range(len(at))])
+    times = START + np.array(at) * 1000
+    rows = np.arange(times.size)
+    fit = fit_line(Matched(forward, times, times + np.array(ahead) * 1000, rows, rows))
+    assert (fit.first_ns, fit.last_ns) == (times[0], times[-1])
+    assert fit.drift is not None
+    assert abs(fit.drift + 187e-6) <= (fit.drift_slack or 0)
 
 
 def test_a_reference_that_drifts_itself_is_the_common_clock_all_the_same() -> None:
