@@ -34,6 +34,7 @@ def test_the_innermost_packet_is_read_and_its_stack_told(tmp_path, form, link_ty
 ODD = {
     "the inner packet's version is bad": Oddity.BAD_HEADER_LENGTH,
     "thirty tags": Oddity.TOO_MANY_HEADERS,
+    "a tunnel's first fragment, which lacks octets of what is inside": Oddity.PAYLOAD_CUT,
 }
 
 
