@@ -1,55 +1,102 @@
-"""The order of the points where the case does not give it: from hop limits, and from whose addresses a point sees."""
+"""The order of the points where the case does not give it: from hop limits, from whose addresses a point sees, and from time."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.conversations import ConversationTable, join_flows
+from mixcni.align.roundtrips import MICROSECOND_NS, TimeOrder, order_by_time
+from mixcni.align.transmissions import gather_transmissions
 from mixcni.flows import FlowTable
 from mixcni.schema import Direction
 
 
-def infer_order(names: Sequence[str], points: Sequence[FlowTable]) -> tuple[list[int], list[str]]:
+def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequence[str] = ()) -> tuple[list[int], list[str]]:
     """Positions of the points in the order in which a request meets them, and a sentence for each reason.
 
     A router takes one from the hop limit (RFC 791 section 3.1, RFC 8200 section 3), so of two points that saw the same
     requests the one with the higher value is nearer the initiator. A point that saw none of another's conversations, but packets
-    that their responders sent, which that other did not, is farther. What neither decides stands in the order of the names; so
-    does all, where the two contradict.
+    that their responders sent, which that other did not, is farther. Where neither decides, as on two sides of a bridge, times do
+    (mixcni.align.roundtrips). What nothing decides stands in the order of the names; so does all, where they contradict.
 
     Parameters
     ----------
     names : of the points
     points : their flow tables, in the same order
+    nodes : the node of each point, "" unknown; points of one node have one clock, unless segments contradict
     """
-    conversations = join_flows(points, [flows.packets["time_ns"] for flows in points])
-    hop_limits = np.stack([forward_hop_limit(flows, conversations, p) for p, flows in enumerate(points)], axis=1)
-    graph: nx.DiGraph[int] = nx.DiGraph()
+    own = [flows.packets["time_ns"] for flows in points]
+    conversations = join_flows(points, own)
+    found = [*_told_by_headers(conversations, points, names)]
+    graph = nx.DiGraph([(near, far) for near, far, _ in found])
     graph.add_nodes_from(range(len(names)))
-    reasons = []
-    for p in range(len(names)):
-        for q in range(p + 1, len(names)):
-            both = (hop_limits[:, p] >= 0) & (hop_limits[:, q] >= 0)
-            if both.any():
-                drop = float(np.median(hop_limits[both, p] - hop_limits[both, q]))
-                if drop:
-                    near, far = (p, q) if drop > 0 else (q, p)
-                    graph.add_edge(near, far)
-                    reasons.append(f"{names[near]} before {names[far]}: the hop limit falls by {abs(drop):g} between them")
-            else:
-                for near, far in ((p, q), (q, p)):
-                    hears = _hears_responders_of(conversations, points, near, far)
-                    if hears and not _hears_responders_of(conversations, points, far, near):
-                        graph.add_edge(near, far)
-                        reasons.append(f"{names[near]} before {names[far]}: it hears the responders of what {names[near]} saw")
+    found += _told_by_time(conversations, points, names, nodes, graph)
+    graph.add_edges_from((near, far) for near, far, _ in found)
     by_name = sorted(range(len(names)), key=lambda position: names[position])
     rank = {position: i for i, position in enumerate(by_name)}
     if not nx.is_directed_acyclic_graph(graph):
-        return by_name, ["hop limits contradict each other: the points stand in the order of their names"]
+        return by_name, ["hop limits and times contradict each other: the points stand in the order of their names"]
+    if not found:
+        return by_name, ["nothing tells the points apart: they stand in the order of their names"]
     order = list(nx.lexicographical_topological_sort(graph, key=lambda position: rank[position]))
-    return order, reasons or ["nothing tells the points apart: they stand in the order of their names"]
+    untold = [(names[near], names[far]) for near, far in itertools.pairwise(order) if not nx.has_path(graph, near, far)]
+    reasons = [f"{names[near]} before {names[far]}: {reason}" for near, far, reason in found]
+    return order, [*reasons, *(f"{near} and {far} stand in the order of their names, nothing tells" for near, far in untold)]
+
+
+def _told_by_headers(
+    conversations: ConversationTable, points: Sequence[FlowTable], names: Sequence[str]
+) -> Iterator[tuple[int, int, str]]:
+    """Pairs of points (near, far) that hop limits tell apart, or whose addresses each sees; with the reason."""
+    hop_limits = np.stack([forward_hop_limit(flows, conversations, p) for p, flows in enumerate(points)], axis=1)
+    for p, q in itertools.combinations(range(len(points)), 2):
+        both = (hop_limits[:, p] >= 0) & (hop_limits[:, q] >= 0)
+        if both.any():
+            drop = float(np.median(hop_limits[both, p] - hop_limits[both, q]))
+            if drop:
+                yield *((p, q) if drop > 0 else (q, p)), f"the hop limit falls by {abs(drop):g} between them"
+            continue
+        for near, far in ((p, q), (q, p)):
+            hears = _hears_responders_of(conversations, points, near, far)
+            if hears and not _hears_responders_of(conversations, points, far, near):
+                yield near, far, f"it hears the responders of what {names[near]} saw"
+
+
+def _told_by_time(
+    conversations: ConversationTable,
+    points: Sequence[FlowTable],
+    names: Sequence[str],
+    nodes: Sequence[str],
+    graph: "nx.DiGraph[int]",
+) -> list[tuple[int, int, str]]:
+    """The same by time, of points that saw the same conversations and that `graph` leaves as they are."""
+    seen = conversations.flow_of >= 0
+    alike = [
+        (p, q)
+        for p, q in itertools.combinations(range(len(points)), 2)
+        if (seen[:, p] & seen[:, q]).any() and not nx.has_path(graph, p, q) and not nx.has_path(graph, q, p)
+    ]
+    if not alike:
+        return []
+    table = gather_transmissions(points, conversations, [flows.packets["time_ns"] for flows in points])
+    found = []
+    for p, q in alike:
+        node = nodes[p] if nodes and nodes[p] == nodes[q] else ""
+        told = order_by_time(table, conversations, p, q, one_clock=bool(node))
+        if told is not None:
+            near, far = (p, q) if told.is_given_order else (q, p)
+            found.append((near, far, _time_reason(names[near], told, node)))
+    return found
+
+
+def _time_reason(near: str, told: TimeOrder, node: str) -> str:
+    apart = f"{told.apart_ns / 1e3:,.0f} µs" if told.apart_ns >= MICROSECOND_NS else f"{told.apart_ns} ns"
+    if told.by_round_trip:
+        return f"from a request to its response {apart} more pass at {near}, each by its own clock"
+    return f"requests are at {near} {apart} earlier, by the clock of {node} that both are taken to have"
 
 
 def forward_hop_limit(flows: FlowTable, conversations: ConversationTable, point: int) -> NDArray[np.int64]:

@@ -2,13 +2,18 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mixcni.align import forward_hop_limit, infer_order
 from mixcni.align.conversations import join_flows
 from tests.scene import Sent, Talk, captured, tracked
-from tests.wire import pack
+from tests.wire import MS, S, pack
+
+NOTHING: Final = ["nothing tells the points apart: they stand in the order of their names"]
 
 
 def talked(port: int = 41_000, host: str = "10.244.3.7") -> list[Sent]:
@@ -18,10 +23,10 @@ def talked(port: int = 41_000, host: str = "10.244.3.7") -> list[Sent]:
     return talk.sent
 
 
-def inferred(sent: list[Sent], names: str, stored: str, hops: int = 1) -> tuple[str, list[str]]:
-    """The order found for points that are on the way as `names` and are given as `stored`."""
-    frames = captured(sent, names, hops=hops)
-    order, reasons = infer_order(list(stored), tracked({name: frames[name] for name in stored}))
+def inferred(sent: list[Sent], names: str, stored: str, nodes: str = "", **more: Any) -> tuple[str, list[str]]:
+    """The order found for points that are on the way as `names` and are given as `stored`; `more` goes to `captured`."""
+    frames = captured(sent, names, **more)
+    order, reasons = infer_order(list(stored), tracked({name: frames[name] for name in stored}), list(nodes))
     return "".join(stored[i] for i in order), reasons
 
 
@@ -43,7 +48,7 @@ def test_a_point_that_hears_the_responder_of_what_never_arrived_is_farther(names
 
 
 def test_points_that_nothing_tells_apart_stand_by_name() -> None:
-    order, reasons = inferred(talked(), "BA", "BA", hops=0)
+    order, reasons = inferred(talked(), "BA", "BA", hops=0, delay_ns=0)
     assert order == "AB"
     assert reasons == ["nothing tells the points apart: they stand in the order of their names"]
 
@@ -56,7 +61,7 @@ def test_an_order_that_contradicts_itself_is_none() -> None:
             frames[name].extend(of_point)
     order, reasons = infer_order(list("ABC"), tracked(frames))  # type: ignore[arg-type]
     assert order == [0, 1, 2]
-    assert reasons == ["hop limits contradict each other: the points stand in the order of their names"]
+    assert reasons == ["hop limits and times contradict each other: the points stand in the order of their names"]
 
 
 def test_one_point_is_its_own_order() -> None:
@@ -79,3 +84,82 @@ def test_a_point_that_hears_responses_alone_has_no_hop_limit_of_requests() -> No
     flows = tracked(frames)
     conversations = join_flows(flows, [table.packets["time_ns"] for table in flows])
     assert [forward_hop_limit(table, conversations, point).tolist() for point, table in enumerate(flows)] == [[-1], [63], [62]]
+
+
+def unanswered(port: int = 41_000, host: str = "10.244.3.7") -> list[Sent]:
+    """A SYN and its retransmissions, which pass all points."""
+    talk = Talk(initiator=(host, port))
+    talk.repeated((0, 1_000, 3_000), 0, "S")
+    return talk.sent
+
+
+@given(
+    st.permutations("ABC"),
+    st.tuples(*3 * [st.integers(-3600 * S, 3600 * S)]),
+    st.integers(100_000, 4 * MS),
+)
+def test_where_no_router_is_between_points_round_trips_tell_their_order_whatever_their_clocks(
+    names: list[str], offsets: tuple[int, int, int], delay: int
+) -> None:
+    path = "".join(names)
+    order, reasons = inferred(talked(), path, "ABC", hops=0, delay_ns=delay, offsets=dict(zip("ABC", offsets, strict=True)))
+    assert order == path
+    more = f"{2 * delay / 1e3:,.0f} µs"
+    assert (
+        f"{path[0]} before {path[1]}: from a request to its response {more} more pass at {path[0]}, each by its own clock"
+        in reasons
+    )
+
+
+def test_a_way_that_is_faster_there_than_back_does_not_turn_the_order() -> None:
+    """By half the difference of opposite delays B's clock is 0.4 ms ahead, and requests were there earlier."""
+    frames = captured(talked(), "AB", hops=0, delay_ns=0)
+    late = [frame.at(frame.time_ns + (100_000 if i in {0, 2, 3, 5} else 0)) for i, frame in enumerate(frames["B"])]
+    early = [frame.at(frame.time_ns + (900_000 if i in {1, 4} else 0)) for i, frame in enumerate(frames["A"])]
+    order, reasons = infer_order(["B", "A"], tracked({"B": late, "A": early}))
+    assert order == [1, 0]
+    assert "1,000 µs" in reasons[0]
+
+
+def test_less_than_drift_may_add_to_a_round_trip_is_not_told_by_it() -> None:
+    """Of 10 ms a clock may make 10 µs more or less (RFC 5905, a slew of 500 ppm at either point)."""
+    assert inferred(talked(), "BA", "AB", hops=0, delay_ns=4_000) == ("AB", NOTHING)
+
+
+def test_requests_that_got_no_response_are_told_apart_by_one_clock_alone() -> None:
+    order, reasons = inferred(unanswered(), "BA", "AB", "nn", hops=0, delay_ns=20_000)
+    assert order == "BA"
+    assert reasons == ["B before A: requests are at B 20 µs earlier, by the clock of n that both are taken to have"]
+    assert inferred(unanswered(), "BA", "AB", "nm", hops=0, delay_ns=20_000) == ("AB", NOTHING)
+
+
+@pytest.mark.parametrize("offset", [50_000, 20 * MS])
+def test_a_clock_that_segments_contradict_is_none_that_two_points_share(offset: int) -> None:
+    """A's is ahead by more than the way takes, so that responses seem to go backwards in time, or no host takes as long."""
+    offsets = {"A": offset}
+    sent = [*talked()[:2], *(one for port in (41_001, 41_002) for one in talked(port)[:2])]
+    assert inferred(sent, "AB", "BA", "nn", hops=0, delay_ns=2_000, offsets=offsets)[0] == "AB"
+    assert inferred(sent, "BA", "BA", "nn", hops=0, delay_ns=2_000, offsets=offsets)[1] == NOTHING
+
+
+def test_conversations_begun_at_either_end_tell_no_order() -> None:
+    back = [replace(one, side=1 - one.side) for one in talked(50_000, "10.242.2.153")]
+    assert inferred([*talked(), *back], "BA", "AB", hops=0) == ("AB", NOTHING)
+
+
+def test_what_got_no_response_counts_by_the_side_on_which_its_ends_are() -> None:
+    """What the far end begins is answered; the requests are not, and go to what is at the far end."""
+    begun = Talk(initiator=("10.242.2.149", 50_000), responder=("10.244.3.1", 80))
+    begun.handshake(0)
+    begun.exchange(100)
+    back = [replace(one, side=1 - one.side) for one in begun.sent]
+    requests = [one for port in range(41_000, 41_020) for one in unanswered(port)]
+    assert inferred([*back, *requests], "BA", "AB", hops=0)[0] == "BA"
+
+
+def test_what_is_told_of_some_points_alone_is_said() -> None:
+    """D is B again, by a copy of its frames."""
+    frames = captured(talked(), "CBA")
+    order, reasons = infer_order(list("BCD"), tracked({"B": frames["B"], "C": frames["C"], "D": frames["B"]}))
+    assert order == [1, 0, 2]
+    assert reasons[-1] == "B and D stand in the order of their names, nothing tells"
