@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mixcni.explain.findings import Evidence, Finding, confidence_of
 from mixcni.explain.response_untranslated import halves
-from mixcni.explain.suspects import Facts, cite, exchanges_text
+from mixcni.explain.suspects import Facts, exchanges_text, shown_by
 from mixcni.explain.uneven import packets_of
 from mixcni.schema import Direction, Fate, Reason
 from mixcni.words import plural
@@ -97,7 +97,7 @@ def _by_hop(facts: Facts, position: int) -> Iterator[Evidence]:
         other = up if down == position else down
         mine = (uneven.near == hop.near) & (uneven.stream % 2 == hop.direction)
         lacking: NDArray[np.bool_] = (uneven.seen == 0) & uneven.passed if down == position else uneven.seen > uneven.sent
-        file, frames = cite(facts, other, packets_of(facts, uneven.where(mine & lacking), other))
+        pieces = uneven.where(mine & lacking)
         word = "requests" if hop.direction == Direction.FORWARD else "responses"
         says = f"on the way of the {word} {points[other].name} has {plural(missed, 'segment')} more than it"
-        yield Evidence(says, file, frames=frames)
+        yield shown_by(facts, says, other, packets_of(facts, pieces, other), of=pieces.near.size)

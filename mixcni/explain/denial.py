@@ -21,8 +21,8 @@ from mixcni.cluster.policy import protocol_name
 from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
 from mixcni.explain.managed import managed_evidence
 from mixcni.explain.remedies import allow_remedies
-from mixcni.explain.suspects import Facts, Pair, Suspect, frames_at, is_silence, pairs_of, policy_port
-from mixcni.schema import Direction, Fate, TcpFlag
+from mixcni.explain.suspects import Facts, Pair, Suspect, attempts_at, is_silence, pairs_of, policy_port, shown_by
+from mixcni.schema import Direction, Fate
 from mixcni.topology import Address
 
 AUDIT: Final = "Disabled (Audit)"  # policies are judged, and what they would drop is reported and let through
@@ -46,7 +46,7 @@ ODDS_CONNTRACK_FEW = 0.5  # for some of them alone: a port used before has left 
 ODDS_ANSWERED_BACK = 0.1  # Cilium drops, it does not reject
 UNCONFIRMED = 0.45  # at most, where no dump shows a denial: the cause is possible, and not named
 WITHOUT_MAP = 0.9  # at most, where enforcement is on and nobody dumped what it admits
-SHOWN_LINES = 3
+SHOWN_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,26 +180,17 @@ def _sentence(case: _Case, pair: Pair, suspect: Suspect, rows: NDArray[np.int64]
 def _silence(case: _Case, suspect: Suspect, rows: NDArray[np.int64], facts: Facts) -> None:
     localisation = facts.localisation
     near = localisation.points[suspect.near]
-    frames = frames_at(localisation, rows, suspect.near)
-    file = facts.capture_of(suspect.near)
+    attempts = attempts_at(localisation, rows, suspect.near)
     conversations = np.unique(localisation.fates["conversation"][rows])
-    table = localisation.alignment.transmissions
-    copies = int(
-        (
-            np.isin(table["conversation"], conversations)
-            & (table["point"] == suspect.near)
-            & ((table["tcp_flags"] & TcpFlag.SYN) != 0)
-        ).sum()
-    )
     if is_silence(localisation, rows):
         says = (
-            f"{copies} SYNs of {conversations.size} connection attempts passed {near.name}, and no SYN-ACK, reset or ICMP error "
-            "came back: Cilium drops and does not reject"
+            f"{attempts.size} SYNs of {conversations.size} connection attempts passed {near.name}, and no SYN-ACK, reset or ICMP "
+            "error came back: Cilium drops and does not reject"
         )
-        case.evidence.append(Evidence(says, file, frames=frames, odds=ODDS_SILENCE))
+        case.evidence.append(shown_by(facts, says, suspect.near, attempts, odds=ODDS_SILENCE))
     else:
         says = "resets or ICMP errors came back, and Cilium's policy drops without an answer"
-        case.against.append(Evidence(says, file, frames=frames, odds=ODDS_ANSWERED_BACK))
+        case.against.append(shown_by(facts, says, suspect.near, attempts, odds=ODDS_ANSWERED_BACK))
 
 
 def _contrast(case: _Case, pair: Pair, facts: Facts) -> None:
@@ -213,12 +204,12 @@ def _contrast(case: _Case, pair: Pair, facts: Facts) -> None:
     if not to_pair:
         return
     sources = sorted({table.book.text(int(table["initiator"][row])) for row in to_pair})
-    frames = frames_at(localisation, np.flatnonzero(np.isin(fates["conversation"], to_pair)), last, SHOWN_LINES)
+    attempts = attempts_at(localisation, np.flatnonzero(np.isin(fates["conversation"], to_pair)), last)
     says = (
         f"in the same capture {len(to_pair)} other conversations with {pair.responder} were answered, from "
         f"{', '.join(sources[:4])}: the pod serves, and the way into it works"
     )
-    case.evidence.append(Evidence(says, facts.capture_of(last), frames=frames, odds=ODDS_CONTRAST))
+    case.evidence.append(shown_by(facts, says, last, attempts[:SHOWN_ATTEMPTS], odds=ODDS_CONTRAST, of=attempts.size))
 
 
 def _endpoint(case: _Case, pair: Pair, suspect: Suspect, facts: Facts) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from mixcni.explain.findings import Evidence, Finding
+from mixcni.explain.findings import Finding
 from mixcni.explain.icmp_rejected import refused_by_others
 from mixcni.explain.middlebox_reset import UNCONFIRMED, look_foreign, refused_by_reset
-from mixcni.explain.suspects import Facts, frames_at, pairs_of
+from mixcni.explain.suspects import Facts, attempts_at, pairs_of, shown_by
 from mixcni.schema import Fate, Reason
 from mixcni.words import listed, plural
 
@@ -49,6 +49,6 @@ def examine_far_end(facts: Facts) -> Iterable[Finding]:
             cause=cause,
             confidence=UNCONFIRMED if cause == SERVER_REFUSED and doubtful else CONFIDENCE,
             sentence=f"{says}: not the network between the points",
-            evidence=(Evidence(says, facts.capture_of(position), frames=frames_at(localisation, rows, position)),),
+            evidence=(shown_by(facts, says, position, attempts_at(localisation, rows, position)),),
             collect=(then,),
         )

@@ -17,8 +17,9 @@ class Evidence:
     says : the fact, in a sentence
     file : the capture or dump; "" where the fact is the absence of something from the case
     line : of the dump, from 1; None for captures, or for a fact about the whole file
-    frames : frame numbers in the capture
+    frames : frame numbers in the capture, the first few
     odds : likelihood ratio: how much more often it is seen when the cause is the true one
+    more : how many frames more show it, in this capture or in others of its point
     """
 
     says: str
@@ -26,6 +27,7 @@ class Evidence:
     line: int | None = None
     frames: tuple[int, ...] = ()
     odds: float = 1.0
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mixcni.decode import PacketTable
 from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
 from mixcni.explain.refusals import Heard, away_text, errors_at, routers_passed, ttls
-from mixcni.explain.suspects import Facts, Pair, Suspect, cite, ends_text, exchanges_text, frames_at, pairs_of
+from mixcni.explain.suspects import Facts, Pair, Suspect, attempts_at, ends_text, exchanges_text, pairs_of, shown_by
 from mixcni.localise.fates import RTO_NS
 from mixcni.schema import Direction, ExchangeKind, Fate, Reason, TcpFlag
 from mixcni.topology import Address
@@ -185,11 +185,10 @@ def _evidence(facts: Facts, heard: Heard) -> list[Evidence]:
     name = facts.localisation.points[heard.position].name
     found = []
     for number, said in enumerate(_said(facts, heard)[:4]):
-        file, frames = cite(facts, heard.position, said.packets)
         away = {routers_passed(ttl) for ttl in ttls(facts, heard.position, said.packets)}
         far = f", {away_text(away.pop())} by its TTL" if len(away) == 1 else ""
         says = f"{plural(said.packets.size, 'ICMP error')} at {name} from {said.router}{far}: {said.name}, each quoting a request"
-        found.append(Evidence(says, file, frames=frames, odds=1.0 if number else ODDS_SAID))
+        found.append(shown_by(facts, says, heard.position, said.packets, odds=1.0 if number else ODDS_SAID))
         node = facts.cluster.kubernetes.node_of(said.router)
         if node is not None:
             listed_node = facts.cluster.kubernetes.nodes.get(node)
@@ -217,8 +216,7 @@ def _possible(suspect: Suspect, facts: Facts) -> Finding | None:
     pair = next(iter(pairs_of(localisation, rows)))
     name = localisation.points[suspect.near].name
     says = f"{once} of {conversation.size} callers sent one SYN and no second one, which is due after a second (RFC 6298)"
-    frames = frames_at(localisation, rows, suspect.near)
-    evidence = (Evidence(says, facts.capture_of(suspect.near), frames=frames, odds=ODDS_ONE_SYN),)
+    evidence = (shown_by(facts, says, suspect.near, attempts_at(localisation, rows, suspect.near), odds=ODDS_ONE_SYN),)
     return Finding(
         cause=CAUSE,
         confidence=min(confidence_of(PRIOR, evidence) / 2, UNCONFIRMED),

@@ -22,7 +22,7 @@ from mixcni.explain.refusals import (
     routers_passed,
     ttls,
 )
-from mixcni.explain.suspects import Facts, Suspect, cite, ends_text, exchanges_text, pairs_of
+from mixcni.explain.suspects import Facts, Suspect, ends_text, exchanges_text, pairs_of, shown_by
 from mixcni.localise.atoms import NEVER
 from mixcni.localise.fates import RTO_NS
 from mixcni.schema import Direction, Fate, Reason
@@ -200,8 +200,7 @@ def _sort(facts: list[Evidence], evidence: list[Evidence], against: list[Evidenc
 
 
 def _cited(facts: Facts, heard: Heard, says: str, odds: float) -> Evidence:
-    file, frames = cite(facts, heard.position, heard.packets)
-    return Evidence(says, file, frames=frames, odds=odds)
+    return shown_by(facts, says, heard.position, heard.packets, odds=odds)
 
 
 def _idle(facts: Facts, rows: NDArray[np.int64], near: int) -> Evidence | None:
@@ -224,10 +223,9 @@ def _idle(facts: Facts, rows: NDArray[np.int64], near: int) -> Evidence | None:
     if idle.size * 2 <= conversations.size:
         return None
     first = asks & np.isin(conversation, idle) & (times == asked_ns[conversation])
-    file, frames = cite(facts, near, table["packet"][here[first]])
     shortest = gaps[gaps >= IDLE_NS].min() / 1e9
     says = f"{plural(idle.size, 'connection')} had been silent for {shortest:.0f} s or longer before the request that was reset"
-    return Evidence(says, file, frames=frames)
+    return shown_by(facts, says, near, table["packet"][here[first]])
 
 
 def _distance(facts: Facts, heard: Heard) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.decode import PacketTable
-from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
-from mixcni.explain.suspects import Facts, Suspect, frames_at, is_silence, pairs_of
+from mixcni.explain.findings import Finding, Remedy, confidence_of
+from mixcni.explain.suspects import Facts, Suspect, attempts_at, is_silence, pairs_of, shown_by
 from mixcni.schema import Direction, Fate
 from mixcni.topology import Address
 from mixcni.words import plural
@@ -28,7 +28,6 @@ BEFORE_NS, AFTER_NS = (
     5_000_000_000,
 )  # around the lost packets: questions come with them and up to three seconds later
 FEWEST: Final = 2  # questions: one alone may be the capture's end
-SHOWN: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +108,16 @@ def _has_traffic(asker: int, packets: PacketTable) -> bool:
 def _finding(chosen: _Questions, party: Address, suspect: Suspect, rows: NDArray[np.int64], facts: Facts) -> Finding:
     localisation = facts.localisation
     point = localisation.points[chosen.position]
-    packets = localisation.alignment.points[chosen.position].packets
     protocol = "ARP requests" if chosen.target.version == 4 else "neighbour solicitations"
     asked = (
         f"{chosen.packets.size} {protocol} of {chosen.asker} for {chosen.target} at {point.name} while these packets were lost"
     )
-    frames = tuple(packets["frame_number"][chosen.packets[:SHOWN]].tolist())
     is_sure = chosen.target == party and chosen.would_show
-    evidence = [Evidence(f"{asked}, and no answer", facts.capture_of(chosen.position), frames=frames, odds=ODDS_UNANSWERED)]
+    evidence = [shown_by(facts, f"{asked}, and no answer", chosen.position, chosen.packets, odds=ODDS_UNANSWERED)]
     if is_silence(localisation, rows):
         says = f"no reset or ICMP error came back at {localisation.points[suspect.near].name}"
-        shown = frames_at(localisation, rows, suspect.near)
-        evidence.insert(0, Evidence(says, facts.capture_of(suspect.near), frames=shown, odds=ODDS_SILENCE))
+        attempts = attempts_at(localisation, rows, suspect.near)
+        evidence.insert(0, shown_by(facts, says, suspect.near, attempts, odds=ODDS_SILENCE))
     confidence = confidence_of(PRIOR, evidence)
     collect = [f"on the node of {point.name}: ip neigh show {chosen.target}; ip route get {party}"]
     if not chosen.would_show:

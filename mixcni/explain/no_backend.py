@@ -12,7 +12,7 @@ from mixcni.cluster.cilium.services import Service
 from mixcni.cluster.logs.conntrack import ConntrackEntry
 from mixcni.cluster.policy import protocol_name
 from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
-from mixcni.explain.suspects import Facts, Pair, Suspect, frames_at, is_silence, pairs_of
+from mixcni.explain.suspects import Facts, Pair, Suspect, attempts_at, is_silence, pairs_of, shown_by
 from mixcni.schema import Direction, ExchangeKind, Fate
 from mixcni.words import plural
 
@@ -49,9 +49,9 @@ def examine(suspect: Suspect, facts: Facts) -> Finding | None:
     has = f"only {states}" if states else "no backend"
     evidence = [Evidence(f"the service at {pair.responder}:{pair.port} has {has}", service.file, service.line, odds=ODDS_NONE)]
     if is_silence(facts.localisation, rows):
-        frames = frames_at(facts.localisation, rows, suspect.near)
         says = f"no SYN-ACK, reset or ICMP error came back at {near}"
-        evidence.append(Evidence(says, facts.capture_of(suspect.near), frames=frames, odds=ODDS_SILENCE))
+        attempts = attempts_at(facts.localisation, rows, suspect.near)
+        evidence.append(shown_by(facts, says, suspect.near, attempts, odds=ODDS_SILENCE))
     return Finding(
         cause=CAUSE,
         confidence=confidence_of(PRIOR, evidence),

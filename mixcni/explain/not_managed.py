@@ -4,6 +4,7 @@ This is a statement of its own, no loss's cause: it says why a policy that names
 it whether or not a policy dropped anything.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from mixcni.explain.findings import NAMED, Evidence, Finding, confidence_of
@@ -52,17 +53,17 @@ def _finding(facts: Facts, role: str, address: Address) -> Finding:
     if told is None or told.is_managed is None:
         collect.append("kubectl get nodes,ciliumnodes -o yaml; on any Cilium node: cilium node list")
     elif told.is_managed:
-        against.append(_with(told.evidence, ODDS_MANAGED))
+        against.append(replace(told.evidence, odds=ODDS_MANAGED))
     else:
-        evidence.append(_with(told.evidence, ODDS_NODE if _is_named(facts, address) else ODDS_NO_POD_CIDR))
+        evidence.append(replace(told.evidence, odds=ODDS_NODE if _is_named(facts, address) else ODDS_NO_POD_CIDR))
     answer = facts.cluster.identity_of(address)
     fact = Evidence(answer.says, answer.file or "", answer.line)
     if answer.identity is None:
         collect.append("on the endpoint's node: cilium bpf ipcache list")
     elif answer.is_world:
-        evidence.append(_with(fact, ODDS_WORLD))
+        evidence.append(replace(fact, odds=ODDS_WORLD))
     else:
-        against.append(_with(fact, ODDS_IDENTITY))
+        against.append(replace(fact, odds=ODDS_IDENTITY))
     pod = facts.cluster.kubernetes.pod_of(address)
     if pod is not None:
         labels = ", ".join(f"{key}={value}" for key, value in sorted(pod.labels.items())) or "no labels"
@@ -90,7 +91,3 @@ def _is_named(facts: Facts, address: Address) -> bool:
     given = in_networks(address, list(facts.pod_cidrs.values()))
     return given or any(each is not None for each in (inventory.pod_of(address), inventory.node_of(address),
                                                      inventory.node_with_pod(address)))  # fmt: skip
-
-
-def _with(fact: Evidence, odds: float) -> Evidence:
-    return Evidence(fact.says, fact.file, fact.line, fact.frames, odds)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.transmissions import TransmissionTable
-from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
-from mixcni.explain.suspects import Facts, Suspect, pairs_of
+from mixcni.explain.findings import Finding, Remedy, confidence_of
+from mixcni.explain.suspects import Facts, Suspect, pairs_of, shown_by
 from mixcni.schema import Direction, ExchangeKind, Fate
 from mixcni.words import plural
 
@@ -25,7 +25,6 @@ ODDS_BY_FEW: Final = 5.0  # the same of few packets, or of ones before the other
 UNCONFIRMED: Final = 0.45  # at most, where the other end of the hop was not captured, or few packets speak
 SMALLEST: Final = 500  # octets of a frame: every link takes that (RFC 791: 576), so that no smaller one exceeds an MTU
 FEWEST_LOST, FEWEST_THROUGH = 3, 3  # copies
-SHOWN: Final = 12
 TOO_BIG: Final = {1: (3 << 8) | 4, 58: 2 << 8}  # type and code of ICMP (RFC 1191) and ICMPv6 (RFC 4443 section 3.2)
 
 
@@ -112,25 +111,22 @@ def _finding(
     localisation = facts.localisation
     up, down = hop
     smallest, largest = int(sizes.lost.min()), int(sizes.through.max(initial=0))
-    file = facts.capture_of(up)
-    packets = localisation.alignment.points[up].packets
-    frames = tuple(packets["frame_number"][sizes.lost_packets[:SHOWN]].tolist())
     where = localisation.points[up].name
     enough = sizes.lost.size >= FEWEST_LOST and sizes.through.size >= FEWEST_THROUGH and sizes.through_later > 0
     says = (
         f"all {sizes.lost.size} copies of segments in frames of {smallest} octets and more between {between} were lost after "
         f"{where}, and all {sizes.through.size} in frames of up to {largest} got through, {sizes.through_later} of them later"
     )
-    evidence = [Evidence(says, file, frames=frames, odds=ODDS_BY_SIZE if enough else ODDS_BY_FEW)]
+    evidence = [shown_by(facts, says, up, sizes.lost_packets, odds=ODDS_BY_SIZE if enough else ODDS_BY_FEW)]
     told = _too_big(up, rows, facts)
-    if told:
-        says = f"routers said {plural(len(told), 'time')} that packets of these connections were too big, and the sender went on"
-        evidence.append(Evidence(says, file, frames=told[:SHOWN], odds=ODDS_TOO_BIG))
+    if told.size:
+        says = f"routers said {plural(told.size, 'time')} that packets of these connections were too big, and the sender went on"
+        evidence.append(shown_by(facts, says, up, told, odds=ODDS_TOO_BIG))
     confidence = confidence_of(PRIOR, evidence)
     is_sure = enough and down < len(localisation.points)
     if not is_sure:
         confidence = min(confidence, UNCONFIRMED)
-    silence = "" if told else "; no ICMP error told the sender"
+    silence = "" if told.size else "; no ICMP error told the sender"
     return Finding(
         cause=CAUSE,
         confidence=confidence,
@@ -153,14 +149,14 @@ def _finding(
     )
 
 
-def _too_big(up: int, rows: NDArray[np.int64], facts: Facts) -> tuple[int, ...]:
-    """Frames at the upper point in which somebody says that a packet of these conversations was too big."""
+def _too_big(up: int, rows: NDArray[np.int64], facts: Facts) -> NDArray[np.int64]:
+    """Packets at the upper point in which somebody says that a packet of these conversations was too big."""
     alignment = facts.localisation.alignment
     flows = alignment.points[up]
     packets = flows.packets
     quotes = packets.quotes
     if not len(quotes):
-        return ()
+        return np.empty(0, dtype=np.int64)
     told = np.zeros(len(quotes), dtype=np.bool_)
     for protocol, message in TOO_BIG.items():
         error = quotes["packet"]
@@ -177,5 +173,5 @@ def _too_big(up: int, rows: NDArray[np.int64], facts: Facts) -> tuple[int, ...]:
             here = int(quotes["source"][quote]), int(quotes["source_port"][quote])
             there = int(quotes["destination"][quote]), int(quotes["destination_port"][quote])
             if {here, there} == ends:
-                found.append(int(packets["frame_number"][quotes["packet"][quote]]))
-    return tuple(sorted(found))
+                found.append(int(quotes["packet"][quote]))
+    return np.array(sorted(found), dtype=np.int64)

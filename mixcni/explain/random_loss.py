@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
-from mixcni.explain.suspects import Facts, Suspect, cite
+from mixcni.explain.suspects import Facts, Suspect, shown_by
 from mixcni.explain.uneven import packets_of
 from mixcni.localise.localisation import HopCount
 from mixcni.localise.traits import MOST_CHANCE, common_traits
@@ -144,8 +144,9 @@ def _lossy_hops(facts: Facts) -> Iterator[_Lossy]:
             f"{pieces.near.size:,} pieces left {names[0]} more than once and arrived at {names[1]} once repeated, up to "
             f"{int(pieces.late_ns.max()) / 1e6:.0f} ms later than usual; its capture may have missed {missed:.1f} of them"
         )
-        file, frames = cite(facts, up, packets_of(facts, pieces, up))
-        evidence = [Evidence(says, file, frames=frames, odds=max(1.0, min(MOST_ODDS, MOST_CHANCE / max(chance, 1e-9))))]
+        odds = max(1.0, min(MOST_ODDS, MOST_CHANCE / max(chance, 1e-9)))
+        evidence = [shown_by(facts, says, up, packets_of(facts, pieces, up), odds=odds, of=pieces.near.size)]
+        file = facts.capture_of(up)
         if common:
             evidence.extend(Evidence(text, file, odds=1.0 if number else ODDS_COMMON) for number, text in enumerate(common))
         elif conversations.size >= FEWEST_CONVERSATIONS and copies >= FEWEST:

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
-from mixcni.explain.suspects import Facts, cite, ends_text, exchanges_text
+from mixcni.explain.findings import Finding, Remedy, confidence_of
+from mixcni.explain.suspects import Facts, ends_text, exchanges_text, shown_by
 from mixcni.schema import Direction, ExchangeKind, Fate, TcpFlag
 from mixcni.words import listed, plural
 
@@ -67,13 +67,11 @@ def examine_responses(facts: Facts) -> Iterator[Finding]:
     resets = _packets(facts, pairs[:, 1], position, Direction.FORWARD, TcpFlag.RST)
     name = localisation.points[position].name
     responders = listed(sorted({table.book.text(code) for code in table["responder"][pairs[:, 1]].tolist()}))
-    file, frames = cite(facts, position, answers)
     says = f"{plural(answers.size, 'SYN-ACK')} at {name} from {responders} acknowledge SYNs that were sent to another address"
-    evidence = [Evidence(says, file, frames=frames, odds=ODDS_NUMBER)]
+    evidence = [shown_by(facts, says, position, answers, odds=ODDS_NUMBER)]
     if resets.size:
-        file, frames = cite(facts, position, resets)
         says = f"the initiator answered with {plural(resets.size, 'reset')}: it knows no such connection"
-        evidence.append(Evidence(says, file, frames=frames, odds=ODDS_RESET))
+        evidence.append(shown_by(facts, says, position, resets, odds=ODDS_RESET))
     kind = localisation.points[position].kind
     is_sure = arrived and (2 * resets.size >= answers.size or (kind is not None and kind.is_pods_own))
     confidence = confidence_of(PRIOR, evidence)

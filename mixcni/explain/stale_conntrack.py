@@ -16,7 +16,7 @@ from mixcni.cluster.cilium.ct import CtEntry
 from mixcni.cluster.logs.conntrack import ConntrackEntry
 from mixcni.cluster.policy import protocol_name
 from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
-from mixcni.explain.suspects import Facts, Suspect, frames_at
+from mixcni.explain.suspects import Facts, Suspect, attempts_at, shown_by
 from mixcni.schema import Direction, ExchangeKind, Fate
 from mixcni.words import plural
 
@@ -117,8 +117,8 @@ def _finding(chosen: list[_Reuse], suspect: Suspect, rows: NDArray[np.int64], fa
         f"{len(seen)} of the {rows.size} lost connection attempts came from a port from which the same two had been connected "
         f"before, {gap / 1e9:.1f} s earlier at the least"
     )
-    frames = frames_at(localisation, fates, suspect.near)
-    evidence.append(Evidence(says, facts.capture_of(suspect.near), frames=frames, odds=ODDS_REUSED))
+    attempts = attempts_at(localisation, fates, suspect.near)
+    evidence.append(shown_by(facts, says, suspect.near, attempts, odds=ODDS_REUSED))
     entries = [reuse.entry for reuse in chosen if reuse.entry is not None]
     for at, entry in enumerate(entries[:SHOWN]):
         text = (

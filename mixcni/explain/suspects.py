@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from mixcni.cluster import ClusterState
 from mixcni.cluster.policies import PolicyEngine
+from mixcni.explain.findings import Evidence
 from mixcni.localise import Localisation
 from mixcni.schema import Direction, ExchangeKind, Fate, Reason, TcpFlag
 from mixcni.topology import Address, Network
 from mixcni.words import listed, plural
 
+SHOWN_FRAMES: Final = 12
 UNANSWERED_BEYOND = (Reason.ON_THE_WAY, Reason.NO_WINDOW)
 
 
@@ -37,7 +39,7 @@ class Facts:
         return PolicyEngine(self.cluster, unmanaged=self.pod_cidrs)
 
     def capture_of(self, position: int) -> str:
-        """The file name of a point's first capture; the point's own name where it has none."""
+        """The file name of a point's first capture, for what is said of all; the point's own name where it has none."""
         point = self.localisation.points[position]
         return self.name_of(point.captures[0]) if point.captures else point.name
 
@@ -140,26 +142,28 @@ def is_silence(localisation: Localisation, rows: NDArray[np.int64]) -> bool:
     )
 
 
-def frames_at(localisation: Localisation, rows: NDArray[np.int64], position: int, limit: int = 12) -> tuple[int, ...]:
-    """Frame numbers of the connection attempts in `rows` at one point, the first few."""
+def attempts_at(localisation: Localisation, rows: NDArray[np.int64], position: int) -> NDArray[np.int64]:
+    """The SYNs of the connections in `rows` at one point, as rows of its packet table, in file order."""
     table = localisation.alignment.transmissions
     wanted = np.isin(table["conversation"], localisation.fates["conversation"][rows]) & (table["point"] == position)
     wanted &= (table["tcp_flags"] & TcpFlag.SYN) != 0
-    packets = table["packet"][np.flatnonzero(wanted)[:limit]]
-    return tuple(localisation.alignment.points[position].packets["frame_number"][packets].tolist())
+    return np.asarray(table["packet"][wanted].astype(np.int64))
 
 
-def cite(facts: Facts, position: int, packets: NDArray[np.int64], limit: int = 12) -> tuple[str, tuple[int, ...]]:
-    """The file of the first of a point's packets as the report names it, and the first few frame numbers in that file.
+def shown_by(
+    facts: Facts, says: str, position: int, packets: NDArray[np.int64], *, odds: float = 1.0, of: int | None = None
+) -> Evidence:
+    """A fact with the first few frames that show it, all in the file of the first one and by their numbers in that file.
 
     Parameters
     ----------
     packets : rows of the point's packet table
+    of : how many frames show it, where `packets` are but the first of them
     """
     table = facts.localisation.alignment.points[position].packets
     if not packets.size or not table.files:
-        return facts.capture_of(position), ()
+        return Evidence(says, facts.capture_of(position), odds=odds)
     files = table["file"][packets]
-    mine = packets[files == files[0]]
-    frames = np.unique(table["frame_number"][mine])[:limit]
-    return facts.name_of(table.files[int(files[0])]), tuple(frames.tolist())
+    frames = np.unique(table["frame_number"][packets[files == files[0]]])[:SHOWN_FRAMES]
+    more = max(0, (np.unique(packets).size if of is None else of) - frames.size)
+    return Evidence(says, facts.name_of(table.files[int(files[0])]), frames=tuple(frames.tolist()), more=more, odds=odds)

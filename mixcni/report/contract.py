@@ -12,7 +12,7 @@ from mixcni.report.words import direction_text
 from mixcni.schema import Fate
 
 if TYPE_CHECKING:
-    from mixcni.explain import Finding
+    from mixcni.explain import Evidence, Finding
     from mixcni.report.report import Report
 
 SCHEMA: Final = "mixcni.report/1"
@@ -88,18 +88,18 @@ def _point(row: dict[str, Any], report: "Report", position: int) -> dict[str, An
     }
 
 
-def _finding(finding: "Finding") -> dict[str, Any]:
-    def facts(evidence: Any) -> list[dict[str, Any]]:
-        return [
-            {"file": fact.file or None, "line": fact.line, "frames": list(fact.frames), "says": fact.says} for fact in evidence
-        ]
+def _fact(fact: "Evidence") -> dict[str, Any]:
+    more = {"more": fact.more} if fact.more else {}
+    return {"file": fact.file or None, "line": fact.line, "frames": list(fact.frames), **more, "says": fact.says}
 
+
+def _finding(finding: "Finding") -> dict[str, Any]:
     return {
         "cause": finding.cause,
         "confidence": finding.confidence,
         "sentence": finding.sentence,
-        "evidence": facts(finding.evidence),
-        "against": facts(finding.against),
+        "evidence": [_fact(fact) for fact in finding.evidence],
+        "against": [_fact(fact) for fact in finding.against],
         "remedies": [
             {
                 "sentence": remedy.sentence,

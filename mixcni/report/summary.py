@@ -108,8 +108,8 @@ def evidence_place(fact: Evidence) -> str:
         return fact.file
     ranges = frame_ranges(fact.frames)
     shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges[:SHOWN_RANGES])
-    more = ", …" if len(ranges) > SHOWN_RANGES else ""
-    return f"{fact.file}, {'frame' if len(fact.frames) == 1 else 'frames'} {shown}{more}"
+    more = fact.more + sum(last - first + 1 for first, last in ranges[SHOWN_RANGES:])
+    return f"{fact.file}, {'frame' if len(fact.frames) == 1 else 'frames'} {shown}{f' and {more:,} more' if more else ''}"
 
 
 def _headline(localisation: Localisation, findings: Sequence[Finding]) -> str:
