@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -59,6 +60,20 @@ class CapturePoint:
     passed_by: tuple[bool, bool] = (True, True)
     holes: tuple[tuple[int, int], ...] = ()
     dropped: float | None = None
+
+
+class Translation(NamedTuple):
+    """One connection, as a NAT or conntrack table states it on both sides of a translation.
+
+    protocol : IANA number; before, behind : its initiator and its responder, each (address, port)
+    file, line : where the table says so
+    """
+
+    protocol: int
+    before: tuple[tuple[Address, int], tuple[Address, int]]
+    behind: tuple[tuple[Address, int], tuple[Address, int]]
+    file: str = ""
+    line: int = 0
 
 
 def in_networks(address: Address, networks: Sequence[Network]) -> bool:

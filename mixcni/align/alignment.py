@@ -12,6 +12,7 @@ from mixcni.align.conversations import CandidateTable, ConversationTable, join_f
 from mixcni.align.transmissions import TransmissionTable, gather_transmissions
 from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
+from mixcni.topology import Translation
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,11 @@ class Alignment:
 
 
 def align_points(
-    names: Sequence[str], points: Sequence[FlowTable], nodes: Sequence[str] = (), exchanges: Sequence[ExchangeTable] = ()
+    names: Sequence[str],
+    points: Sequence[FlowTable],
+    nodes: Sequence[str] = (),
+    exchanges: Sequence[ExchangeTable] = (),
+    translations: Sequence[Translation] = (),
 ) -> Alignment:
     """The points' flows as conversations on the clock of the first point.
 
@@ -48,9 +53,10 @@ def align_points(
     points : their flow tables, in the same order
     nodes : the node of each point, "" unknown; points of one node are assumed to share its clock, unless segments contradict
     exchanges : one ExchangeTable a point, in the same order; with them DNS queries that are asked at once are told apart
+    translations : what NAT and conntrack tables state; with them conversations are joined for which packets alone are not enough
     """
     own = [flows.packets["time_ns"] for flows in points]
-    conversations = join_flows(points, own)
+    conversations = join_flows(points, own, translations=translations)
     transmissions = gather_transmissions(points, conversations, own)
     clocks, cycles = estimate_clocks(names, transmissions, own, nodes)
     unsure = any(clock.uncertainty_ns is None for clock, flows in zip(clocks, points, strict=True) if len(flows))
@@ -58,7 +64,7 @@ def align_points(
         transmissions = gather_transmissions(points, conversations, own, by_content=True)
         clocks, cycles = estimate_clocks(names, transmissions, own, nodes)
     times = [clock.common_ns(at) for clock, at in zip(clocks, own, strict=True)]
-    conversations = join_flows(points, times, clocks)
+    conversations = join_flows(points, times, clocks, translations)
     slack_ns = _slack_ns(clocks, points)
     transmissions = gather_transmissions(
         points, conversations, times, slack_ns, by_content=unsure, exchanges=exchanges, together=True

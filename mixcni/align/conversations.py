@@ -13,6 +13,7 @@ from mixcni.align.united import MASK, UnitedFlows, sequence_distance
 from mixcni.flows import FlowTable
 from mixcni.schema import CANDIDATES, CONVERSATIONS
 from mixcni.tables import AddressBook, Table
+from mixcni.topology import Translation
 
 NO_PORT = 0
 
@@ -56,6 +57,7 @@ class ConversationTable(Table):
     `book` : AddressBook of all points
     `ends` : Ends, the addresses and ports as each point sees them
     `candidates` : CandidateTable
+    `stated` : what tables say of conversations that packets alone would have left apart, a translation each
     """
 
     schema = CONVERSATIONS
@@ -65,6 +67,7 @@ class ConversationTable(Table):
     shift: NDArray[np.int64]
     ends: Ends
     candidates: CandidateTable
+    stated: tuple[Translation, ...]
 
     def __init__(
         self,
@@ -73,9 +76,11 @@ class ConversationTable(Table):
         members: Sequence[Members],
         ends: Ends,
         candidates: CandidateTable,
+        stated: tuple[Translation, ...] = (),
     ) -> None:
         super().__init__(columns)
-        self.book, self._members, self.ends, self.candidates = book, tuple(members), ends, candidates
+        self.book, self._members, self.ends = book, tuple(members), ends
+        self.candidates, self.stated = candidates, stated
         shape = (len(self), len(members))
         self.flow_of = np.full(shape, -1, dtype=np.int32)
         self.flipped = np.zeros(shape, dtype=np.bool_)
@@ -102,7 +107,10 @@ class ConversationTable(Table):
 
 
 def join_flows(
-    points: Sequence[FlowTable], times: Sequence[NDArray[np.int64]], clocks: Sequence[ClockModel] | None = None
+    points: Sequence[FlowTable],
+    times: Sequence[NDArray[np.int64]],
+    clocks: Sequence[ClockModel] | None = None,
+    translations: Sequence[Translation] = (),
 ) -> ConversationTable:
     """The connections of all points, each once.
 
@@ -116,10 +124,11 @@ def join_flows(
     points : one FlowTable a point, in path order
     times : of each point's packets, ns on the common clock as far as it is known
     clocks : one a point; None where they are not known yet
+    translations : what NAT and conntrack tables state
     """
     every = UnitedFlows(points, times)
     by_key = match_by_key(every)
-    found = join_translated(every, by_key, clocks)
+    found = join_translated(every, by_key, clocks, translations)
     numbers, conversation = np.unique(found.joined[by_key], return_inverse=True)
     conversation = conversation.reshape(-1).astype(np.int64)
     count = numbers.size
@@ -160,7 +169,7 @@ def join_flows(
     }
     number_of = np.zeros(int(by_key.max(initial=-1)) + 1, dtype=np.int64)
     number_of[by_key] = conversation
-    return ConversationTable(columns, every.book, members, ends, _candidates(found, number_of))
+    return ConversationTable(columns, every.book, members, ends, _candidates(found, number_of), found.stated)
 
 
 def _primary(every: UnitedFlows, conversation: NDArray[np.int64]) -> NDArray[np.bool_]:

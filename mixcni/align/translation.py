@@ -4,13 +4,14 @@ A NAT rewrites addresses and ports. Sequence numbers, acknowledgments, options a
 something rewrites those too (a SYN proxy, a proxy that ends the connection), the two halves are two conversations here.
 
 Evidence is weighed in bits, one a halving of the chance that two unrelated flows show the same, and conflicts are taken off.
-Flows are joined one to one: each must be the other's best by a margin; what is not is listed, and nobody guesses.
+Flows are joined one to one: each must be the other's best by a margin; what is not is listed, and nobody guesses. Where a table
+states a translation, that is evidence as well, and what was joined only because of it is told apart.
 """
 
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -18,8 +19,10 @@ from numpy.typing import NDArray
 
 from mixcni.align.clock import ClockModel
 from mixcni.align.matching import MOST_UNSEEN, octets_between
+from mixcni.align.stated import Statement, stated_pairs
 from mixcni.align.united import PROTOCOL_TCP, UnitedFlows, numbered
 from mixcni.schema import Evidence
+from mixcni.topology import Translation
 
 ISN_BITS: Final = 32  # RFC 6528: an initial sequence number says nothing of another connection's
 SAME_OPTIONS_BITS: Final = 4  # hosts of one kind send the same
@@ -28,6 +31,8 @@ IN_TIME_BITS: Final = 8
 DATAGRAM_BITS: Final = 12  # an IP identification of 16 bits, which counts up on some hosts
 SAME_CALLER_BITS: Final = 24  # an address with a port that was chosen for this conversation
 SAME_CALLED_BITS: Final = 8  # an address with the port of a service
+TABLE_BITS: Final = 24  # a line that names both pairs of ends, of some moment: ports are used again
+LENGTHS_BITS: Final = 4  # the lengths of datagrams, which those of one service have in common
 TOKEN_BITS: Final = 40  # SEQ and ACK together, less what connections of one age have in common
 MOST_TOKENS: Final = 4  # more say no more
 ENOUGH_BITS: Final = 40  # one in 10**12: of a million flows at each of two points not one pair is joined by chance
@@ -57,6 +62,7 @@ class Translated:
 
     joined : (k,) for each flow-key conversation that of which it is part; turned : (k,) whether it stands the other way round
     evidence, bits : (k,) on what that rests; doubtful : pairings that were not made
+    stated : what tables say of conversations that packets alone would have left apart
     """
 
     joined: NDArray[np.int64]
@@ -64,6 +70,7 @@ class Translated:
     evidence: NDArray[np.int64]
     bits: NDArray[np.int64]
     doubtful: tuple[Pairing, ...]
+    stated: tuple[Translation, ...] = ()
 
 
 class _Strands:
@@ -131,7 +138,12 @@ def best_flows(every: UnitedFlows, conversation: NDArray[np.int64]) -> NDArray[n
     return order[np.unique(conversation[order], return_index=True)[1]]
 
 
-def join_translated(every: UnitedFlows, conversation: NDArray[np.int64], clocks: Sequence[ClockModel] | None) -> Translated:
+def join_translated(
+    every: UnitedFlows,
+    conversation: NDArray[np.int64],
+    clocks: Sequence[ClockModel] | None,
+    translations: Sequence[Translation] = (),
+) -> Translated:
     """Conversations by flow key, joined where another key is the same connection.
 
     Parameters
@@ -139,6 +151,7 @@ def join_translated(every: UnitedFlows, conversation: NDArray[np.int64], clocks:
     every : the flows of all points
     conversation : (n,) each flow's conversation by its key
     clocks : one a point, where they are known by now
+    translations : what tables of the cluster state
     """
     count = int(conversation.max(initial=-1)) + 1
     joined, turned = np.arange(count), np.zeros(count, dtype=np.bool_)
@@ -146,8 +159,12 @@ def join_translated(every: UnitedFlows, conversation: NDArray[np.int64], clocks:
     strands = _Strands(every, conversation, clocks)
     pairings = [*_by_handshake(strands), *_in_the_midst(strands), *_by_datagrams(strands)]
     accepted, doubtful = _mutual_best(pairings, strands.there)
+    statements = stated_pairs(every, strands.best, translations)
+    by_packets = {(pairing.one, pairing.other) for pairing in accepted}
+    if statements:
+        accepted, doubtful = _mutual_best(_with_statements(strands, pairings, statements), strands.there)
     there = strands.there.copy()
-    refused = []
+    refused, stated = [], []
     for pairing in sorted(accepted, key=lambda p: (-p.bits, p.one, p.other)):
         low, high = sorted((int(joined[pairing.one]), int(joined[pairing.other])))
         if low == high:
@@ -163,7 +180,9 @@ def join_translated(every: UnitedFlows, conversation: NDArray[np.int64], clocks:
         for number in (pairing.one, pairing.other):
             evidence[number] |= int(pairing.evidence)
             bits[number] = min(bits[number] or pairing.bits, pairing.bits)
-    return Translated(joined, turned, evidence, bits, (*doubtful, *refused))
+        if (pairing.one, pairing.other) not in by_packets and (pairing.one, pairing.other) in statements:
+            stated.append(statements[pairing.one, pairing.other].translation)
+    return Translated(joined, turned, evidence, bits, (*doubtful, *refused), tuple(stated))
 
 
 def _may_meet(strands: _Strands, one: int, other: int) -> bool:
@@ -322,18 +341,22 @@ def _by_datagrams(strands: _Strands) -> list[Pairing]:
     """Pairings of conversations without streams: by IP identifications and lengths of what they sent, and the end that stayed."""
     if not strands.datagrams:
         return []
-    shared = _shared_datagrams(strands)
-    pairings = []
-    for (one, other), equal in shared.items():
-        in_time = strands.in_time(one, other)
-        if in_time is False or not _may_meet(strands, one, other):
-            continue
-        bits = DATAGRAM_BITS * min(equal, MOST_TOKENS) + _kept_end_bits(strands, one, other)
-        evidence = Evidence.NUMBERS
-        if in_time:
-            bits, evidence = bits + IN_TIME_BITS, evidence | Evidence.TIME
-        pairings.append(Pairing(one, other, turned=False, bits=bits, evidence=evidence))
-    return pairings
+    weighed = [
+        _weigh_datagrams(strands, one, other, DATAGRAM_BITS * min(equal, MOST_TOKENS), Evidence.NUMBERS)
+        for (one, other), equal in _shared_datagrams(strands).items()
+    ]
+    return [pairing for pairing in weighed if pairing is not None]
+
+
+def _weigh_datagrams(strands: _Strands, one: int, other: int, bits: int, evidence: Evidence) -> Pairing | None:
+    """Two conversations without streams, with `bits` of evidence beside ends and time; None where they cannot be one."""
+    in_time = strands.in_time(one, other)
+    if in_time is False or not _may_meet(strands, one, other):
+        return None
+    bits += _kept_end_bits(strands, one, other)
+    if in_time:
+        bits, evidence = bits + IN_TIME_BITS, evidence | Evidence.TIME
+    return Pairing(one, other, turned=False, bits=bits, evidence=evidence)
 
 
 def _shared_datagrams(strands: _Strands) -> dict[tuple[int, int], int]:
@@ -351,6 +374,33 @@ def _shared_datagrams(strands: _Strands) -> dict[tuple[int, int], int]:
             for pair in itertools.combinations(seen[start : start + size, 1].tolist(), 2):
                 counts[pair] += 1
     return counts
+
+
+def _with_statements(
+    strands: _Strands, pairings: list[Pairing], statements: Mapping[tuple[int, int], Statement]
+) -> list[Pairing]:
+    """The pairings, those raised that a table states, and with those of datagrams for which nothing else but lengths speaks."""
+    raised = []
+    for pairing in pairings:
+        pair = min(pairing.one, pairing.other), max(pairing.one, pairing.other)
+        said = pair in statements and statements[pair].turned == pairing.turned
+        more = replace(pairing, bits=pairing.bits + TABLE_BITS, evidence=pairing.evidence | Evidence.TABLE)
+        raised.append(more if said else pairing)
+    known = {(pairing.one, pairing.other) for pairing in pairings}
+    followed = set(strands.datagrams)
+    for (one, other), statement in statements.items():
+        if (one, other) not in known and not statement.turned and followed.issuperset((one, other)):
+            sent = [_lengths(strands, number) for number in (one, other)]
+            if sent[0] <= sent[1] or sent[1] <= sent[0]:
+                weighed = _weigh_datagrams(strands, one, other, LENGTHS_BITS + TABLE_BITS, Evidence.TABLE)
+                raised.extend([weighed] if weighed is not None else [])
+    return raised
+
+
+def _lengths(strands: _Strands, number: int) -> set[tuple[int, int]]:
+    """Direction and length of each datagram of a conversation."""
+    sent = strands.every.datagrams_of(np.array(strands.members[number], dtype=np.int64), identified=False)
+    return set(zip(sent["direction"].tolist(), sent["octets"].tolist(), strict=True))
 
 
 def _mutual_best(pairings: list[Pairing], there: NDArray[np.bool_]) -> tuple[list[Pairing], tuple[Pairing, ...]]:

@@ -113,8 +113,11 @@ class UnitedFlows:
             parts.append({name: columns[name].astype(np.int64) for name in names})
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
-    def datagrams_of(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-        """What some flows without streams sent: row, protocol, direction, IP identification (none is 0) and payload octets."""
+    def datagrams_of(self, rows: NDArray[np.int64], *, identified: bool = True) -> dict[str, NDArray[np.int64]]:
+        """What some flows without streams sent: row, protocol, direction, IP identification and payload octets.
+
+        `identified` : leave out what has no IP identification, which is 0
+        """
         names = ("row", "protocol", "direction", "ip_id", "octets")
         parts: list[dict[str, NDArray[np.int64]]] = []
         for point, flows in enumerate(self.points):
@@ -122,7 +125,7 @@ class UnitedFlows:
             wanted[self.flow[rows[self.point[rows] == point]]] = True
             segments = flows.segments
             kept = np.flatnonzero(wanted[segments["flow"]] & (segments["copy_of"] < 0))
-            kept = kept[flows.packets["ip_id"][segments["packet"][kept]] > 0]
+            kept = kept[flows.packets["ip_id"][segments["packet"][kept]] >= int(identified)]
             flow, packet = segments["flow"][kept], segments["packet"][kept]
             columns = {
                 "row": flow + self.first_row[point],

@@ -12,6 +12,7 @@ from mixcni.case.folder import Case, open_case
 from mixcni.case.loading import LoadedPoint, Progress, load_points
 from mixcni.case.rotation import dropped_share, holes_between
 from mixcni.cluster import read_dumps
+from mixcni.cluster.translations import stated_translations
 from mixcni.exchanges import pair_exchanges
 from mixcni.explain import Facts, Finding, explain_losses
 from mixcni.flows import FlowTable
@@ -19,7 +20,7 @@ from mixcni.localise import Localisation, localise_losses
 from mixcni.report import InputFile, Report
 from mixcni.schema import Direction, Sight
 from mixcni.topology import CapturePoint
-from mixcni.words import plural
+from mixcni.words import listed, plural
 
 
 def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Report:
@@ -63,9 +64,9 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
         assumptions.append(f"the path of a request is taken to be {names}: {'; '.join(reasons)}")
     exchanges = [pair_exchanges(flows) for flows in tracked]
     nodes = [point.node for point in points]
-    alignment = align_points([point.name for point in points], tracked, nodes, exchanges)
-    localisation = localise_losses(points, alignment, exchanges)
     cluster = read_dumps(case.dumps, root=case.folder)
+    alignment = align_points([point.name for point in points], tracked, nodes, exchanges, stated_translations(cluster))
+    localisation = localise_losses(points, alignment, exchanges)
     facts = Facts(localisation, cluster, case.pod_cidrs, case.relative)
     findings = explain_losses(facts)
     assumptions.extend(_assumptions(localisation, findings))
@@ -123,11 +124,21 @@ def _assumptions(localisation: Localisation, findings: tuple[Finding, ...]) -> I
         for position in np.flatnonzero((left_out & ~sights.hidden).any(axis=1)).tolist():
             name = localisation.points[position].name
             yield f"the capture at {name} is taken to be filtered: it has no {what}, which proves no loss"
+    yield from _stated(localisation)
     unsure = np.unique(localisation.alignment.candidates["conversation"]).size
     if unsure:
         yield f"{plural(unsure, 'conversation')} may be one under other addresses, and nothing decides: each stands for itself"
     for finding in findings:
         yield from finding.assumptions
+
+
+def _stated(localisation: Localisation) -> Iterator[str]:
+    """What was joined because a table says so."""
+    stated = localisation.alignment.conversations.stated
+    if stated:
+        places = listed([f"{each.file}:{each.line}" for each in stated])
+        what = f"{plural(len(stated), 'conversation')} under two pairs of ends"
+        yield f"{what} taken to be one by what tables state, where packets alone do not decide: {places}"
 
 
 def _unsent(localisation: Localisation) -> Iterator[str]:

@@ -123,6 +123,11 @@ class ClusterState:
         return self.of_type(Service)
 
     @property
+    def all_services(self) -> tuple[Service, ...]:
+        """The agent's services, then the datapath's own."""
+        return (*self.services, *self._services_of_lb)
+
+    @property
     def nat(self) -> tuple[NatEntry, ...]:
         """Translated connections."""
         return self.of_type(NatEntry)
@@ -251,8 +256,7 @@ class ClusterState:
     def services_at(self, address: str | Address, port: int | None = None) -> tuple[Service, ...]:
         """The services whose frontend is `address`, and `port` if one is given: the agent's, then the datapath's own."""
         wanted = as_address(address)
-        known = (*self.services, *self._services_of_lb)
-        return tuple(item for item in known if item.frontend == wanted and port in (None, item.frontend_port))
+        return tuple(item for item in self.all_services if item.frontend == wanted and port in (None, item.frontend_port))
 
     def nat_of(self, address: str | Address, port: int | None = None) -> tuple[NatEntry, ...]:
         """The translations in which `address`, with `port` if one is given, is an end or what an end becomes."""

@@ -236,6 +236,7 @@ class Evidence(IntFlag):
     TIMESTAMPS = 0x08
     NUMBERS = 0x10
     TIME = 0x20
+    TABLE = 0x40
 
 
 class Sight(IntEnum):
