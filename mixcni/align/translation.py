@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.align.blocks import compare_blocks
 from mixcni.align.clock import ClockModel
 from mixcni.align.matching import MOST_UNSEEN, octets_between
 from mixcni.align.stated import Statement, stated_pairs
@@ -34,6 +35,7 @@ SAME_CALLED_BITS: Final = 8  # an address with the port of a service
 TABLE_BITS: Final = 24  # a line that names both pairs of ends, of some moment: ports are used again
 LENGTHS_BITS: Final = 4  # the lengths of datagrams, which those of one service have in common
 TOKEN_BITS: Final = 40  # SEQ and ACK together, less what connections of one age have in common
+BLOCKS_BITS: Final = 20  # the same octets at the same sequence number, out of the MOST_UNSEEN that nearness leaves
 MOST_TOKENS: Final = 4  # more say no more
 ENOUGH_BITS: Final = 40  # one in 10**12: of a million flows at each of two points not one pair is joined by chance
 MARGIN_BITS: Final = 12
@@ -78,7 +80,7 @@ class _Strands:
 
     iss, irs : (k,) int64, as a handshake told them; -1 where none did
     there : (k, p) bool, whether each point has it
-    best : (k,) the flow that tells most of it; key : (k,) int64, number of its flow key
+    best : (k,) the flow that tells most of it; key : (k,) int64, number of its flow key; is_tcp : (k,) bool
     begun : numbers whose ISS another has too; unbegun : those whose handshake nobody saw and that a point lacks, and with them
         whatever lacks a point
     """
@@ -94,7 +96,7 @@ class _Strands:
         told = every.syn_seen | (every.synack_seen & every.based[:, 0])
         self.iss[conversation[told]] = every.base[told, 0]
         self.irs[conversation[every.synack_seen]] = every.base[every.synack_seen, 1]
-        is_tcp = every.protocol[self.best] == PROTOCOL_TCP
+        self.is_tcp = is_tcp = every.protocol[self.best] == PROTOCOL_TCP
         self.iss[~is_tcp] = -1
         known, times = np.unique(self.iss[self.iss >= 0], return_counts=True)
         self.begun = np.flatnonzero(np.isin(self.iss, known[times > 1])).tolist()
@@ -157,7 +159,7 @@ def join_translated(
     joined, turned = np.arange(count), np.zeros(count, dtype=np.bool_)
     evidence, bits = np.full(count, int(Evidence.KEY)), np.zeros(count, dtype=np.int64)
     strands = _Strands(every, conversation, clocks)
-    pairings = [*_by_handshake(strands), *_in_the_midst(strands), *_by_datagrams(strands)]
+    pairings = _with_payload(strands, [*_by_handshake(strands), *_in_the_midst(strands), *_by_datagrams(strands)])
     accepted, doubtful = _mutual_best(pairings, strands.there)
     statements = stated_pairs(every, strands.best, translations)
     by_packets = {(pairing.one, pairing.other) for pairing in accepted}
@@ -374,6 +376,27 @@ def _shared_datagrams(strands: _Strands) -> dict[tuple[int, int], int]:
             for pair in itertools.combinations(seen[start : start + size, 1].tolist(), 2):
                 counts[pair] += 1
     return counts
+
+
+def _with_payload(strands: _Strands, pairings: list[Pairing]) -> list[Pairing]:
+    """The pairings; what was sent tells of those that rest on numbers alone, and are not enough or not the only ones."""
+    settled = set(_mutual_best(pairings, strands.there)[0])
+    open_ones = [
+        number
+        for number, pairing in enumerate(pairings)
+        if pairing not in settled and pairing.evidence & ~Evidence.TIME == Evidence.NUMBERS and strands.is_tcp[pairing.one]
+    ]
+    if not open_ones:
+        return pairings
+    members = [(strands.members[pairings[n].one], strands.members[pairings[n].other], pairings[n].turned) for n in open_ones]
+    told = list(pairings)
+    for number, agreement in zip(open_ones, compare_blocks(strands.every, members), strict=True):
+        pairing = pairings[number]
+        if agreement.other:
+            told[number] = replace(pairing, bits=pairing.bits - ENOUGH_BITS)
+        elif agreement.same:
+            told[number] = replace(pairing, bits=pairing.bits + BLOCKS_BITS, evidence=pairing.evidence | Evidence.PAYLOAD)
+    return [pairing for pairing in told if pairing.bits > 0]
 
 
 def _with_statements(

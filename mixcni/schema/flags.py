@@ -237,6 +237,7 @@ class Evidence(IntFlag):
     NUMBERS = 0x10
     TIME = 0x20
     TABLE = 0x40
+    PAYLOAD = 0x80
 
 
 class Sight(IntEnum):
