@@ -14,6 +14,7 @@ from mixcni.localise.judgement import MOST_DOUBT, MOST_OWN_DOUBT, judge_hop
 from mixcni.localise.missrate import MissRate
 from mixcni.localise.refusals import Refusals
 from mixcni.localise.sight import Sights
+from mixcni.localise.silences import Copies, Silences, copies_at
 from mixcni.schema import FATES, Direction, ExchangeKind, Fate, Reason, Sight
 from mixcni.tables import Table
 from mixcni.topology import CapturePoint
@@ -58,13 +59,13 @@ class FateRules:
         request: Intervals,
         response: Intervals,
         sights: Sights,
-        rates: Sequence[MissRate],
+        silences: Sequence[Silences],
         whole_rates: Sequence[MissRate],
         acknowledged: NDArray[np.int64],
     ) -> None:
         self.points, self.columns, self.atoms = points, columns, atoms
         self.request, self.response, self.sights = request, response, sights
-        self.rates, self.whole_rates = rates, whole_rates
+        self.silences, self.whole_rates = silences, whole_rates
         self.windows = sights.windows
         count = columns["conversation"].size
         conversation = columns["conversation"].astype(np.int64)
@@ -185,7 +186,8 @@ class FateRules:
             self._settle(rows[by_responder], Fate.REFUSED, Reason.BY_RESPONDER)
             self._leave(rows[unwatched], Reason.NO_WINDOW, farthest[unwatched] + 1)
             copies = counts[self.conversation[rows[on_way]], heard[on_way]] + 1  # the refusals, and the request
-            self._refuse(rows[on_way], reason, farthest[on_way], beyond[on_way], copies, failed[:, None] & self.request_passed)
+            lacking = Copies(np.repeat(np.arange(copies.size), copies), np.repeat(time[on_way], copies))
+            self._refuse(rows[on_way], reason, farthest[on_way], beyond[on_way], lacking, failed[:, None] & self.request_passed)
 
     def reset_in_passing(self, refusals: Refusals) -> None:
         """A reset came back for a request that had got farther than where the reset began: no responder sent it.
@@ -203,10 +205,11 @@ class FateRules:
         time = at[rows, heard[rows]]
         beyond = self._first(self.witness[rows, :, Direction.REVERSE] & further & self._runs_at(time))
         watched = beyond < len(self.points)
-        rows, beyond = rows[watched], beyond[watched]
+        rows, beyond, time = rows[watched], beyond[watched], time[watched]
         self.last_seen[rows] = reached[rows]
         copies = refusals.resets[self.conversation[rows], heard[rows]]
-        self._refuse(rows, Reason.BY_RESET, heard[rows], beyond, copies, failed[:, None] & seen)
+        lacking = Copies(np.repeat(np.arange(copies.size), copies), np.repeat(time, copies))
+        self._refuse(rows, Reason.BY_RESET, heard[rows], beyond, lacking, failed[:, None] & seen)
 
     def _refuse(
         self,
@@ -214,18 +217,18 @@ class FateRules:
         reason: Reason,
         near: NDArray[np.int64],
         far: NDArray[np.int64],
-        copies: NDArray[np.int64],
+        lacking: Copies,
         passed: NDArray[np.bool_],
     ) -> None:
         """Call each row refused between two points, if the far one's capture does not merely lack what the near one has.
 
-        `copies` : (rows,) packets that the far point lacks
+        `lacking` : the packets that the far point lacks, by place in `rows`; those of one row as if at one time
         `passed` : (n, p) whether the like of them, of exchanges that failed as well, were at each point
         """
         for source, target in np.unique(np.stack([near, far], axis=1), axis=0).tolist():
             here = (near == source) & (far == target)
             arrived = int((passed[:, source] & passed[:, target]).sum())
-            none, doubt = self._judge(rows[here], target, copies[here], arrived)
+            none, doubt = self._judge(rows[here], target, lacking.part(here), arrived)
             doubtful = doubt >= (MOST_OWN_DOUBT if none < MOST_DOUBT else 0)
             self._leave(rows[here][doubtful], Reason.MISS_RATE, np.full(int(doubtful.sum()), target))
             kept = rows[here][~doubtful]
@@ -314,9 +317,10 @@ class FateRules:
         self._leave(rows[unwatched], Reason.NO_WINDOW, np.full(int(unwatched.sum()), target))
         brief = ~unwatched & (window.last - np.where(unwatched, 0, first[atom]) < RTO_NS)
         self._leave(rows[brief], Reason.CAPTURE_ENDED, np.full(int(brief.sum()), target))
-        rows, copies = rows[~unwatched & ~brief], copies[~unwatched & ~brief]
-        arrived = self._arrived(direction, target, counts)
-        none, doubt = self._judge(rows, target, copies, arrived)
+        watched = ~unwatched & ~brief
+        rows, copies = rows[watched], copies[watched]
+        arrived = self._arrived(rows, direction, target, counts)
+        none, doubt = self._judge(rows, target, copies_at(self.atoms, source, window, atom[watched]), arrived)
         doubtful = doubt >= (MOST_OWN_DOUBT if none < MOST_DOUBT else 0)
         self._leave(rows[doubtful], Reason.MISS_RATE, np.full(int(doubtful.sum()), target))
         kept = rows[~doubtful]
@@ -326,8 +330,8 @@ class FateRules:
         self.copies[kept] = copies[~doubtful]
         self.confidence[kept], self.hop_confidence[kept] = 1 - doubt[~doubtful], 1 - none
 
-    def _arrived(self, direction: Direction, target: int, counts: NDArray[np.int64]) -> int:
-        """How many exchanges on a hop did arrive, and failed all the same.
+    def _arrived(self, rows: NDArray[np.int64], direction: Direction, target: int, counts: NDArray[np.int64]) -> int:
+        """How many exchanges on a hop beside `rows`, which may have begun to arrive, did arrive and failed all the same.
 
         They belong to the number of trials: of many that find a silent server, or lose their responses, some are missed by
         chance. `counts` is (a,), transmissions at the near point.
@@ -336,25 +340,23 @@ class FateRules:
             begin, failed = self.request.begin, self.fate != Fate.ANSWERED
         else:
             begin, failed = self.response.begin, self.has_response & ~self.response_acknowledged
+        failed[rows] = False
         begin = begin[failed]
         return int(((counts[begin] > 0) & (self.atoms.counts[begin, target] > 0)).sum())
 
-    def _judge(
-        self, rows: NDArray[np.int64], target: int, copies: NDArray[np.int64], arrived: int
-    ) -> tuple[float, NDArray[np.float64]]:
+    def _judge(self, rows: NDArray[np.int64], target: int, copies: Copies, arrived: int) -> tuple[float, NDArray[np.float64]]:
         """The doubt that a hop loses anything and about each exchange, where the capture at `target` has no copy of any.
 
         A conversation of which that capture has nothing at all may have been kept out of it as a whole.
         """
-        rate, whole = self.rates[target], self.whole_rates[target]
-        numbers, place = np.unique(copies, return_inverse=True)
-        chance = np.array([rate.all_missed(count) for count in numbers.tolist()], dtype=np.float64)[place.reshape(-1)]
+        silences, whole = self.silences[target], self.whole_rates[target]
+        chance = silences.missed(copies, rows.size)
         conversation = self.conversation[rows]
         unseen = self.sights.sight[conversation, target] != Sight.SEEN
         chance[unseen] = np.maximum(chance[unseen], whole.all_missed(1))
         count = int(np.unique(conversation[unseen]).size)
-        entirely = rate.all_missed(int(copies[~unseen].sum())) * whole.all_missed(count) if count else 0.0
-        return judge_hop(chance, arrived, max(rate.all_missed(int(copies.sum())), entirely))
+        entirely = silences.all_missed(copies.part(~unseen)) * whole.all_missed(count) if count else 0.0
+        return judge_hop(chance, arrived, max(silences.all_missed(copies), entirely))
 
     def _settle(self, rows: NDArray[np.int64], fate: Fate, reason: Reason) -> None:
         """Decide rows."""

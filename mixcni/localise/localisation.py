@@ -15,6 +15,7 @@ from mixcni.localise.fates import FateRules, FateTable
 from mixcni.localise.missrate import MissRate, is_watched, known_to_pass, miss_rates, whole_miss_rates
 from mixcni.localise.refusals import Refusals, find_refusals
 from mixcni.localise.sight import Sights, judge_sights
+from mixcni.localise.silences import find_silences
 from mixcni.localise.traits import Trait, common_traits, size_trait
 from mixcni.localise.uneven import Uneven, find_uneven
 from mixcni.localise.unsent import is_told, other_way_rate, resets_between
@@ -142,9 +143,13 @@ def localise_losses(
     sights = judge_sights(points, alignment, atoms.passed(acknowledged), atoms)
     rates = miss_rates(atoms, _watching(sights), acknowledged, sights.windows, sights.slacks, [p.dropped for p in points])
     passing = known_to_pass(atoms, _watching(sights), acknowledged, sights.windows, sights.slacks)
+    silences = [
+        find_silences(atoms, passed, point, times, rate)
+        for point, (passed, times, rate) in enumerate(zip(passing, alignment.times, rates, strict=True))
+    ]
     whole_rates = whole_miss_rates(atoms, passing, alignment.conversations.flow_of >= 0)
     refusals = find_refusals(alignment)
-    rules = FateRules(points, columns, atoms, request, response, sights, rates, whole_rates, acknowledged)
+    rules = FateRules(points, columns, atoms, request, response, sights, silences, whole_rates, acknowledged)
     rules.answered()
     rules.lost_rest(whole, closed_times(alignment))
     rules.against_the_path()

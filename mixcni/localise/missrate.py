@@ -19,6 +19,7 @@ PRIOR_MISSED, PRIOR_SEEN = 0.5, 9.5  # Beta prior: about one in twenty, weak eno
 PRIOR_WHOLE = (0.0005, 9.9995)  # that a conversation is missed as a whole: a filter or a sample does that, and shows it
 COUNTED_SEEN = 49.5  # where the capture counted no drop: about one in a hundred, for not all that is lost is counted
 INTERVAL = 0.9
+LEAST_RATE, RATES = 1e-6, 400  # a rate is told within 2 %
 SLACK_NS = 10_000_000  # what another point saw so near a window's end, beside the clock's uncertainty, may have passed outside it
 
 
@@ -56,6 +57,13 @@ class MissRate:
         if self.missed == 0:
             return 0.0, float(betaincinv(a, b, INTERVAL))
         return float(betaincinv(a, b, tail)), float(betaincinv(a, b, 1 - tail))
+
+    def distribution(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(r,) rates from the least to 1, and how likely each is."""
+        from scipy.special import betainc
+
+        bounds = np.concatenate([[0.0], np.geomspace(LEAST_RATE, 1.0, RATES)])
+        return np.sqrt(np.maximum(bounds[:-1], LEAST_RATE / 2) * bounds[1:]), np.diff(betainc(*self._posterior, bounds))
 
     def all_missed(self, copies: int) -> float:
         """Chance that the capture missed `copies` packets that passed, all of them: the posterior's mean of rate ** copies."""
