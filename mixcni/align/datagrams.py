@@ -15,9 +15,10 @@ from mixcni.align.asked import NO_QUESTION, number_questions
 from mixcni.align.conversations import ConversationTable
 from mixcni.align.kernel import cluster_equal
 from mixcni.align.repeats import Columns, divide_by_payload, heard_once, match_once, match_repeats, not_told_apart
-from mixcni.align.united import PROTOCOL_TCP, numbered
+from mixcni.align.united import PROTOCOL_TCP
 from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
+from mixcni.kernels.grouping import numbered
 from mixcni.kernels.jit import run
 from mixcni.schema import Direction
 

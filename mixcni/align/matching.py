@@ -5,7 +5,8 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.align.united import HALF, MASK, PROTOCOL_TCP, UnitedFlows, numbered
+from mixcni.align.united import HALF, MASK, PROTOCOL_TCP, UnitedFlows
+from mixcni.kernels.grouping import numbered
 
 MOST_UNSEEN = 1 << 20  # octets in flight between what two points saw of one connection, a large window (RFC 7323) and more
 

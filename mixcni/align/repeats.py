@@ -12,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.align.united import numbered
 from mixcni.decode.payloads import can_read_again, read_payloads
 from mixcni.errors import CaptureError
 from mixcni.flows import FlowTable
 from mixcni.flows.kernel.copies import COPY_NS
+from mixcni.kernels.grouping import numbered
 
 MOST_READ: Final = (
     100_000  # datagrams whose payload is looked at: of the kinds that repeat least, which are questions and replies

@@ -21,7 +21,8 @@ from mixcni.align.blocks import compare_blocks
 from mixcni.align.clock import ClockModel
 from mixcni.align.matching import MOST_UNSEEN, octets_between
 from mixcni.align.stated import Statement, stated_pairs
-from mixcni.align.united import PROTOCOL_TCP, UnitedFlows, numbered
+from mixcni.align.united import PROTOCOL_TCP, UnitedFlows
+from mixcni.kernels.grouping import numbered
 from mixcni.schema import Evidence
 from mixcni.topology import Translation
 

@@ -11,6 +11,7 @@ from mixcni.align.datagrams import gather_datagrams
 from mixcni.align.united import PROTOCOL_TCP
 from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
+from mixcni.kernels.grouping import numbered
 from mixcni.schema import TRANSMISSIONS
 from mixcni.tables import Table
 
@@ -86,8 +87,7 @@ def _heard_before(columns: dict[str, NDArray[Any]], primary: NDArray[np.bool_]) 
     if not rows.size:
         return heard
     names = "conversation", "direction", "start", "end", "acknowledged", "tcp_flags"
-    kinds = np.stack([columns[name][rows].astype(np.int64) for name in names], axis=1)
-    kind = np.unique(kinds, axis=0, return_inverse=True)[1].reshape(-1)
+    kind = numbered(*(columns[name][rows] for name in names))
     mine = primary[rows]
     available = np.bincount(kind[mine], minlength=int(kind.max()) + 1)
     others, other_kind = rows[~mine], kind[~mine]

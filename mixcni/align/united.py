@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mixcni.decode import PacketTable
 from mixcni.flows import FlowTable
+from mixcni.kernels.grouping import numbered
 from mixcni.schema import Direction, Encapsulation, OptionFlag, TcpFlag
 from mixcni.tables import recode, unite_address_books
 
@@ -19,12 +20,6 @@ NO_OPTIONS = -2  # of a SYN that carries none, or was not seen
 def sequence_distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int64]:
     """Signed distance from `a` to `b` in octets, in [-2**31, 2**31), elementwise (RFC 9293 section 3.4)."""
     return ((b.astype(np.int64) - a.astype(np.int64) + HALF) & MASK) - HALF
-
-
-def numbered(*columns: NDArray[Any]) -> NDArray[np.int64]:
-    """(n,) the number of each row among the different rows."""
-    rows = np.stack([column.astype(np.int64) for column in columns], axis=1)
-    return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 class UnitedFlows:

@@ -67,7 +67,7 @@ def _examine(facts: Facts, position: int) -> Finding | None:
 def _evidence(facts: Facts, position: int) -> Iterator[Evidence]:
     localisation = facts.localisation
     point, rate = localisation.points[position], localisation.rates[position]
-    split = halves(facts).shape[0]  # half of a connection looks like one whose other half was missed
+    split = halves(facts).shape[0] if rate.missed else 0  # half of a connection looks like one whose other half was missed
     if rate.missed > split:
         low, high = rate.interval
         says = (

@@ -32,16 +32,17 @@ def halves(facts: Facts) -> NDArray[np.int64]:
     table, fates = localisation.alignment.conversations, localisation.fates
     failed = (fates["kind"] == ExchangeKind.HANDSHAKE) & (fates["fate"] != Fate.ANSWERED)
     attempts = np.unique(fates["conversation"][failed]).astype(np.int64)
+    attempts = attempts[table["protocol"][attempts] == PROTOCOL_TCP]
     sent = localisation.alignment.transmissions
     answers = (sent["direction"] == Direction.REVERSE) & ((sent["tcp_flags"] & TcpFlag.SYN) != 0)
     answering = np.unique(sent["conversation"][answers]).astype(np.int64)
+    answering = answering[np.isin(table["iss"][answering], table["iss"][attempts])]  # the numbers of most are no attempt's
     names = ("initiator", "initiator_port", "iss")
 
     def keys(rows: NDArray[np.int64]) -> list[tuple[int, ...]]:
         return list(zip(*(table[name][rows].tolist() for name in names), strict=True))
 
     known: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    attempts = attempts[table["protocol"][attempts] == PROTOCOL_TCP]
     for row, key in zip(attempts.tolist(), keys(attempts), strict=True):
         known[key].append(row)
     found: list[tuple[int, int]] = []

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mixcni.align import Alignment
 from mixcni.exchanges import ExchangeTable
+from mixcni.kernels.grouping import numbered
 from mixcni.schema import Direction, ExchangeKind, TcpFlag
 from mixcni.topology import Address
 
@@ -89,12 +90,12 @@ def _datagrams(alignment: Alignment, exchanges: Sequence[ExchangeTable]) -> dict
     for_many = np.array([_is_for_many(book.address(code)) for code in range(len(book))], dtype=np.bool_)
     followed = (conversations["protocol"] != PROTOCOL_TCP) & ~for_many[conversations["responder"]]
     rows = np.flatnonzero(followed[table["conversation"]])
-    turn = np.stack([table[name][rows].astype(np.int64) for name in ("conversation", "start")], axis=1)
-    turns, place = np.unique(turn, axis=0, return_inverse=True)
-    there = np.zeros((len(turns), 2), dtype=np.int64)
-    there[place.reshape(-1), table["direction"][rows]] = 1
-    conversation, number = turns[:, 0], turns[:, 1]
-    told_at, exchange = _told_by(alignment, exchanges, rows, place.reshape(-1), number.size)
+    turn = numbered(table["conversation"][rows], table["start"][rows])
+    there = np.zeros((int(turn.max(initial=-1)) + 1, 2), dtype=np.int64)
+    there[turn, table["direction"][rows]] = 1
+    conversation, number = np.zeros((2, len(there)), dtype=np.int64)
+    conversation[turn], number[turn] = table["conversation"][rows], table["start"][rows]
+    told_at, exchange = _told_by(alignment, exchanges, rows, turn, number.size)
     return {
         "conversation": conversation,
         "number": number,
