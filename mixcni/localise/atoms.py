@@ -4,16 +4,29 @@ Re-segmentation by offload changes boundaries and not counts, so counts can be c
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.transmissions import TransmissionTable
+from mixcni.kernels.jit import run
+from mixcni.localise.kernel import cover_atoms, locate_bounds
 from mixcni.localise.watch import Watch
 from mixcni.schema import Direction
 
 NEVER = np.iinfo(np.int64).max
+MOST_BITS: Final = 63  # of an int64 that is not negative
+WIDEST: Final = 64  # atoms of one transmission, as of a segment of 64 KiB at one point that is on the wire at another
+
+
+class AtomCounts(NamedTuple):
+    """What is counted of atoms, (points * a,) each, those of a point together."""
+
+    points: int
+    counts: NDArray[np.int64]
+    first_ns: NDArray[np.int64]
+    last_ns: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,44 +119,69 @@ def cut_atoms(
     points : how many points there are
     cuts : triples (stream, start, end), (n,) int64 each: intervals at whose bounds to cut as well
     """
-    carrying = np.flatnonzero(table["end"] > table["start"])
-    stream = table["conversation"][carrying].astype(np.int64) * 2 + table["direction"][carrying]
-    streams = [stream, *(cut[0] for cut in cuts)]
-    starts = [table["start"][carrying], *(cut[1] for cut in cuts)]
-    ends = [table["end"][carrying], *(cut[2] for cut in cuts)]
-    bound_stream, bound_at = np.concatenate([*streams, *streams]), np.concatenate([*starts, *ends])
-    order = _in_order(bound_stream, bound_at)
-    fresh = np.ones(order.size, dtype=np.bool_)
-    fresh[1:] = np.diff(bound_stream[order]) != 0
-    fresh[1:] |= np.diff(bound_at[order]) != 0
-    number = np.empty(order.size, dtype=np.int64)
-    number[order] = np.cumsum(fresh) - 1
-    kept = order[fresh]
-    atom_stream, atom_start = bound_stream[kept], bound_at[kept]
+    rows = np.flatnonzero(table["end"] > table["start"])
+    stream = table["conversation"][rows].astype(np.int64) * 2 + table["direction"][rows]
+    start, end = table["start"][rows], table["end"][rows]
+    pieces = [(stream, start), (stream, end), *((of, at) for of, *bounds in cuts for at in bounds)]
+    atom_stream, atom_start = _bounds(pieces)
+    first = np.append(0, np.cumsum(np.bincount(atom_stream)))
+    cursor = first[:-1].copy()
+
+    def located(of: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.int64]:
+        place = np.empty(at.size, dtype=np.int64)
+        run(locate_bounds, at.size, of, at, first, atom_start, cursor, place)
+        return place
+
+    begin, stop = located(stream, start), located(stream, end)
+    point, time = table["point"][rows].astype(np.int64), table["time_ns"][rows]
+    counts, first_ns, last_ns = _cover(begin, stop, point, time, (atom_stream.size, points))
+    intervals = [Intervals(located(of, low), located(of, high)) for of, low, high in cuts]
     atom_end = np.append(atom_start[1:], 0)  # a stream's last bound begins an atom that nothing covers
-    half = order.size // 2
-    begin, stop = number[:half], number[half:]
-    mine = begin[: carrying.size], stop[: carrying.size]
-    point, time = table["point"][carrying].astype(np.int64), table["time_ns"][carrying]
-    shape = (atom_stream.size, points)
-    counts = _counts(*mine, point, shape)
-    first, last = _least(*mine, point, time, shape), -_least(*mine, point, -time, shape)
-    intervals, at = [], carrying.size
-    for cut in cuts:
-        intervals.append(Intervals(begin[at : at + cut[0].size], stop[at : at + cut[0].size]))
-        at += cut[0].size
-    return Atoms(atom_stream, atom_start, atom_end, counts, first, last, *mine, point, time), intervals
+    return Atoms(atom_stream, atom_start, atom_end, counts, first_ns, last_ns, begin, stop, point, time), intervals
 
 
-def _in_order(stream: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) the rows in the order of stream, then offset; by one number for both where they fit in 63 bits, which is faster."""
-    if not at.size:
-        return np.empty(0, dtype=np.int64)
-    least = int(at.min())
-    bits = (int(at.max()) - least).bit_length()
-    if bits + int(stream.max()).bit_length() < 63:
-        return np.argsort((stream << bits) + (at - least))
-    return np.lexsort((at, stream))
+def _bounds(pieces: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(a,) each: the different pairs (stream, offset), in order; sorted as one number where that has 63 bits, which is faster."""
+    there = [(stream, at) for stream, at in pieces if at.size]
+    if not there:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    least = min(int(at.min()) for _, at in there)
+    bits = (max(int(at.max()) for _, at in there) - least).bit_length()
+    if bits + max(int(stream.max()) for stream, _ in there).bit_length() <= MOST_BITS:
+        keys = np.concatenate([(stream << bits) + (at - least) for stream, at in there])
+        keys.sort()
+        keys = keys[_fresh(keys)]
+        return keys >> bits, (keys & ((1 << bits) - 1)) + least
+    stream, at = (np.concatenate(columns) for columns in zip(*there, strict=True))
+    order = np.lexsort((at, stream))
+    stream, at = stream[order], at[order]
+    fresh = _fresh(stream) | _fresh(at)
+    return stream[fresh], at[fresh]
+
+
+def _fresh(ordered: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n,) whether a value differs from the one before it."""
+    return np.append(True, ordered[1:] != ordered[:-1])
+
+
+def _cover(
+    begin: NDArray[np.int64], stop: NDArray[np.int64], point: NDArray[np.int64], time: NDArray[np.int64], shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """(a, p) each: the transmissions of each atom at each point, and when the first and the last one was.
+
+    Few have many atoms; so that time grows with transmissions and atoms even where all have, those are counted by blocks.
+    """
+    size, points = shape
+    flat = np.zeros(size * points, dtype=np.int64), np.full(size * points, NEVER), np.full(size * points, -NEVER)
+    run(cover_atoms, begin.size, begin, stop, point, time, WIDEST, AtomCounts(points, *flat))
+    counts, first, last = (array.reshape(points, size).T for array in flat)
+    wide = np.flatnonzero(stop - begin > WIDEST)
+    if wide.size:
+        mine = begin[wide], stop[wide], point[wide]
+        counts += _counts(*mine, shape)
+        np.minimum(first, _least(*mine, time[wide], shape), out=first)
+        np.maximum(last, -_least(*mine, -time[wide], shape), out=last)
+    return counts, first, last
 
 
 def all_of(intervals: Intervals, holds: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixcni.align.transmissions import TransmissionTable
-from mixcni.localise.atoms import NEVER, Intervals, all_of, cut_atoms, first_without
+from mixcni.localise.atoms import NEVER, WIDEST, Intervals, all_of, cut_atoms, first_without
 from mixcni.localise.judgement import MOST_DOUBT, MOST_OWN_DOUBT, judge_hop
 from mixcni.localise.missrate import MissRate
 from mixcni.localise.watch import Watch
 from mixcni.schema import TRANSMISSIONS
+from tests.kernels.forms import TWO_FORMS, in_form
 
 POINTS = 3
 SEGMENTS = st.lists(
@@ -40,11 +41,16 @@ def octets_of(
     return seen
 
 
-@given(SEGMENTS)
+@pytest.mark.kernels
+@pytest.mark.parametrize("widest", [WIDEST, 2], ids=["counted one by one", "counted by blocks"])
+@pytest.mark.parametrize("form", TWO_FORMS)
+@given(segments=SEGMENTS)
 def test_every_octet_of_an_atom_was_sent_as_often_and_at_the_times_that_the_atom_says(
-    segments: list[tuple[int, int, int, int, int]],
+    form: str, widest: int, segments: list[tuple[int, int, int, int, int]]
 ) -> None:
-    atoms, _ = cut_atoms(table_of(segments), POINTS, [])
+    with in_form(form), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mixcni.localise.atoms.WIDEST", widest)
+        atoms, _ = cut_atoms(table_of(segments), POINTS, [])
     seen, covered = octets_of(segments), set()
     for i in range(atoms.stream.size):
         if not atoms.counts[i].any():
@@ -73,12 +79,15 @@ def test_of_a_watch_only_its_transmissions_count(
         assert (counts[i], first[i]) == (len(times), min(times, default=NEVER))
 
 
-@given(SEGMENTS, st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40), st.integers(0, 30)), max_size=5))
+@pytest.mark.kernels
+@pytest.mark.parametrize("form", TWO_FORMS)
+@given(segments=SEGMENTS, cuts=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40), st.integers(0, 30)), max_size=5))
 def test_an_interval_is_made_of_whole_atoms(
-    segments: list[tuple[int, int, int, int, int]], cuts: list[tuple[int, int, int]]
+    form: str, segments: list[tuple[int, int, int, int, int]], cuts: list[tuple[int, int, int]]
 ) -> None:
     stream, start, octets = (np.array([cut[i] for cut in cuts], dtype=np.int64) for i in range(3))
-    atoms, (intervals,) = cut_atoms(table_of(segments), POINTS, [(stream, start, start + octets)])
+    with in_form(form):
+        atoms, (intervals,) = cut_atoms(table_of(segments), POINTS, [(stream, start, start + octets)])
     seen = octets_of(segments)
     whole, missing = all_of(intervals, atoms.counts > 0), first_without(intervals, atoms.counts > 0)
     for i, (number, begin, size) in enumerate(cuts):
@@ -87,6 +96,15 @@ def test_an_interval_is_made_of_whole_atoms(
             assert whole[i, point] == (not unseen)
             if unseen:
                 assert atoms.start[missing[i, point]] <= unseen[0] < atoms.end[missing[i, point]]
+
+
+def test_offsets_that_do_not_fit_one_number_with_their_streams_are_cut_alike() -> None:
+    far = 2**61
+    near = cut_atoms(table_of([(2, 1, 0, 5, 10), (2, 1, 1, 5, 4), (3, 0, 0, 5, 2)]), POINTS, [])[0]
+    wide = cut_atoms(table_of([(2, 1, 0, 5 - far, 10), (2, 1, 1, 5 - far, 4), (3, 0, 0, 5 + far, 2)]), POINTS, [])[0]
+    assert wide.stream.tolist() == near.stream.tolist() == [5, 5, 5, 6, 6]
+    assert (wide.start - near.start).tolist() == [-far] * 3 + [far] * 2
+    assert wide.counts.tolist() == near.counts.tolist()
 
 
 def test_an_empty_interval_holds_and_stands_for_its_first_atom() -> None:
