@@ -10,6 +10,7 @@ from mixcni.align.clock import ClockModel
 from mixcni.align.clocks import CycleResidual, estimate_clocks
 from mixcni.align.conversations import CandidateTable, ConversationTable, join_flows
 from mixcni.align.transmissions import TransmissionTable, gather_transmissions
+from mixcni.align.united import UnitedFlows
 from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
 from mixcni.topology import Translation
@@ -56,7 +57,8 @@ def align_points(
     translations : what NAT and conntrack tables state; with them conversations are joined for which packets alone are not enough
     """
     own = [flows.packets["time_ns"] for flows in points]
-    conversations = join_flows(points, own, translations=translations)
+    every = UnitedFlows(points, own)
+    conversations = join_flows(every, translations=translations)
     transmissions = gather_transmissions(points, conversations, own)
     clocks, cycles = estimate_clocks(names, transmissions, own, nodes)
     unsure = any(clock.uncertainty_ns is None for clock, flows in zip(clocks, points, strict=True) if len(flows))
@@ -64,7 +66,7 @@ def align_points(
         transmissions = gather_transmissions(points, conversations, own, by_content=True)
         clocks, cycles = estimate_clocks(names, transmissions, own, nodes)
     times = [clock.common_ns(at) for clock, at in zip(clocks, own, strict=True)]
-    conversations = join_flows(points, times, clocks, translations)
+    conversations = join_flows(every.on(times), clocks, translations)
     slack_ns = _slack_ns(clocks, points)
     transmissions = gather_transmissions(
         points, conversations, times, slack_ns, by_content=unsure, exchanges=exchanges, together=True

@@ -10,7 +10,7 @@ from mixcni.align.clock import ClockModel
 from mixcni.align.matching import match_by_key
 from mixcni.align.translation import Translated, best_flows, join_translated
 from mixcni.align.united import MASK, UnitedFlows, sequence_distance
-from mixcni.flows import FlowTable
+from mixcni.kernels.grouping import numbered
 from mixcni.schema import CANDIDATES, CONVERSATIONS
 from mixcni.tables import AddressBook, Table
 from mixcni.topology import Translation
@@ -107,10 +107,7 @@ class ConversationTable(Table):
 
 
 def join_flows(
-    points: Sequence[FlowTable],
-    times: Sequence[NDArray[np.int64]],
-    clocks: Sequence[ClockModel] | None = None,
-    translations: Sequence[Translation] = (),
+    every: UnitedFlows, clocks: Sequence[ClockModel] | None = None, translations: Sequence[Translation] = ()
 ) -> ConversationTable:
     """The connections of all points, each once.
 
@@ -121,17 +118,14 @@ def join_flows(
 
     Parameters
     ----------
-    points : one FlowTable a point, in path order
-    times : of each point's packets, ns on the common clock as far as it is known
+    every : the flows of all points, in path order, at times on the common clock as far as it is known
     clocks : one a point; None where they are not known yet
     translations : what NAT and conntrack tables state
     """
-    every = UnitedFlows(points, times)
-    by_key = match_by_key(every)
+    points, by_key = every.points, match_by_key(every)
     found = join_translated(every, by_key, clocks, translations)
-    numbers, conversation = np.unique(found.joined[by_key], return_inverse=True)
-    conversation = conversation.reshape(-1).astype(np.int64)
-    count = numbers.size
+    conversation = numbered(found.joined[by_key])
+    count = int(conversation.max(initial=-1)) + 1
     best = best_flows(every, conversation)
     earliest = np.full(count, np.iinfo(np.int64).max)
     np.minimum.at(earliest, conversation, every.first_ns)
@@ -174,12 +168,13 @@ def join_flows(
 
 def _primary(every: UnitedFlows, conversation: NDArray[np.int64]) -> NDArray[np.bool_]:
     """(n,) whether a flow is its point's main one of its conversation: that with most packets, the first such."""
-    order = np.lexsort((every.flow, -every.packets.sum(axis=1), every.point, conversation))
-    place = np.stack([conversation[order], every.point[order]], axis=1)
-    first = np.ones(order.size, dtype=np.bool_)
-    first[1:] = (place[1:] != place[:-1]).any(axis=1)
+    packets, place = every.packets.sum(axis=1), conversation * len(every.points) + every.point
+    most = np.full(int(place.max(initial=-1)) + 1, -1, dtype=np.int64)
+    np.maximum.at(most, place, packets)
+    candidates = np.flatnonzero(packets == most[place])[::-1]
+    most[place[candidates]] = candidates  # the first is written last
     primary = np.zeros(len(every), dtype=np.bool_)
-    primary[order[first]] = True
+    primary[most[most >= 0]] = True
     return primary
 
 

@@ -17,7 +17,7 @@ def match_by_key(every: UnitedFlows) -> NDArray[np.int64]:
     A point that has one flow twice (an old SYN came late) has it in as many conversations; what it heard plain and within a
     tunnel is in one, and so are all datagrams of a key, between which a silence is no more than that.
     """
-    keys = every.keys()
+    keys = every.keys
     known = every.syn_seen | every.synack_seen | (every.protocol != PROTOCOL_TCP)
     rows = np.flatnonzero(known)
     is_tcp = every.protocol[rows] == PROTOCOL_TCP

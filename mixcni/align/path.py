@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.conversations import ConversationTable, join_flows
+from mixcni.align.kernel import first_packets
 from mixcni.align.roundtrips import MICROSECOND_NS, TimeOrder, order_by_time
 from mixcni.align.transmissions import gather_transmissions
+from mixcni.align.united import UnitedFlows
 from mixcni.flows import FlowTable
-from mixcni.schema import Direction
+from mixcni.kernels.jit import run
 
 
 def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequence[str] = ()) -> tuple[list[int], list[str]]:
@@ -29,7 +31,7 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequen
     nodes : the node of each point, "" unknown; points of one node have one clock, unless segments contradict
     """
     own = [flows.packets["time_ns"] for flows in points]
-    conversations = join_flows(points, own)
+    conversations = join_flows(UnitedFlows(points, own))
     found = [*_told_by_headers(conversations, points, names)]
     graph = nx.DiGraph([(near, far) for near, far, _ in found])
     graph.add_nodes_from(range(len(names)))
@@ -103,12 +105,10 @@ def forward_hop_limit(flows: FlowTable, conversations: ConversationTable, point:
     """(c,) hop limit of each conversation's first forward packet at this point; -1 where there is none."""
     found = np.full(len(conversations), -1, dtype=np.int64)
     segments = flows.segments
-    first = np.full((len(flows), 2), -1, dtype=np.int64)
-    for direction in Direction:
-        rows = np.flatnonzero(segments["direction"] == direction)[::-1]  # the first packet is written last
-        first[segments["flow"][rows], direction] = segments["packet"][rows]
+    first = np.full(2 * len(flows), -1, dtype=np.int64)
+    run(first_packets, len(segments), *(segments[name] for name in ("flow", "direction", "packet")), first)
     seen = np.flatnonzero(conversations.flow_of[:, point] >= 0)
-    packet = first[conversations.flow_of[seen, point], conversations.flipped[seen, point].astype(np.int64)]
+    packet = first[2 * conversations.flow_of[seen, point] + conversations.flipped[seen, point]]
     found[seen] = np.where(packet >= 0, flows.packets["ttl"][np.maximum(packet, 0)].astype(np.int64), -1)
     return found
 

@@ -92,7 +92,7 @@ class _Strands:
         self.there = np.zeros((count, len(every.points)), dtype=np.bool_)
         self.there[conversation, every.point] = True
         self.best = best_flows(every, conversation)
-        self.key = every.keys()[self.best]
+        self.key = every.keys[self.best]
         self.iss, self.irs = np.full(count, -1, dtype=np.int64), np.full(count, -1, dtype=np.int64)
         told = every.syn_seen | (every.synack_seen & every.based[:, 0])
         self.iss[conversation[told]] = every.base[told, 0]
@@ -137,8 +137,11 @@ class _Strands:
 def best_flows(every: UnitedFlows, conversation: NDArray[np.int64]) -> NDArray[np.int64]:
     """(k,) the flow of each conversation that saw most of the handshake, the first such on the path."""
     authority = every.syn_seen.astype(np.int8) * 2 + every.synack_seen
-    order = np.lexsort((every.point, -authority, conversation))
-    return order[np.unique(conversation[order], return_index=True)[1]]
+    best = np.empty(int(conversation.max(initial=-1)) + 1, dtype=np.int64)
+    for least in range(int(authority.max(initial=0)) + 1):
+        rows = np.flatnonzero(authority == least)[::-1]
+        best[conversation[rows]] = rows  # of one authority the first is written last, over all of less
+    return best
 
 
 def join_translated(

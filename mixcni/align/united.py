@@ -1,15 +1,18 @@
 """The flows of all points in one set of columns, and what of them no address translation changes."""
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.align.kernel import span_flows, survey_flows
 from mixcni.decode import PacketTable
 from mixcni.flows import FlowTable
 from mixcni.kernels.grouping import numbered
-from mixcni.schema import Direction, Encapsulation, OptionFlag, TcpFlag
+from mixcni.kernels.jit import run
+from mixcni.schema import Encapsulation, OptionFlag, TcpFlag
 from mixcni.tables import recode, unite_address_books
 
 HALF, MASK = np.int64(1 << 31), np.int64((1 << 32) - 1)
@@ -25,6 +28,7 @@ def sequence_distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int64]:
 class UnitedFlows:
     """The flows of all points: a row a flow, point after point.
 
+    `keys` : (n,) int64, one number a flow key, whichever way round its two ends stand
     `base` : (n, 2) int64, bases of the forward and the reverse offsets; `based` : (n, 2) bool, whether a segment told them
     `reach` : (n, 2) int64, octets, highest offset seen in each direction
     `tunnelled` : (n,) bool, whether the flow was heard within a tunnel
@@ -34,7 +38,7 @@ class UnitedFlows:
 
     def __init__(self, points: Sequence[FlowTable], times: Sequence[NDArray[np.int64]]) -> None:
         """`times` : of each point's packets, ns on the common clock as far as it is known."""
-        self.points, self.times = points, times
+        self.points = points
         self.book, recodings = unite_address_books([flows.packets.book for flows in points])
         self.point = np.repeat(np.arange(len(points)), [len(flows) for flows in points])
         self.flow = np.concatenate([np.arange(len(flows), dtype=np.int32) for flows in points])
@@ -50,20 +54,38 @@ class UnitedFlows:
         self.protocol = column("protocol")
         self.syn_seen, self.synack_seen = column("syn_seen"), column("synack_seen")
         self.base = np.stack([column("iss"), column("irs")], axis=1).astype(np.int64)
-        self.based = np.concatenate([_based(flows) for flows in points])
+        surveys = [_survey(flows) for flows in points]
+        self.based = np.concatenate([told for told, _ in surveys])
+        self._syn_packets = [packet for _, packet in surveys]
+        self.syn_options = np.concatenate(
+            [_syn_options(flows, packet) for flows, (_, packet) in zip(points, surveys, strict=True)]
+        )
         self.reach = np.stack([column("end_forward"), column("end_reverse")], axis=1)
         self.packets = np.stack([column("packets_forward"), column("packets_reverse")], axis=1)
         self.tunnelled = np.concatenate([_tunnelled(flows) for flows in points])
-        bounds = [_bounds(flows, at) for flows, at in zip(points, times, strict=True)]
-        self.first_ns, self.last_ns = (np.concatenate([pair[i] for pair in bounds]) for i in (0, 1))
-        syns = [_syns(flows, at) for flows, at in zip(points, times, strict=True)]
-        self.syn_options, self.syn_ns = (np.concatenate([pair[i] for pair in syns]) for i in (0, 1))
+        self.keys = self._number_keys()
+        self.take_times(times)
+
+    def on(self, times: Sequence[NDArray[np.int64]]) -> "UnitedFlows":
+        """The same flows with other times of each point's packets."""
+        other = copy(self)
+        other.take_times(times)
+        return other
+
+    def take_times(self, times: Sequence[NDArray[np.int64]]) -> None:
+        """Enter the times of each point's packets, and what of the flows they tell."""
+        self.times = times
+        bounds = [flow_bounds(flows, at) for flows, at in zip(self.points, times, strict=True)]
+        first, last = (np.concatenate([pair[i] for pair in bounds]) for i in (0, 1))
+        untimed = first > last
+        self.first_ns, self.last_ns = np.where(untimed, -1, first), np.where(untimed, -1, last)
+        syns = zip(self._syn_packets, times, strict=True)
+        self.syn_ns = np.concatenate([np.where(packet < 0, -1, at[packet]) if at.size else packet for packet, at in syns])
 
     def __len__(self) -> int:
         return int(self.flow.size)
 
-    def keys(self) -> NDArray[np.int64]:
-        """One number a flow key, whichever way round its two ends stand."""
+    def _number_keys(self) -> NDArray[np.int64]:
         here = self.initiator.astype(np.int64) << 16 | self.initiator_port
         there = self.responder.astype(np.int64) << 16 | self.responder_port
         return numbered(np.minimum(here, there), np.maximum(here, there), self.protocol)
@@ -142,20 +164,6 @@ def option_rows(packets: PacketTable, packet: NDArray[np.int64]) -> NDArray[np.i
     return np.where(known[at] == packet, at, -1)
 
 
-def _based(flows: FlowTable) -> NDArray[np.bool_]:
-    """(f, 2) whether a flow's segments told the base of each direction: one of its own, or an acknowledgment of the other.
-
-    A reset tells none: that of a closed port has sequence number 0 (RFC 9293 section 3.10.7.1).
-    """
-    segments = flows.segments
-    flags = flows.packets["tcp_flags"][segments["packet"]]
-    plain, acknowledges = (flags & TcpFlag.RST) == 0, (flags & (TcpFlag.RST | TcpFlag.ACK)) == TcpFlag.ACK
-    told = np.zeros((len(flows), 2), dtype=np.bool_)
-    told[segments["flow"][plain], segments["direction"][plain]] = True
-    told[segments["flow"][acknowledges], 1 - segments["direction"][acknowledges]] = True
-    return told
-
-
 def _tunnelled(flows: FlowTable) -> NDArray[np.bool_]:
     """(f,) whether a tunnel is around a flow's packets in either direction."""
     stacks = flows.packets.stacks
@@ -169,28 +177,30 @@ def _tunnelled(flows: FlowTable) -> NDArray[np.bool_]:
     return found
 
 
-def _bounds(flows: FlowTable, times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(f,) first and last time of each flow on the common clock; -1 where none of its packets has a time."""
-    at, flow = times[flows.segments["packet"]], flows.segments["flow"]
-    timed = flows.packets["time_ns"][flows.segments["packet"]] >= 0
+def flow_bounds(flows: FlowTable, times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(f,) first and last time of each flow, ns; the greatest and the least integer where none of its packets has a time.
+
+    `times` : of the point's packets, on the clock that is wanted
+    """
     first, last = np.full(len(flows), np.iinfo(np.int64).max), np.full(len(flows), np.iinfo(np.int64).min)
-    np.minimum.at(first, flow[timed], at[timed])
-    np.maximum.at(last, flow[timed], at[timed])
-    untimed = first > last
-    return np.where(untimed, -1, first), np.where(untimed, -1, last)
+    segments, own = flows.segments, flows.packets["time_ns"]
+    run(span_flows, len(segments), segments["flow"], segments["packet"], own, times, first, last)
+    return first, last
 
 
-def _syns(flows: FlowTable, times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(f, 4) the options of each flow's first SYN, and (f,) its time; -1 without one."""
-    segments, packets = flows.segments, flows.packets
-    flags = packets["tcp_flags"][segments["packet"]]
-    rows = np.flatnonzero(((flags & (TcpFlag.SYN | TcpFlag.RST)) == TcpFlag.SYN) & (segments["direction"] == Direction.FORWARD))
-    rows = rows[::-1]  # the first is written last
+def _survey(flows: FlowTable) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """(f, 2) whether a flow's segments told the base of each direction; (f,) the packet of its first SYN, -1 without one."""
+    told, syn_packet = np.zeros(2 * len(flows), dtype=np.bool_), np.full(len(flows), -1, dtype=np.int64)
+    columns = (flows.segments[name] for name in ("flow", "direction", "packet"))
+    run(survey_flows, len(flows.segments), *columns, flows.packets["tcp_flags"], told, syn_packet)
+    return told.reshape(-1, 2), syn_packet
+
+
+def _syn_options(flows: FlowTable, syn_packet: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(f, 4) the options of each flow's first SYN."""
     options = np.full((len(flows), 4), NO_OPTIONS, dtype=np.int64)
-    at = np.full(len(flows), -1, dtype=np.int64)
-    at[segments["flow"][rows]] = times[segments["packet"][rows]]
-    option = option_rows(packets, segments["packet"][rows])
+    option = option_rows(flows.packets, syn_packet)
     held = option >= 0
     for number, name in enumerate(("mss", "window_scale", "flags", "ts_val")):
-        options[segments["flow"][rows[held]], number] = packets.options[name][option[held]]
-    return options, at
+        options[held, number] = flows.packets.options[name][option[held]]
+    return options

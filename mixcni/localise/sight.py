@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align import Alignment, forward_hop_limit
+from mixcni.align.united import flow_bounds
 from mixcni.localise.atoms import Atoms
 from mixcni.localise.kinds import LeftOut, find_left_out
 from mixcni.localise.missrate import SLACK_NS
@@ -234,9 +235,8 @@ def _times(alignment: Alignment) -> tuple[NDArray[Any], NDArray[Any]]:
     count = len(alignment.conversations)
     first, last = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
     for position, (flows, times) in enumerate(zip(alignment.points, alignment.times, strict=True)):
-        conversation = alignment.conversations.members_at(position).conversation[flows.segments["flow"]]
-        packet = flows.segments["packet"]
-        timed = flows.packets["time_ns"][packet] >= 0
-        np.minimum.at(first, conversation[timed], times[packet[timed]])
-        np.maximum.at(last, conversation[timed], times[packet[timed]])
+        conversation = alignment.conversations.members_at(position).conversation
+        of_flows = flow_bounds(flows, times)
+        np.minimum.at(first, conversation, of_flows[0])
+        np.maximum.at(last, conversation, of_flows[1])
     return first, last

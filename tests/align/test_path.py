@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mixcni.align import forward_hop_limit, infer_order
 from mixcni.align.conversations import join_flows
+from mixcni.align.united import UnitedFlows
 from tests.scene import Sent, Talk, captured, tracked
 from tests.wire import MS, S, pack
 
@@ -82,7 +83,7 @@ def test_a_point_that_hears_responses_alone_has_no_hop_limit_of_requests() -> No
     frames = captured(talked(), "ABC")
     frames["A"] = [frame for frame in frames["A"] if frame.octets[26:30] == pack("10.242.2.149")]
     flows = tracked(frames)
-    conversations = join_flows(flows, [table.packets["time_ns"] for table in flows])
+    conversations = join_flows(UnitedFlows(flows, [table.packets["time_ns"] for table in flows]))
     assert [forward_hop_limit(table, conversations, point).tolist() for point, table in enumerate(flows)] == [[-1], [63], [62]]
 
 
