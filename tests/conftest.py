@@ -9,7 +9,7 @@ from hypothesis import settings
 settings.register_profile("mixcni", deadline=None, derandomize=True, database=None)
 settings.load_profile("mixcni")
 
-LAB_TOOLS = ("ip", "nft", "sysctl", "tc", "tcpdump")
+LAB_TOOLS = ("ip", "nft", "ss", "sysctl", "tc", "tcpdump")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
