@@ -159,7 +159,8 @@ class Capture:
         """What there is in each file, counted: one object a file, by the contract of `mixcni points --json`.
 
         TCP is counted by the innermost header of each packet; headers that ICMP errors quote and later fragments are not, and the
-        payload of fragmented segments is left out.
+        payload of fragmented segments is left out. `fragments` counts packets that were put together, and frames that
+        are fragments of others.
         """
         return [self._facts_of(number, file) for number, file in enumerate(self.files)]
 
@@ -170,7 +171,10 @@ class Capture:
         tcp = (present & Layer.TCP) != 0
         syn, ack = (flags & TcpFlag.SYN) != 0, (flags & TcpFlag.ACK) != 0
         timed = column["time_ns"][column["time_ns"] >= 0]
-        whole = tcp & ((present & Layer.FRAGMENT) == 0)
+        fragment = (present & Layer.FRAGMENT) != 0
+        put_together = np.isin(rows, self.table.fragments["whole"])
+        whole = tcp & ~fragment & ~put_together
+        left = fragment & ~np.isin(rows, self.table.fragments["packet"])
         kinds = self.table.stacks.innermost_tunnel()[column["stack"]]
         tunnels = {kind.name.lower(): int((kinds == kind).sum()) for kind in Encapsulation if (kinds == kind).any()}
         return {
@@ -188,6 +192,7 @@ class Capture:
             "fin": int((tcp & ((flags & TcpFlag.FIN) != 0)).sum()),
             "rst": int((tcp & ((flags & TcpFlag.RST) != 0)).sum()),
             "udp": int(((present & Layer.UDP) != 0).sum()),
+            "fragments": {"put_together": int(put_together.sum()), "left": int(left.sum())},
             "tunnels": tunnels,
             "snaplen_cut": int((column["captured_length"] < column["original_length"]).sum()),
             "damage": [
@@ -203,7 +208,9 @@ class Capture:
         for entry in facts[:MAX_SHOWN]:
             tunnels = "".join(f", {count:,} in {kind}" for kind, count in entry["tunnels"].items())
             cut = f", {entry['snaplen_cut']:,} cut by the snaplen" if entry["snaplen_cut"] else ""
-            counts = f"{entry['packets']:,} packets, {entry['tcp_segments']:,} TCP segments{tunnels}{cut}"
+            left = entry["fragments"]["left"]
+            lone = f", {left:,} fragments of packets that are not whole" if left else ""
+            counts = f"{entry['packets']:,} packets, {entry['tcp_segments']:,} TCP segments{tunnels}{cut}{lone}"
             rows.append((Path(entry["file"]).name, "/".join(entry["link_types"]) or "no interface", counts))
         more = [f"... and {len(facts) - MAX_SHOWN} more"] if len(facts) > MAX_SHOWN else []
         return Glance(

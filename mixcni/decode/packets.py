@@ -7,19 +7,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.decode.fragments import own_fragments
+from mixcni.decode.fragments import FragmentTable, hide_fragments, own_fragments
 from mixcni.decode.kernel import ADDRESSES_A_FRAME, STACKS_A_FRAME, decode_frames, hint_payloads
-from mixcni.decode.stacks import StackTable
+from mixcni.decode.kernel.transport import code_of
+from mixcni.decode.reassembly import NOT_WHOLE, Reassembler, read_fragment, whole_packet
+from mixcni.decode.stacks import KIND_BITS, StackTable
 from mixcni.kernels.codes import CodeTable
 from mixcni.kernels.jit import run
 from mixcni.read import CaptureFile, FrameBlock
-from mixcni.schema import HINTS, NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS, Schema
+from mixcni.schema import HINTS, NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS, Layer, Oddity, Schema
 from mixcni.tables import AddressBook, Table, columns_in_one
 
 SACK_BLOCKS_A_FRAME = 4  # what 40 octets of options hold (RFC 2018 section 3)
 RECORD_HEADER = 16  # octets, of pcap
 COUNTED = ("quotes", "options", "sacks", "neighbours")  # side tables that decoding itself writes
 SLACK = 1.05  # more rows than the frames of a block let expect of the rest of its file
+AROUND = Layer.ETHERNET | Layer.VLAN | Layer.TUNNEL  # what a packet that was put together has from its frame
 MOST_EXPECTED = 1 << 27  # rows: a sparse file may state a size that no memory holds
 
 
@@ -96,6 +99,7 @@ class SideArrays(NamedTuple):
     """The tables of what a frame has beside its row, each with room for what is still to be decoded.
 
     payload_at : (n,) int64, of this block's frames: where in it the payload behind TCP or UDP begins, or the ICMP header; -1 none
+    fragment_at : (n,) int64, where a fragment's IP header begins; read only where `present` has FRAGMENT
     """
 
     quotes: QuoteArrays
@@ -103,6 +107,7 @@ class SideArrays(NamedTuple):
     sacks: SackArrays
     neighbours: NeighbourArrays
     payload_at: NDArray[np.int64]
+    fragment_at: NDArray[np.int64]
 
 
 class Counts(NamedTuple):
@@ -160,7 +165,8 @@ class PacketTable(Table):
 
     `files` are the paths that the column `file` numbers; `book` has the addresses; `stacks` what is around packets; `quotes` the
     headers quoted by ICMP errors; `options` and `sacks` TCP's options; `neighbours` ARP and neighbour discovery; `hints` what
-    payloads begin like.
+    payloads begin like; `fragments` of which frames a packet was put together. Such a packet has the row of the fragment that
+    came last; the others have no layer above IP.
     """
 
     schema = PACKETS
@@ -185,6 +191,7 @@ class PacketTable(Table):
         sacks: SackTable | None = None,
         neighbours: NeighbourTable | None = None,
         hints: HintTable | None = None,
+        fragments: FragmentTable | None = None,
     ) -> None:
         super().__init__(columns)
         self.book = book
@@ -195,6 +202,7 @@ class PacketTable(Table):
         self.sacks = sacks or SackTable.empty()
         self.neighbours = neighbours or NeighbourTable.empty()
         self.hints = hints or HintTable.empty()
+        self.fragments = fragments or FragmentTable.empty()
 
     def to_frame(self) -> Any:
         """The packets as a DataFrame with addresses and tunnels as text and times as UTC timestamps."""
@@ -249,7 +257,11 @@ class _Builder:
         self.stacks = CodeTable(STACKS_A_FRAME)
         self.stacks.count = 1  # code 0 is the empty stack, which has no key
         self.payload_at = np.empty(0, dtype=np.int64)
+        self.fragment_at = np.empty(0, dtype=np.int64)
         self.frames = 0  # so far
+        self.fragments = Reassembler()
+        self.parts: list[tuple[int, int]] = []  # (row of a fragment, row of the packet that it is part of)
+        self.payloads: dict[int, bytes] = {}  # of the packets that this block's fragments made whole, by row
 
     def forget_rows(self) -> None:
         """Drop the packets so far, and keep the codes of addresses and stacks."""
@@ -268,11 +280,7 @@ class _Builder:
         out = PacketArrays(**{name: columns[name] for name in PacketArrays._fields})
         self.frames += count
         work = self.frames + behind  # the file comes in many blocks
-        self._decode(block, first, out, work)
-        hints = self.sides["hints"]
-        hints.rows = run(
-            hint_payloads, work, block.octets, frames, self.payload_at, first, out, HintArrays(**hints.arrays), hints.rows
-        )
+        self._decode(block, first, out, self.payload_at, self.fragment_at, work)
         rows = slice(first, first + count)
         columns["time_ns"][rows] = frames.time_ns
         columns["frame_number"][rows] = np.arange(block.first_frame_number, block.first_frame_number + count)
@@ -281,24 +289,37 @@ class _Builder:
         columns["original_length"][rows] = frames.original
         columns["captured_length"][rows] = frames.captured
         packets.rows += count
+        self.payloads = {}
+        for at in np.flatnonzero(out.present[rows] & Layer.FRAGMENT).tolist():
+            self._add_fragment(block.octets, int(self.fragment_at[at]), first + at, out)
 
     def _reserve_sides(self, count: int, behind: int) -> None:
         """Have room for what `count` more frames can have, and for what those `behind` them have, if it is as much as so far."""
         if self.payload_at.size < count:
-            self.payload_at = np.empty(count, dtype=np.int64)
+            self.payload_at, self.fragment_at = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
         ahead = (count + behind) / max(self.frames, 1)
         for name, table in self.sides.items():
             most = SACK_BLOCKS_A_FRAME * count if name == "sacks" else count
             table.reserve(most, table.rows + most + int(SLACK * ahead * table.rows))
 
-    def _decode(self, block: FrameBlock, first: int, out: PacketArrays, work: int) -> None:
+    def _decode(
+        self,
+        block: FrameBlock,
+        first: int,
+        out: PacketArrays,
+        payload_at: NDArray[np.int64],
+        fragment_at: NDArray[np.int64],
+        work: int,
+    ) -> None:
+        """Decode the frames of a block into the rows from `first` on, and look at their payloads."""
         count, tables = block.frames.start.size, self.sides
         sides = SideArrays(
             QuoteArrays(**tables["quotes"].arrays),
             OptionArrays(**tables["options"].arrays),
             SackArrays(**tables["sacks"].arrays),
             NeighbourArrays(**tables["neighbours"].arrays),
-            self.payload_at,
+            payload_at,
+            fragment_at,
         )
         rows = {name: tables[name].rows for name in COUNTED}
         counts = Counts(**rows, addresses=self.addresses.count, stacks=self.stacks.count)
@@ -312,12 +333,53 @@ class _Builder:
             self.stacks.grow_if_full()
         for name in COUNTED:
             tables[name].rows = getattr(counts, name)
+        hints = tables["hints"]
+        arrays = HintArrays(**hints.arrays)
+        hints.rows = run(hint_payloads, work, block.octets, block.frames, payload_at, first, out, arrays, hints.rows)
+
+    def _add_fragment(self, octets: NDArray[np.uint8], at: int, row: int, out: PacketArrays) -> None:
+        """Keep the fragment whose IP header begins at `at`; where it makes its packet whole, the row becomes that packet's."""
+        if out.oddity[row] & NOT_WHOLE:
+            return
+        fragment = read_fragment(memoryview(octets), at)  # type: ignore[arg-type,unused-ignore]
+        key = (*(int(column[row]) for column in (out.source, out.destination, out.stack)), *fragment.identity)
+        datagram = self.fragments.add(key, fragment, row, int(self.packets.arrays["time_ns"][row]))
+        if datagram is None:
+            return
+        self.parts += [(part, row) for part in datagram.rows if part != row]
+        whole = whole_packet(fragment, datagram)
+        before = {name: int(getattr(out, name)[row]) for name in ("present", "oddity", "ip_id", "stack")}
+        places = np.empty(2, dtype=np.int64)
+        self._reserve_sides(1, 0)
+        self._decode(whole, row, out, places[:1], places[1:], self.frames)
+        out.present[row] |= before["present"] & AROUND
+        out.oddity[row] |= before["oddity"] & ~Oddity.HEADER_CUT | (Oddity.FRAGMENTS_DIFFER if datagram.differ else 0)
+        if not out.stack[row]:
+            out.ip_id[row] = before["ip_id"]
+        out.stack[row] = self._stack_within(int(out.stack[row]), before["stack"])
+        begin, fragment_at = places.tolist()
+        end = begin + int(out.payload_octets[row]) if out.present[row] & (Layer.TCP | Layer.UDP) else whole.octets.size
+        self.payloads[row] = whole.octets[begin:end].tobytes() if begin >= 0 else b""
+        if out.present[row] & Layer.FRAGMENT:  # a fragment in a tunnel whose own packet was one
+            self._add_fragment(whole.octets, fragment_at, row, out)
+
+    def _stack_within(self, stack: int, around: int) -> int:
+        """The outer stack that has the layers of `stack` inside those of `around`."""
+        if not stack or not around:
+            return stack or around
+        word, *rest = self.stacks.arrays.keys[4 * stack : 4 * stack + 4].tolist()
+        outer = self._stack_within(word >> KIND_BITS, around)
+        layer = outer << KIND_BITS | word & ((1 << KIND_BITS) - 1)
+        code, self.stacks.count = run(code_of, 1, layer, *rest, *self.stacks.arrays, self.stacks.count)
+        self.stacks.grow_if_full()
+        return int(code)
 
     def table(self, files: Sequence[Path]) -> PacketTable:
         """All packets so far."""
         columns = self.packets.finished()
         own_fragments(columns)
         sides = {name: table.finished() for name, table in self.sides.items()}
+        fragments = hide_fragments(columns, sides, self.parts)
         return PacketTable(
             columns,
             AddressBook(self.addresses.words()),
@@ -328,6 +390,7 @@ class _Builder:
             sacks=SackTable(sides["sacks"]),
             neighbours=NeighbourTable(sides["neighbours"]),
             hints=HintTable(sides["hints"]),
+            fragments=FragmentTable(fragments),
         )
 
 

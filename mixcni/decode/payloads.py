@@ -39,15 +39,19 @@ def read_payloads(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:
     """
     payloads: list[bytes] = []
     builder = _Builder()
-    for octets, frames, part in _frames_again(packets, rows):
+    every = packets.fragments.added_to(rows)
+    for octets, frames, part in _frames_again(packets, every):
         builder.add(FrameBlock(octets, frames, 1, 0), 0)
         at = builder.payload_at[: part.size]
         sizes = builder.packets.arrays["payload_octets"][: part.size].astype(np.int64)
         builder.forget_rows()
         ends = frames.start + frames.captured
         has_size = (packets["present"][part] & (Layer.TCP | Layer.UDP)) != 0
-        payloads.extend(_spans(octets, at, np.where(has_size, np.minimum(ends, at + sizes), ends)))
-    return payloads
+        read = _spans(octets, at, np.where(has_size, np.minimum(ends, at + sizes), ends))
+        for row, payload in builder.payloads.items():
+            read[row] = payload
+        payloads.extend(read)
+    return payloads if every is rows else [payloads[row] for row in np.searchsorted(every, rows).tolist()]
 
 
 def read_senders(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.decode import PacketTable
 from mixcni.errors import ParameterError
 from mixcni.localise import Localisation
 from mixcni.report.ladder import ELSEWHERE, MISSING, Ladder, Rung, exchange_of, ladder_of
@@ -61,6 +62,8 @@ def save_evidence(report: "Report", path: Path, conversations: Sequence[int] | N
         _choose_conversation(localisation, conversation, index, chosen)
     if conversations is None:
         _choose_findings(report, chosen)
+    for position, rows in chosen.items():
+        _choose_fragments(localisation.alignment.points[position].packets, rows)
     frames = [(position, frame) for position, rows in sorted(chosen.items()) for frame in _frames_at(report, position, rows)]
     interfaces, number_of = _interfaces(report, frames)
     common = {
@@ -135,6 +138,13 @@ def _choose_conversation(localisation: Localisation, conversation: int, index: _
         error = int(localisation.refusals.icmp_packet[conversation, position])
         if error >= 0:
             chosen[position][error].append(f"conversation {conversation}, {ladder.title}: an ICMP error that quotes it")
+
+
+def _choose_fragments(packets: PacketTable, chosen: dict[int, list[str]]) -> None:
+    """Enter the fragments of the chosen packets that were put together, so that Wireshark does so again."""
+    for whole in list(chosen):
+        for row in packets.fragments.of(whole):
+            chosen[row].append(f"a fragment of the packet that is whole with frame {packets['frame_number'][whole]}")
 
 
 def _whereabouts(ladder: Ladder, number: int, position: int) -> str:

@@ -45,6 +45,7 @@ from mixcni.schema.flows import (
     SEGMENTS,
 )
 from mixcni.schema.packets import (
+    FRAGMENTS,
     HINTS,
     NEIGHBOURS,
     OPTIONS,
@@ -62,6 +63,7 @@ __all__ = [
     "EXCHANGES",
     "FATES",
     "FLOWS",
+    "FRAGMENTS",
     "HINTS",
     "NEIGHBOURS",
     "OPTIONS",

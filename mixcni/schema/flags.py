@@ -34,6 +34,7 @@ class Oddity(IntFlag):
     TOO_MANY_HEADERS = 0x0040
     OPTIONS_CUT = 0x0080
     BAD_OPTION = 0x0100
+    FRAGMENTS_DIFFER = 0x0200
 
 
 class Encapsulation(IntEnum):

@@ -78,6 +78,13 @@ HINTS: Final[Schema] = MappingProxyType(
     }
 )
 
+FRAGMENTS: Final[Schema] = MappingProxyType(
+    {
+        "packet": Column("int64", "", "mixcni", "row of a fragment in the packet table"),
+        "whole": Column("int64", "", "mixcni", "row of the fragment that came last: it has the columns of the whole packet"),
+    }
+)
+
 QUOTES: Final[Schema] = MappingProxyType(
     {
         "packet": Column("int64", "", "mixcni", "row of the ICMP error in the packet table"),

@@ -43,6 +43,7 @@ def test_facts_count_what_the_file_holds(path):
         "fin": 0,
         "rst": 0,
         "udp": 1,
+        "fragments": {"put_together": 0, "left": 0},
         "tunnels": {},
         "snaplen_cut": 1,
         "damage": [],

@@ -1,4 +1,7 @@
-"""Which fragments are of one packet, and the ports of their first for later ones (RFC 791 section 3.2, RFC 8200 section 4.5)."""
+"""Which fragments are of one packet, and the ports of their first for later ones (RFC 791 section 3.2, RFC 8200 section 4.5).
+
+Of the packets in this module the last fragment is missing; tests.decode.test_reassembly has those that are whole.
+"""
 
 import pytest
 from hypothesis import given
@@ -8,7 +11,7 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
-from mixcni.decode.fragments import LIFETIME_NS
+from mixcni.decode.reassembly import LIFETIME_NS
 from mixcni.schema import Layer
 from tests.wire import MS, START, Frame, S, decoded
 
@@ -24,7 +27,7 @@ def first4(port, *, ip_id=7, time_ns=START, dst="10.0.0.2", link=ETH):
 
 def later4(*, ip_id=7, time_ns=START, dst="10.0.0.2", link=ETH, proto=17):
     """A later fragment of it, with octets that would be ports."""
-    packet = IP(src="10.0.0.1", dst=dst, id=ip_id, frag=3, proto=proto)
+    packet = IP(src="10.0.0.1", dst=dst, id=ip_id, flags="MF", frag=3, proto=proto)
     return Frame(time_ns, bytes(link / packet / Raw(b"\xff" * 24)))
 
 
@@ -85,7 +88,7 @@ def test_ipv6_fragments_have_the_ports_of_their_first(tmp_path):
     segment = bytes(TCP(sport=9, dport=80) / Raw(bytes(20)))
     frames = [
         ETH / ends / IPv6ExtHdrFragment(m=1, id=0xABCD0007, nh=6) / Raw(segment[:24]),
-        ETH / ends / IPv6ExtHdrFragment(offset=3, id=0xABCD0007, nh=6) / Raw(segment[24:]),
+        ETH / ends / IPv6ExtHdrFragment(m=1, offset=3, id=0xABCD0007, nh=6) / Raw(segment[24:]),
         ETH / ends / IPv6ExtHdrFragment(id=0xABCD0008, nh=6) / Raw(segment),
     ]
     table = decoded(tmp_path / "A.pcap", [Frame(START, bytes(frame)) for frame in frames])

@@ -79,7 +79,7 @@ def empty_sides():
         kind(**{name: np.zeros(size, dtype=column.dtype) for name, column in schema.items()})
         for kind, (schema, size) in arrays.items()
     )
-    return SideArrays(*sides, np.zeros(1, dtype=np.int64))
+    return SideArrays(*sides, np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
 
 
 def decode(record, form):

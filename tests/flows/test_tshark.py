@@ -25,8 +25,6 @@ FIELDS = ("frame.number", "tcp.stream", "tcp.flags", *PROGRESS, *LABEL_OF)
 WITHOUT_QUOTES = ("--disable-protocol", "icmp", "--disable-protocol", "icmpv6")  # TCP headers that ICMP errors quote
 
 NOT_BOTH = {
-    ("ppp-ipv6-fragmented-tcp.pcap", 1): "the first fragment has the header: for tshark the segment is where it is whole",
-    ("ppp-ipv6-fragmented-tcp.pcap", 3): "the last fragment, with which tshark puts the segment together",
     ("snaplen-short-tcp-header.pcap", 1): "the captured header ends before its 20th octet: it is not decoded",
 }
 """Frames that are a segment for us alone, or for tshark alone."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scapy.layers.inet import IP
+from scapy.layers.l2 import Ether
 
 import mixcni
 from mixcni.decode import decode_packets
@@ -86,6 +88,24 @@ def test_the_lost_conversation_is_whole_and_the_answered_ones_are_left_out(tmp_p
     assert "not at C; exchange 0: request lost between B and C" in texts[0]
     assert texts[2].count("SYN again") == 1
     assert "(A.pcap, frame" in texts[0]
+
+
+def test_a_packet_in_fragments_is_written_with_all_of_them(tmp_path: Path) -> None:
+    talk = Talk()
+    talk.handshake(0)
+    talk.exchange(100)
+    files = {}
+    for name, frames in captured(talk.sent).items():
+        whole = frames[3]  # the request
+        parts = [Frame(whole.time_ns + i, bytes(part)) for i, part in enumerate(Ether(whole.octets)[IP].fragment(16))]
+        parts = [part._replace(octets=whole.octets[:14] + part.octets) for part in parts]
+        assert len(parts) > 2
+        files[name] = [write_pcap(tmp_path / f"{name}.pcap", [*frames[:3], *parts, *frames[4:]])]
+    report = mixcni.diagnose(mixcni.case_of_files(files))
+    out = tmp_path / "evidence.pcapng"
+    save_evidence(report, out, [0])
+    expected = {row[3] for paths in files.values() for path in paths for row in read_back(path)[1]}
+    assert {row[3] for row in read_back(out)[1]} == expected
 
 
 def test_times_are_on_the_first_points_clock(tmp_path: Path) -> None:

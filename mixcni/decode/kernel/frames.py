@@ -151,6 +151,8 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                         oddity |= odd
                         continue
                 present |= layers
+                if layers & L_FRAGMENT:
+                    sides.fragment_at[i] = at
                 if stop > end:
                     oddity |= O_PAYLOAD_CUT
                 if version == 4:
