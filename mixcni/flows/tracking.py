@@ -23,6 +23,7 @@ from mixcni.flows.kernel.numbers import (
     STREAM,
     WATCH,
 )
+from mixcni.flows.sack import mark_spurious
 from mixcni.flows.tables import FlowTable, SegmentTable
 from mixcni.kernels.codes import CodeTable
 from mixcni.kernels.jit import run
@@ -128,11 +129,10 @@ def track_flows(packets: PacketTable) -> FlowTable:
         state = _enlarged(state, counts)
     row = int(counts[C_SEGMENTS])
     taken = Samples(samples.stream[: counts[C_SAMPLES]], samples.rtt_ns[: counts[C_SAMPLES]])
-    return FlowTable(
-        columns_of(state, taken, int(counts[C_FLOWS])),
-        packets,
-        SegmentTable({name: array[:row] for name, array in segments._asdict().items()}),
-    )
+    of_flows = columns_of(state, taken, int(counts[C_FLOWS]))
+    of_segments = {name: array[:row] for name, array in segments._asdict().items()}
+    mark_spurious(packets, of_segments, of_flows)
+    return FlowTable(of_flows, packets, SegmentTable(of_segments))
 
 
 def _flow_keys(packets: PacketColumns) -> tuple[NDArray[np.int32], int]:

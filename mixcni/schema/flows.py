@@ -76,7 +76,12 @@ SEGMENTS: Final[Schema] = MappingProxyType(
         "packet": Column("int64", "", "mixcni", "row in the packet table"),
         "flow": Column("int32", "", "mixcni", "row in the flow table"),
         "direction": Column("uint8", "", "mixcni.schema.Direction"),
-        "label": Column("uint16", "", "mixcni.schema.Label", "flags; ours: mixcni.flows.kernel.segment says where it differs"),
+        "label": Column(
+            "uint16",
+            "",
+            "mixcni.schema.Label",
+            "flags; ours: mixcni.flows.kernel.segment and mixcni.flows.sack say where it differs",
+        ),
         "label_wireshark": Column("uint16", "", "Wireshark 4.0 tcp.analysis.*", "the same flags, as tshark gives them"),
         "offset": Column("int64", "octet", "RFC 9293 3.4", "SEG.SEQ less the base of its direction, unwrapped; TCP only"),
         "length": Column("int64", "octet", "RFC 9293 3.4, SEG.LEN", "payload, and one each for SYN and FIN"),

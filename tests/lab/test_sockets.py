@@ -18,6 +18,8 @@ from transfers import DELAY_S, LINKS, OFFLOAD, ROUNDS, TRANSFERS
 
 from mixcni.decode import decode_packets
 from mixcni.flows import FlowTable, track_flows
+from mixcni.flows.kernel.sack import TWICE
+from mixcni.flows.sack import acknowledged_selectively
 from mixcni.read import CaptureFile
 from mixcni.schema import Direction, Ending, Label, TcpFlag
 from tests.cases import CAPTURES
@@ -158,6 +160,28 @@ def test_what_the_kernel_saw_overtaken_came_out_of_order(ends: Any, name: str) -
         assert far[f"out_of_order_{end.own}"] > 0 or end.said("reord_seen") == 0, (transfer, side)
         seen += end.said("reord_seen")
     assert (seen > 0) == (LINKS[name.removesuffix(OFFLOAD)].reorder > 0)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_spurious_came_twice_at_the_least(ends: Any, name: str) -> None:
+    """Counted where it arrived. Where the wire makes no copies and nothing overtakes, the kernel counts the same reports."""
+    known, link = ends(name), LINKS[name.removesuffix(OFFLOAD)]
+    spurious = 0
+    for (transfer, side), end in known.items():
+        far = known[transfer, SIDES[1 - end.direction]]
+        there, here = far.flows.segments, end.flows.segments
+        starts, sizes = there["offset"][far.received], there["length"][far.received]
+        needless = end.labelled(Label.SPURIOUS_RETRANSMISSION)
+        for start in here["offset"][needless].tolist():
+            assert np.count_nonzero((starts <= start) & (start < starts + sizes)) > 1, (transfer, side)
+        spurious += needless.size
+        if not link.duplicate and not link.reorder:
+            events = acknowledged_selectively(end.flows.packets, here.columns())
+            twice = (events.stream == 2 * end.row + end.direction) & (events.kind == TWICE)
+            octets = (events.end - events.start)[twice]
+            assert np.sum(-(-octets // end.said("mss"))) == end.said("dsack_dups"), (transfer, side)
+    assert spurious > 0 or not link.reorder
 
 
 @pytest.mark.lab
