@@ -14,6 +14,7 @@ from mixcni.align.envelope import Corridor, Points, corridor, line_under
 
 OUTLYING: Final = 10  # times the median distance from the median: farther off are different copies of a retransmitted segment
 MOST_DRIFT: Final = 500e-6  # as a ratio; an operating system corrects its clock by no more (adjtimex(2))
+UNKNOWN_DRIFT: Final = 200e-6  # the same, of two crystals that are off by 100 ppm each, where too little was seen to tell
 LEAST_COMPARED: Final = 5  # segments; of fewer none is out of line
 DRIFT_SPAN_NS: Final = 2_000_000_000  # in less a drift of 100 ppm moves no more than delays vary by
 DRIFT_SEGMENTS: Final = 8  # in a direction; fewer say too little of the least delay
@@ -106,7 +107,8 @@ def fit_line(matched: Matched) -> PairFit:
         return _drifting(matched, difference, forward, sizes)
     at, size = (first + last) // 2, difference.size
     if upper is not None and lower is not None:
-        return PairFit(at, (upper + lower) // 2, (abs(upper - lower) + 1) // 2, None, None, first, last, size)
+        slack = (abs(upper - lower) + 1) // 2 + round(UNKNOWN_DRIFT * (last - first))
+        return PairFit(at, (upper + lower) // 2, slack, None, None, first, last, size)
     one_sided = lower if upper is None else upper
     assert one_sided is not None
     return PairFit(at, one_sided, None, None, None, first, last, size)
