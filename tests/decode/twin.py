@@ -187,7 +187,8 @@ def _inner(octets: bytes, ethertype: int) -> Next:
 def _tunnel(packet: IpPacket, octets: bytes) -> tuple[Next, int, int]:
     """(past the tunnel's header, kind, identifier) where a packet's payload is a tunnel; kind 0 where not."""
     nothing = Next(0, 0), 0, 0
-    if packet.later:
+    is_cut = packet.stop - packet.payload > len(octets)
+    if packet.later or (packet.fragment and not is_cut):
         return nothing
     match packet.protocol:
         case 4:

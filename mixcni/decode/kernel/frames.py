@@ -136,7 +136,9 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                     protocol = 0
                     break
                 limit = min(end, stop)  # octets behind the total length are padding
-                if protocol != PROTO_TCP and not layers & L_LATER_FRAGMENT:
+                # Fragments are put together, but where the first one is cut: then it alone tells what is inside.
+                is_open = not layers & L_FRAGMENT or (stop > end and not layers & L_LATER_FRAGMENT)
+                if protocol != PROTO_TCP and is_open:
                     inner, inner_type, identifier, kind, odd = ip_tunnel(octets, payload, limit, stop, protocol)
                     oddity |= odd
                     if kind and inner_type:
@@ -144,7 +146,6 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                         near, count = address_code(octets, source_at, version, slots, keys, count)
                         far, count = address_code(octets, destination_at, version, slots, keys, count)
                         stack, stack_count = push(stack, kind, identifier, near, far, stack_slots, stack_keys, stack_count)
-                        # What a first fragment lacks is in later ones: as a snaplen's cut, and the inner lengths say how much.
                         wire_end = limit + LONGEST_IP if layers & L_FRAGMENT else stop
                         end, protocol = limit, 0
                         at, ethertype, odd = inner_header(octets, inner, end, inner_type)
