@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from mixcni.align.clock import ClockModel
 from mixcni.align.clocks import CycleResidual, estimate_clocks
 from mixcni.align.conversations import CandidateTable, ConversationTable, join_flows
-from mixcni.align.transmissions import TransmissionTable, gather_transmissions
+from mixcni.align.datagrams import gather_datagrams
+from mixcni.align.transmissions import TransmissionTable, gather_segments, renumbered
 from mixcni.align.united import UnitedFlows
 from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
@@ -58,19 +59,21 @@ def align_points(
     """
     own = [flows.packets["time_ns"] for flows in points]
     every = UnitedFlows(points, own)
-    conversations = join_flows(every, translations=translations)
-    transmissions = gather_transmissions(points, conversations, own)
+    joined = join_flows(every, translations=translations)
+    segments = gather_segments(points, joined, own)
+    transmissions = TransmissionTable.joined([segments, *gather_datagrams(points, joined, own, None)])
     clocks, cycles = estimate_clocks(names, transmissions, own, nodes)
     unsure = any(clock.uncertainty_ns is None for clock, flows in zip(clocks, points, strict=True) if len(flows))
     if unsure:
-        transmissions = gather_transmissions(points, conversations, own, by_content=True)
+        transmissions = TransmissionTable.joined([segments, *gather_datagrams(points, joined, own, None, by_content=True)])
         clocks, cycles = estimate_clocks(names, transmissions, own, nodes)
     times = [clock.common_ns(at) for clock, at in zip(clocks, own, strict=True)]
     conversations = join_flows(every.on(times), clocks, translations)
+    number = conversations.rows_of(joined)
+    segments = gather_segments(points, conversations, times) if number is None else renumbered(segments, number, times)
     slack_ns = _slack_ns(clocks, points)
-    transmissions = gather_transmissions(
-        points, conversations, times, slack_ns, by_content=unsure, exchanges=exchanges, together=True
-    )
+    datagrams = gather_datagrams(points, conversations, times, slack_ns, by_content=unsure, exchanges=exchanges, together=True)
+    transmissions = TransmissionTable.joined([segments, *datagrams])
     return Alignment(tuple(points), conversations, transmissions, tuple(clocks), tuple(times), cycles)
 
 

@@ -96,6 +96,22 @@ class ConversationTable(Table):
         """All flows of a point, with their conversations."""
         return self._members[point]
 
+    def rows_of(self, other: "ConversationTable") -> NDArray[np.int32] | None:
+        """(n,) the row here of each conversation of another table; None where the two have not the same flows placed alike.
+
+        `other` : of the same points
+        """
+        number = np.full(len(other), -1, dtype=np.int32)
+        pairs = [(mine, other.members_at(point)) for point, mine in enumerate(self._members)]
+        for mine, theirs in pairs:
+            number[theirs.conversation] = mine.conversation
+        alike = len(self) == len(other) and all(
+            np.array_equal(number[theirs.conversation], mine.conversation)
+            and all(np.array_equal(*placed) for placed in zip(mine[1:], theirs[1:], strict=True))
+            for mine, theirs in pairs
+        )
+        return number if alike else None
+
     @property
     def is_rewritten(self) -> NDArray[np.bool_]:
         """(n,) whether two points see different addresses or ports: something between them rewrites them."""

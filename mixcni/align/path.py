@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.conversations import ConversationTable, join_flows
+from mixcni.align.datagrams import gather_datagrams
 from mixcni.align.kernel import first_packets
 from mixcni.align.roundtrips import MICROSECOND_NS, TimeOrder, order_by_time
-from mixcni.align.transmissions import gather_transmissions
+from mixcni.align.transmissions import TransmissionTable, gather_segments
 from mixcni.align.united import UnitedFlows
 from mixcni.flows import FlowTable
 from mixcni.kernels.jit import run
@@ -83,7 +84,9 @@ def _told_by_time(
     ]
     if not alike:
         return []
-    table = gather_transmissions(points, conversations, [flows.packets["time_ns"] for flows in points])
+    own = [flows.packets["time_ns"] for flows in points]
+    segments, datagrams = gather_segments(points, conversations, own), gather_datagrams(points, conversations, own, None)
+    table = TransmissionTable.joined([segments, *datagrams])
     found = []
     for p, q in alike:
         node = nodes[p] if nodes and nodes[p] == nodes[q] else ""

@@ -1,5 +1,6 @@
 """Every segment of every point in one table, on common stream offsets: what was sent where, and when."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -7,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.conversations import ConversationTable
-from mixcni.align.datagrams import gather_datagrams
 from mixcni.align.kernel import place_segments
 from mixcni.align.united import PROTOCOL_TCP
-from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable, SegmentTable
 from mixcni.kernels.grouping import numbered
 from mixcni.kernels.jit import run
 from mixcni.schema import TRANSMISSIONS
 from mixcni.tables import Table
+
+Columns = dict[str, NDArray[Any]]
 
 
 class SegmentColumns(NamedTuple):
@@ -74,43 +75,24 @@ class TransmissionTable(Table):
 
     schema = TRANSMISSIONS
 
+    @classmethod
+    def joined(cls, parts: Sequence[Columns]) -> "TransmissionTable":
+        """The rows of all parts, of which there is one at least; where one alone has any, its arrays are not copied."""
+        there = [part for part in parts if part["packet"].size] or parts[:1]
+        return cls(
+            there[0] if len(there) == 1 else {name: np.concatenate([part[name] for part in there]) for name in TRANSMISSIONS}
+        )
 
-def gather_transmissions(
-    points: Sequence[FlowTable],
-    conversations: ConversationTable,
-    times: Sequence[NDArray[np.int64]],
-    slack_ns: int | None = None,
-    *,
-    by_content: bool = False,
-    exchanges: Sequence[ExchangeTable] = (),
-    together: bool = False,
-) -> TransmissionTable:
-    """The segments and datagrams of all points, with offsets on their conversation's bases.
+
+def gather_segments(points: Sequence[FlowTable], conversations: ConversationTable, times: Sequence[NDArray[np.int64]]) -> Columns:
+    """The TCP segments of all points as columns of a TransmissionTable, with offsets on their conversations' bases.
 
     Parameters
     ----------
     points : one FlowTable a point, in path order
     conversations : of these points
     times : of each point's packets, ns
-    slack_ns : how far times of two points may be off beside the way between them; None: their clocks are not joined
-    by_content : then tell equal datagrams apart by what they carry and by their intervals, for which files are read again
-    exchanges : one ExchangeTable a point, whose messages tell questions apart that are asked at once; none: not known
-    together : where clocks are not joined, datagrams that nothing tells apart are one, sent repeatedly
     """
-    parts = [_gather_segments(points, conversations, times)]
-    datagrams = gather_datagrams(
-        points, conversations, times, slack_ns, by_content=by_content, exchanges=exchanges, together=together
-    )
-    parts.extend(datagrams)
-    parts = [part for part in parts if part["packet"].size] or parts[:1]
-    whole = parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in TRANSMISSIONS}
-    return TransmissionTable(whole)
-
-
-def _gather_segments(
-    points: Sequence[FlowTable], conversations: ConversationTable, times: Sequence[NDArray[np.int64]]
-) -> dict[str, NDArray[Any]]:
-    """The TCP segments of all points as columns of a TransmissionTable."""
     room = sum(len(flows.segments) for flows in points if (flows["protocol"] == PROTOCOL_TCP).any())
     out = TransmissionColumns(**{name: np.empty(room, dtype=column.dtype) for name, column in TRANSMISSIONS.items()})
     row = 0
@@ -132,13 +114,28 @@ def _gather_segments(
     return {name: column[:row] for name, column in out._asdict().items()}
 
 
+def renumbered(segments: Columns, number: NDArray[np.int32], times: Sequence[NDArray[np.int64]]) -> Columns:
+    """The same segments where conversations have other rows, and packets other times.
+
+    Parameters
+    ----------
+    segments : as `gather_segments` gives them
+    number : (c,) the new row of each conversation
+    times : of each point's packets, ns
+    """
+    bounds = np.searchsorted(segments["point"], np.arange(len(times) + 1)).tolist()
+    packets = (segments["packet"][begin:end] for begin, end in itertools.pairwise(bounds))
+    moved = np.concatenate([at[packet] for at, packet in zip(times, packets, strict=True)])
+    return segments | {"conversation": number[segments["conversation"]], "time_ns": moved}
+
+
 def _flow_of_each(flows: FlowTable) -> NDArray[np.int32]:
     """(n,) the flow of each TCP segment, copies at the point left out."""
     flow = flows.segments["flow"]
     return np.asarray(flow[(flows["protocol"][flow] == PROTOCOL_TCP) & (flows.segments["copy_of"] < 0)])
 
 
-def _heard_before(columns: dict[str, NDArray[Any]], primary: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _heard_before(columns: Columns, primary: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(n,) whether a segment of a point's other flow of a conversation is the k-th of its kind, and the main flow has k such."""
     heard = np.zeros(primary.size, dtype=np.bool_)
     rows = np.flatnonzero(np.isin(columns["conversation"], columns["conversation"][~primary]))
