@@ -17,6 +17,7 @@ class Inflater(Unpacker):
     """
 
     kind: ClassVar[str] = "gzip"
+    magic: ClassVar[bytes] = GZIP_MAGIC + b"\x08"  # deflate, the one method there is
 
     def __init__(self, raw: RawIOBase, head: bytes) -> None:
         super().__init__(raw, head)
@@ -47,6 +48,6 @@ class Inflater(Unpacker):
             self._member, self._careful = before, True  # again, octet by octet up to the fault
             return b""
         self._packed = bytearray(member.unused_data or member.unconsumed_tail) + self._packed[len(feed) :]
-        if member.eof:
-            self._member = None
+        if member.eof:  # zlib has held the checksum and the length against what it unpacked
+            self._member, self._first_is_right = None, True
         return piece

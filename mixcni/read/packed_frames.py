@@ -32,6 +32,11 @@ class PackedFrame:
         self._next = self._header
         self._checksum = 0
 
+    @property
+    def has_checksum(self) -> bool:
+        """Whether the frame ends with a checksum of its octets, which the library then holds against them."""
+        return self._checksum > 0
+
     def length(self, seen: bytes) -> int:
         """Octets of the next part, which begins with `seen`.
 
@@ -154,6 +159,8 @@ class FrameUnpacker(Unpacker):
         del self._packed[:length]
         if not frame.needs:
             self._frame = None
+            if self._first_is_right is None:
+                self._first_is_right = frame.has_checksum
         return part
 
     def _begin(self) -> bytes | None:
@@ -175,6 +182,7 @@ class ZstdUnpacker(FrameUnpacker):
     """The octets of a zstd file."""
 
     kind = "zstd"
+    magic = ZSTD_MAGIC
     form = ZstdFrame
 
 
@@ -182,4 +190,5 @@ class Lz4Unpacker(FrameUnpacker):
     """The octets of an lz4 file."""
 
     kind = "lz4"
+    magic = LZ4_MAGIC
     form = Lz4Frame

@@ -150,7 +150,7 @@ class PcapngReader:
         """The file's frames in file order, by the block."""
         source, number = self.source, 1
         frames, notes = FrameArrays.of_size(FRAMES_A_BLOCK), np.zeros(FRAMES_A_BLOCK, dtype=np.int64)
-        while source.need(FRAME_OCTETS):
+        while source.need(FRAME_OCTETS) or self._is_cut():
             count, source.begin, status, noted = run(
                 walk_pcapng,
                 number + (source.end - source.begin + source.octets_behind) // AVERAGE_RECORD,
@@ -176,7 +176,6 @@ class PcapngReader:
                 goes_on = bool(count) or self._more() or self._is_cut()
             if not goes_on:
                 return
-        self._is_cut()
 
     def _is_cut(self) -> bool:
         """Whether the file ends inside a block, and yet can be read on since the block's length is wrong."""

@@ -1,7 +1,8 @@
 """Where a damaged capture can be read on: at the next place from which records follow one another for certain.
 
 Octets inside a frame may look like records, as those of a capture file that was itself sent over the network. So records count
-only where they follow one another without a gap over more octets than any frame holds, or up to the very end of the file.
+only where they follow one another without a gap over more octets than any frame holds, or up to the very end of the file. Behind
+a fault of a packed stream they are looked for from the next member or frame on that unpacks to its end.
 """
 
 from collections.abc import Iterator
@@ -56,15 +57,20 @@ class Resynchroniser:
         """
         source = self._source
         offset = source.offset_of(source.begin)
-        found = source.stream_error is None and self._find(records)
+        found = source.stream_error is None and self._find(records, source.begin + 1)
+        packed = 0
+        while not found and self._steps < MAX_STEPS and (passed := source.resume()):
+            packed += passed
+            found = self._find(records, source.begin)
+        if found and packed:
+            limit = f"{limit}, which goes on {packed:,} packed octets behind"
         if not found:
             source.skip_rest()
         skipped = source.offset_of(source.begin) - offset
         return Damage(source.path, offset, what, wanted, skipped, limit, skipped, truncated and not found), found
 
-    def _find(self, records: Records) -> bool:
+    def _find(self, records: Records, start: int) -> bool:
         source = self._source
-        start = source.begin + 1
         while self._steps < MAX_STEPS:
             source.begin = min(start, source.end)
             source.need(WINDOW + 2 * SPAN)
@@ -89,7 +95,7 @@ class Resynchroniser:
             self._steps += 1
             at += length
             if at >= source.end:
-                return source.ended and at == source.end
+                return source.ended and source.stream_error is None and at == source.end
             if at - begin > SPAN:
                 return True
             if self._steps >= MAX_STEPS:

@@ -117,6 +117,23 @@ class Source:
         self.end += got
         self.ended = got == 0
 
+    def resume(self) -> int:
+        """Read on behind a fault of the packed stream where that is certain, with nothing of what was before it in the buffer.
+
+        How many packed octets were passed over; 0 where it cannot be read on.
+        """
+        if self.stream_error is None or not isinstance(self._stream, Unpacker) or not self._raw.seekable():
+            return 0
+        fault, at = self._stream.fault_at, self._stream.next_unit()
+        if at is None:
+            return 0
+        self._raw.seek(at)
+        self._stream = type(self._stream)(self._raw, b"")
+        self._start += self.end
+        self.begin = self.end = 0
+        self.ended, self.stream_error = False, None
+        return at - fault
+
     def skip_rest(self) -> int:
         """Octets from `begin` to the end of the file, counted without being kept."""
         count = self.end - self.begin
