@@ -1,6 +1,8 @@
 """ICMP and ICMPv6 errors attached to the flows whose packets they quote, with the router that sent them (RFC 792, RFC 4443)."""
 
+from bisect import bisect_right
 from collections import defaultdict
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from mixcni.tables import Table
 
 PROTOCOL_TCP = 6
 HALF, CIRCLE = 1 << 31, 1 << 32  # of sequence numbers (RFC 9293 section 3.4)
+MOST_NEAR: Final = 64  # flows of a key that are looked at on either side of an error: a router quotes what it has just seen
 FARTHEST = 1 << 30  # octets: beyond the largest window (RFC 7323 section 2.3) a sequence number is not of this connection
 
 
@@ -24,14 +27,14 @@ def attach_errors(flows: FlowTable) -> ErrorTable:
     """The ICMP errors of one capture point, each with the flow whose packet it quotes.
 
     Of several flows with the quoted key the one whose segments have the quoted sequence number is meant, then one in the error's
-    own outer stack, then the newest that had begun.
+    own outer stack, then the newest that had begun. Of a key with many flows those that begin near the error are looked at.
 
     Parameters
     ----------
     flows : FlowTable of one capture point
     """
     packets, quotes = flows.packets, flows.packets.quotes
-    members = _members(flows)
+    members = _Members(flows)
     segments = _Segments(flows)
     found: dict[str, list[int]] = {name: [] for name in ERRORS}
     columns = ("packet", "source", "destination", "source_port", "destination_port", "protocol", "seg_seq")
@@ -39,8 +42,8 @@ def attach_errors(flows: FlowTable) -> ErrorTable:
         *(quotes[name].tolist() for name in columns), strict=True
     ):
         key = (source, source_port, destination, destination_port, protocol)
-        ranked = [(_fit(flows, flow, direction, seq, packet), flow, direction) for flow, direction in members.get(key, ())]
-        best = max(ranked, default=None)
+        near = members.near(key, int(packets["stack"][packet]), int(packets["time_ns"][packet]))
+        best = max(((_fit(flows, flow, direction, seq, packet), flow, direction) for flow, direction in near), default=None)
         flow, direction, offset, segment = -1, -1, -1, -1
         if best is not None:
             _, flow, direction = best
@@ -54,17 +57,35 @@ def attach_errors(flows: FlowTable) -> ErrorTable:
     return ErrorTable({name: np.array(found[name], dtype=column.dtype) for name, column in ERRORS.items()})
 
 
-def _members(flows: FlowTable) -> dict[tuple[int, ...], list[tuple[int, int]]]:
-    """(flow, direction) by key, of flows that a quote can mean."""
-    quotes = flows.packets.quotes
-    ports = np.unique(quotes["source_port"])
-    rows = np.flatnonzero(np.isin(flows["initiator_port"], ports) | np.isin(flows["responder_port"], ports))
-    names = ("initiator", "initiator_port", "responder", "responder_port", "protocol")
-    members: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
-    for flow, a, a_port, b, b_port, protocol in zip(rows.tolist(), *(flows[name][rows].tolist() for name in names), strict=True):
-        members[a, a_port, b, b_port, protocol].append((flow, Direction.FORWARD))
-        members[b, b_port, a, a_port, protocol].append((flow, Direction.REVERSE))
-    return members
+class _Members:
+    """Flows that a quote can mean, by key, and by key and outer stack, in the order in which they began."""
+
+    def __init__(self, flows: FlowTable) -> None:
+        self._beginnings: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        self._flows: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
+        ports = np.unique(flows.packets.quotes["source_port"])
+        rows = np.flatnonzero(np.isin(flows["initiator_port"], ports) | np.isin(flows["responder_port"], ports))
+        rows = rows[np.argsort(flows["first_ns"][rows], kind="stable")]
+        names = ("initiator", "initiator_port", "responder", "responder_port", "protocol", "first_ns")
+        stacks = zip(flows["stack_forward"][rows].tolist(), flows["stack_reverse"][rows].tolist(), strict=True)
+        columns = (flows[name][rows].tolist() for name in names)
+        for flow, around, a, a_port, b, b_port, protocol, first_ns in zip(rows.tolist(), stacks, *columns, strict=True):
+            for key, direction in (
+                ((a, a_port, b, b_port, protocol), Direction.FORWARD),
+                ((b, b_port, a, a_port, protocol), Direction.REVERSE),
+            ):
+                for place in (key, *((*key, stack) for stack in set(around))):
+                    self._beginnings[place].append(first_ns)
+                    self._flows[place].append((flow, direction))
+
+    def near(self, key: tuple[int, ...], stack: int, time_ns: int) -> list[tuple[int, int]]:
+        """(flow, direction) of those with a key, in this outer stack and in any, that begin next before and behind a time."""
+        found: list[tuple[int, int]] = []
+        for place in (key, (*key, stack)):
+            if place in self._flows:
+                at = bisect_right(self._beginnings[place], time_ns)
+                found += self._flows[place][max(at - MOST_NEAR, 0) : at + MOST_NEAR]
+        return found
 
 
 def _offset(flows: FlowTable, flow: int, direction: int, seq: int) -> int:
@@ -88,21 +109,22 @@ def _fit(flows: FlowTable, flow: int, direction: int, seq: int, packet: int) -> 
 
 
 class _Segments:
-    """The segments of one stream after the other, looked up only where an error asks."""
+    """The segments of streams by the offset at which they begin, looked up only where an error asks."""
 
     def __init__(self, flows: FlowTable) -> None:
         self._table = flows.segments
-        self._order: NDArray[np.int64] | None = None
-        self._flow: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._sorted: list[NDArray[Any]] = []
 
     def last_before(self, flow: int, direction: int, offset: int, packet: int) -> int:
         """The last segment before `packet` that begins at `offset`; -1 where none was seen."""
         table = self._table
-        if self._order is None:
-            self._order = np.argsort(table["flow"], kind="stable")
-            self._flow = table["flow"][self._order]
-        rows = self._order[slice(*np.searchsorted(self._flow, [flow, flow + 1]))]
-        rows = rows[
-            (table["direction"][rows] == direction) & (table["offset"][rows] == offset) & (table["packet"][rows] < packet)
-        ]
-        return int(rows[-1]) if rows.size else -1
+        if not self._sorted:
+            names = ("flow", "direction", "offset")
+            order = np.lexsort(tuple(table[name] for name in names[::-1]))  # of one offset in the order of packets, as rows are
+            self._sorted = [*(table[name][order] for name in names), order]
+        begin, end = 0, len(table)
+        for column, wanted in zip(self._sorted, (flow, direction, offset), strict=False):
+            begin, end = (begin + int(place) for place in np.searchsorted(column[begin:end], [wanted, wanted + 1]))
+        rows = self._sorted[-1][begin:end]
+        before = int(np.searchsorted(table["packet"][rows], packet))
+        return int(rows[before - 1]) if before else -1

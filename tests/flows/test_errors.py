@@ -1,9 +1,13 @@
 """ICMP errors attached to the flows that they quote."""
 
+import struct
+
+import dpkt
 import numpy as np
 import pytest
 
 from mixcni.flows import ErrorTable, FlowTable, attach_errors, track_flows
+from mixcni.flows import errors as errors_module
 from tests.flows.test_tshark import SAMPLES, flows_of
 from tests.wire import MS, START, Conversation, Frame, decoded, icmp_error, ip_frame, udp_frame
 
@@ -68,6 +72,38 @@ def test_packet_too_big_of_icmpv6_is_attached(tmp_path):
     flows, errors = attached(tmp_path, [*frames, error])
     assert flows.packets.book.text(int(errors["router"][0])) == "fd00::ff"
     assert (errors["flow"].tolist(), errors["kind"].tolist(), errors["segment"].tolist()) == ([0], [2], [3])
+
+
+def tunnelled(vni: int, frame: Frame) -> Frame:
+    """A frame in VXLAN."""
+    udp = dpkt.udp.UDP(sport=5555, dport=8472, data=struct.pack(">II", 0x0800_0000, vni << 8) + frame.octets)
+    udp.ulen = len(udp)
+    return Frame(frame.time_ns, ip_frame("192.168.0.1", "192.168.0.2", 17, udp))
+
+
+def test_of_very_many_tunnels_with_one_key_an_error_is_of_its_own_and_few_are_compared(tmp_path, monkeypatch):
+    query = udp_frame(("10.0.0.1", 1000), ("10.0.0.2", 53), b"x")
+    error = icmp_error("10.0.0.9", "10.0.0.1", query)
+    count = 500
+    frames = [tunnelled(vni, query.at(START + vni * MS)) for vni in range(count)]
+    frames += [tunnelled(vni, error.at(START + (count + vni) * MS)) for vni in range(count)]
+    compared = []
+    fit = errors_module._fit
+    monkeypatch.setattr(errors_module, "_fit", lambda *arguments: compared.append(arguments) or fit(*arguments))
+    flows, errors = attached(tmp_path, frames)
+    assert flows["stack_forward"][errors["flow"]].tolist() == flows.packets["stack"][errors["packet"]].tolist()
+    assert len(set(errors["flow"].tolist())) == count
+    assert len(compared) <= count * 3 * errors_module.MOST_NEAR
+
+
+def test_a_port_that_is_used_very_often_has_the_newest_connection_with_the_quoted_number(tmp_path):
+    talks = [Conversation(iss=1000 + 2**24 * (number % 200)) for number in range(300)]
+    frames = [talk.say(0, "S", time_ns=START + number * 10 * MS) for number, talk in enumerate(talks)]
+    late = [icmp_error(ROUTER, "10.244.3.7", frames[number], time_ns=START + number * 10 * MS + MS) for number in (3, 120, 299)]
+    ordered = sorted([*frames, *late], key=lambda frame: frame.time_ns)
+    flows, errors = attached(tmp_path, ordered)
+    assert errors["flow"].tolist() == [3, 120, 299]
+    assert flows.segments["packet"][errors["segment"]].tolist() == [row - 1 for row in errors["packet"].tolist()]
 
 
 @pytest.mark.tshark
