@@ -28,7 +28,7 @@ class PointTrust:
 
     window_ns : (first, last) on the common clock; None where nothing tells; window_given : by the case, else from the packets
     dropped : packets that the capture itself lost, by pcapng's counters; None where the files have none
-    miss_rate : share of what is proven to have passed and is not in the capture, as an interval of 90 %
+    miss_rate : share of what is proven to have passed and is not in the capture, as an interval of 95 %
     offset_ns, uncertainty_ns, drift_ppm : the clock less the common one; None where not known
     steps_ns : by how much the clock was set while capturing
     forward, reverse : packets of the conversations that concern the path, by direction

@@ -72,7 +72,7 @@ def _evidence(facts: Facts, position: int) -> Iterator[Evidence]:
         low, high = rate.interval
         says = (
             f"{rate.missed:,} of {rate.proven:,} pieces were acknowledged or seen on both sides of {point.name}, and are not in "
-            f"its capture: {rate.missed / rate.proven:.1%} ({low:.1%} to {high:.1%} with 90 % certainty)"
+            f"its capture: {rate.missed / rate.proven:.1%} ({low:.1%} to {high:.1%} with 95 % certainty)"
         )
         yield Evidence(says, facts.capture_of(position), odds=ODDS_PROVEN if rate.missed - split >= FEWEST else ODDS_FEW)
         yield from _by_hop(facts, position)

@@ -12,7 +12,7 @@ from mixcni.exchanges import ExchangeTable
 from mixcni.localise.atoms import NEVER, Atoms, Intervals, cut_atoms
 from mixcni.localise.exchanges import merge_exchanges
 from mixcni.localise.fates import FateRules, FateTable
-from mixcni.localise.missrate import MissRate, is_watched, known_to_pass, miss_rates, whole_miss_rates
+from mixcni.localise.missrate import MissRate, Passing, is_watched, known_to_pass, miss_rates, whole_miss_rates
 from mixcni.localise.refusals import Refusals, find_refusals
 from mixcni.localise.sight import Sights, judge_sights
 from mixcni.localise.silences import find_silences
@@ -141,10 +141,10 @@ def localise_losses(
     response = Intervals(response.begin, first_piece)
     acknowledged = acknowledged_offsets(alignment)
     sights = judge_sights(points, alignment, atoms.passed(acknowledged), atoms)
-    rates = miss_rates(atoms, _watching(sights), acknowledged, sights.windows, sights.slacks, [p.dropped for p in points])
     passing = known_to_pass(atoms, _watching(sights), acknowledged, sights.windows, sights.slacks)
+    rates = miss_rates(atoms, passing, [point.dropped for point in points])
     silences = [
-        find_silences(atoms, passed, point, times, rate)
+        find_silences(atoms, passed.proven, point, times, rate)
         for point, (passed, times, rate) in enumerate(zip(passing, alignment.times, rates, strict=True))
     ]
     whole_rates = whole_miss_rates(atoms, passing, alignment.conversations.flow_of >= 0)
@@ -255,7 +255,7 @@ def count_hops(
     atoms: Atoms,
     sights: Sights,
     acknowledged: NDArray[np.int64],
-    passing: Sequence[NDArray[np.bool_]],
+    passing: Sequence[Passing],
     dropped: Sequence[float | None],
 ) -> tuple[tuple[HopCount, ...], Uneven]:
     """Per hop and direction, over conversations that both its points saw or should have, in their common window.
@@ -264,7 +264,7 @@ def count_hops(
 
     Parameters
     ----------
-    passing : one (a,) a point, as `known_to_pass` gives them
+    passing : one a point, as `known_to_pass` gives them
     dropped : the share of packets that each point's capture counted as dropped; None: it did not count
     """
     hops, uneven = [], []
@@ -283,7 +283,7 @@ def count_hops(
             u, d = atoms.counts[both, up], atoms.counts[both, down]
             arrived, unseen = d > 0, (d == 0) & passed[both, down]
             uneven.append(find_uneven(atoms, np.flatnonzero(both), up, down, passed))
-            rate = other_way_rate(atoms, passing[up], up, direction, dropped[up])
+            rate = other_way_rate(atoms, passing[up].proven, up, direction, dropped[up])
             appeared = arrived & (u == 0) & seen[atoms.stream[both] // 2, up]
             resets, any_resets = resets_between(alignment, (up, down), direction, sights.windows, sights.slacks)
             made = is_told(int(appeared.sum()) + resets, int(both.sum()) + any_resets, rate)

@@ -1,13 +1,15 @@
 """How much each capture missed by itself: octets that are proven to have passed a point and are not in its file.
 
-An octet passed a point if its receiver acknowledged it, or if points on both sides of it saw it. The share of those that the
-capture lacks is its miss rate; with a Beta prior it is an interval, and the chance that k sightings in a row were all missed is a
-number (the Beta-binomial of ALGORITHMS.md 1c).
+An octet passed a point if others saw it and its receiver acknowledged it, or if points on both sides of it saw it. What only the
+point itself saw proves nothing, for what it missed of that nobody knows; but between octets of a stream that it has, all that was
+acknowledged passed it, seen or not. The share of those that the capture lacks is its miss rate, told as an exact interval; with a
+Beta prior the chance that k sightings in a row were all missed is a number (the Beta-binomial of ALGORITHMS.md 1c).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from mixcni.localise.watch import Watch
 PRIOR_MISSED, PRIOR_SEEN = 0.5, 9.5  # Beta prior: about one in twenty, weak enough for ten sightings to outweigh it
 PRIOR_WHOLE = (0.0005, 9.9995)  # that a conversation is missed as a whole: a filter or a sample does that, and shows it
 COUNTED_SEEN = 49.5  # where the capture counted no drop: about one in a hundred, for not all that is lost is counted
-INTERVAL = 0.9
+INTERVAL = 0.95
 LEAST_RATE, RATES = 1e-6, 400  # a rate is told within 2 %
 SLACK_NS = 10_000_000  # what another point saw so near a window's end, beside the clock's uncertainty, may have passed outside it
 
@@ -49,14 +51,18 @@ class MissRate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The central 90 % of the Beta posterior; (0, upper bound) where nothing was missed."""
+        """Exact interval that holds the rate of 95 in 100 captures (Clopper and Pearson 1934); (0, 1): nothing is proven."""
         from scipy.special import betaincinv
 
-        a, b = self._posterior
-        tail = (1 - INTERVAL) / 2
-        if self.missed == 0:
-            return 0.0, float(betaincinv(a, b, INTERVAL))
-        return float(betaincinv(a, b, tail)), float(betaincinv(a, b, 1 - tail))
+        tail, seen = (1 - INTERVAL) / 2, self.proven - self.missed
+        low = float(betaincinv(self.missed, seen + 1, tail)) if self.missed else 0.0
+        return low, float(betaincinv(self.missed + 1, seen, 1 - tail)) if seen else 1.0
+
+    def at_most(self, certainty: float) -> float:
+        """What the rate is at most with this certainty, by what is proven and by the prior."""
+        from scipy.special import betaincinv
+
+        return float(betaincinv(*self._posterior, certainty))
 
     def distribution(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(r,) rates from the least to 1, and how likely each is."""
@@ -73,45 +79,55 @@ class MissRate:
         return math.exp(math.lgamma(a + copies) - math.lgamma(a) + math.lgamma(a + b) - math.lgamma(a + b + copies))
 
 
-def miss_rates(
-    atoms: Atoms,
-    watching: NDArray[np.bool_],
-    acknowledged: NDArray[np.int64],
-    windows: Sequence[Watch | None],
-    slacks: Sequence[int],
-    dropped: Sequence[float | None],
-) -> list[MissRate]:
-    """One MissRate a point, over the conversations that it should see, in its window.
+class Passing(NamedTuple):
+    """Which atoms are proven to have passed a point while it watched.
 
-    What a point saw is no proof by itself that it passed, for what it missed would not count then; others' sight and
-    acknowledgments are.
+    by_others : (a,) bool, others saw them, and points on both sides did or an acknowledgment came
+    inside : (a,) bool, they were acknowledged, and stand between others of their stream that the point saw
+    """
+
+    by_others: NDArray[np.bool_]
+    inside: NDArray[np.bool_]
+
+    @property
+    def proven(self) -> NDArray[np.bool_]:
+        """(a,) whether either proves it."""
+        return self.by_others | self.inside
+
+
+def miss_rates(atoms: Atoms, passing: Sequence[Passing], dropped: Sequence[float | None]) -> list[MissRate]:
+    """One MissRate a point, over what is proven to have passed it.
+
+    What nobody saw counts as the fewest packets that it fits into, by the longest that the point saw.
 
     Parameters
     ----------
-    atoms : of all conversations
-    watching : (c, p, 2) whether the point saw the conversation or should have, by direction
-    acknowledged : (streams,) int64, highest stream offset that its receiver acknowledged
-    windows : one a point, on the common clock; slacks : ns, how near its ends nothing can be told
+    passing : one a point, as `known_to_pass` gives them
     dropped : the share of packets that each point's capture counted as dropped; None: it did not count
     """
     rates = []
-    for point, passed in enumerate(known_to_pass(atoms, watching, acknowledged, windows, slacks)):
-        unseen = passed & (atoms.counts[:, point] == 0)
-        rates.append(MissRate(int(passed.sum()), int(unseen.sum()), dropped[point]))
+    length = atoms.end - atoms.start
+    for point, passed in enumerate(passing):
+        seen = atoms.counts[:, point] > 0
+        longest = max(1, int(length[seen].max(initial=1)))
+        unseen = np.flatnonzero(passed.proven & ~seen)
+        nowhere = ~(atoms.counts[unseen] > 0).any(axis=1)
+        missed = int((~nowhere).sum() + (-(-length[unseen[nowhere]] // longest)).sum())
+        rates.append(MissRate(int((passed.proven & seen).sum()) + missed, missed, dropped[point]))
     return rates
 
 
-def whole_miss_rates(atoms: Atoms, passing: Sequence[NDArray[np.bool_]], seen: NDArray[np.bool_]) -> list[MissRate]:
+def whole_miss_rates(atoms: Atoms, passing: Sequence[Passing], seen: NDArray[np.bool_]) -> list[MissRate]:
     """One MissRate a point, of conversations: those that are known to pass it, and those of which its capture has nothing.
 
     Parameters
     ----------
-    passing : one (a,) a point, as `known_to_pass` gives them
+    passing : one a point, as `known_to_pass` gives them
     seen : (c, p) whether each point saw a conversation
     """
     rates = []
     for point, passed in enumerate(passing):
-        conversations = np.unique(atoms.stream[passed] // 2)
+        conversations = np.unique(atoms.stream[passed.by_others] // 2)
         rates.append(MissRate(conversations.size, int((~seen[conversations, point]).sum()), prior=PRIOR_WHOLE))
     return rates
 
@@ -122,21 +138,56 @@ def known_to_pass(
     acknowledged: NDArray[np.int64],
     windows: Sequence[Watch | None],
     slacks: Sequence[int],
-) -> list[NDArray[np.bool_]]:
-    """(a,) a point: whether others' sight or an acknowledgment proves that an atom passed it while it watched."""
+) -> list[Passing]:
+    """What is proven to have passed each point while it watched.
+
+    Parameters
+    ----------
+    atoms : of all conversations
+    watching : (c, p, 2) whether the point saw the conversation or should have, by direction
+    acknowledged : (streams,) int64, highest stream offset that its receiver acknowledged
+    windows : one a point, on the common clock; slacks : ns, how near its ends nothing can be told
+    """
     there = atoms.counts > 0
-    received = there.any(axis=1) & atoms.received(acknowledged)
+    received = atoms.received(acknowledged)
     before, after = np.zeros_like(there), np.zeros_like(there)
     before[:, 1:] = np.logical_or.accumulate(there, axis=1)[:, :-1]
     after[:, :-1] = np.logical_or.accumulate(there[:, ::-1], axis=1)[:, ::-1][:, 1:]
     found = []
     for point, window in enumerate(windows):
         if window is None:
-            found.append(np.zeros(there.shape[0], dtype=np.bool_))
+            nothing = np.zeros(there.shape[0], dtype=np.bool_)
+            found.append(Passing(nothing, nothing))
             continue
-        watched = watching[atoms.stream // 2, point, atoms.stream % 2] & is_watched(atoms, point, window, slacks[point])
-        found.append(watched & (received | (before[:, point] & after[:, point])))
+        watched = watching[atoms.stream // 2, point, atoms.stream % 2]
+        told = (received & (before[:, point] | after[:, point])) | (before[:, point] & after[:, point])
+        by_others = watched & is_watched(atoms, point, window, slacks[point]) & told
+        found.append(Passing(by_others, watched & received & _inside(atoms, point, window)))
     return found
+
+
+def _inside(atoms: Atoms, point: int, window: Watch) -> NDArray[np.bool_]:
+    """(a,) whether an atom stands between others of its stream that a point saw, and no hole is between these."""
+    earlier, later = seen_around(atoms, point)
+    size = atoms.stream.size
+    known = (earlier >= 0) & (later < size)
+    earlier, later = np.maximum(earlier, 0), np.minimum(later, size - 1)
+    inside = known & (atoms.stream[earlier] == atoms.stream) & (atoms.stream[later] == atoms.stream)
+    begin = np.minimum(atoms.last_ns[earlier, point], atoms.first_ns[later, point])
+    end = np.maximum(atoms.last_ns[earlier, point], atoms.first_ns[later, point])
+    for hole in window.holes:
+        inside &= (end < hole[0]) | (begin > hole[1])
+    return np.asarray(inside)
+
+
+def seen_around(atoms: Atoms, point: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(a,) the nearest atoms before and behind each one that a point saw, of whatever stream; -1 and a where there is none."""
+    size = atoms.stream.size
+    seen, index = atoms.counts[:, point] > 0, np.arange(size)
+    earlier, later = np.full(size, -1), np.full(size, size)
+    earlier[1:] = np.maximum.accumulate(np.where(seen, index, -1))[:-1]
+    later[:-1] = np.minimum.accumulate(np.where(seen, index, size)[::-1])[::-1][1:]
+    return earlier, later
 
 
 def is_watched(atoms: Atoms, point: int, window: Watch, slack_ns: int) -> NDArray[np.bool_]:

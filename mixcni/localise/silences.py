@@ -88,12 +88,13 @@ def find_silences(atoms: Atoms, passing: NDArray[np.bool_], point: int, times: N
 
     Parameters
     ----------
-    passing : (a,) whether each atom is proven to have passed, as mixcni.localise.missrate.known_to_pass gives it
+    passing : (a,) whether each atom is proven to have passed, as mixcni.localise.missrate.known_to_pass tells
     times : of the point's packets, ns on the common clock; -1 none
     rate : over the whole capture
     """
     begins = np.unique(times[times >= 0])
     proven = np.flatnonzero(passing)
+    proven = proven[(atoms.counts[proven] > 0).any(axis=1)]  # when it passed, only those tell that saw it
     unseen = atoms.counts[proven, point] == 0
     silence = np.searchsorted(begins, atoms.first_ns[proven].min(axis=1, initial=np.iinfo(np.int64).max), side="right")
     passed = _packets_in(atoms, proven[unseen], silence[unseen], begins.size + 1)

@@ -16,7 +16,8 @@ from mixcni.localise.missrate import MissRate
 from mixcni.localise.watch import Watch
 from mixcni.schema import Direction, TcpFlag
 
-NEXT_TO_NOTHING: Final = 0.01  # the most that the earlier capture may miss, at the upper end of the interval of 90 %
+NEXT_TO_NOTHING: Final = 0.01  # the most that the earlier capture may miss
+CERTAINTY: Final = 0.95  # that it misses no more
 MOST_CHANCE: Final = 0.001  # that a capture which misses that much lacks so many
 
 
@@ -25,7 +26,7 @@ def other_way_rate(atoms: Atoms, passing: NDArray[np.bool_], point: int, directi
 
     Parameters
     ----------
-    passing : (a,) whether each atom is proven to have passed the point, as `known_to_pass` gives it
+    passing : (a,) whether each atom is proven to have passed the point, as `known_to_pass` tells
     dropped : the share of packets that the capture counted as dropped; None: it did not count
     """
     proven = passing & (atoms.stream % 2 != direction)
@@ -36,7 +37,7 @@ def is_told(appeared: int, watched: int, rate: MissRate) -> bool:
     """Whether `appeared` of `watched` pieces that the earlier capture lacks are more than what it misses."""
     from scipy.special import betainc
 
-    most = rate.interval[1]
+    most = rate.at_most(CERTAINTY)
     if not appeared or most > NEXT_TO_NOTHING:
         return False
     return appeared == watched or float(betainc(appeared, watched - appeared + 1, most)) <= MOST_CHANCE
