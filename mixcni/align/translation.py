@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.blocks import compare_blocks
+from mixcni.align.carried import shared_payloads
 from mixcni.align.clock import ClockModel
 from mixcni.align.matching import MOST_UNSEEN, octets_between
 from mixcni.align.stated import Statement, stated_pairs
@@ -31,6 +32,7 @@ SAME_OPTIONS_BITS: Final = 4  # hosts of one kind send the same
 SAME_TIMESTAMP_BITS: Final = 16  # RFC 7323 section 5.4: a clock of milliseconds, with an offset a connection
 IN_TIME_BITS: Final = 8
 DATAGRAM_BITS: Final = 12  # an IP identification of 16 bits, which counts up on some hosts
+PAYLOAD_BITS: Final = 16  # of what differs from message to message, as the identification of a DNS message
 SAME_CALLER_BITS: Final = 24  # an address with a port that was chosen for this conversation
 SAME_CALLED_BITS: Final = 8  # an address with the port of a service
 TABLE_BITS: Final = 24  # a line that names both pairs of ends, of some moment: ports are used again
@@ -344,13 +346,16 @@ def _by_nearness(strands: _Strands, begun: dict[int, bool], known: set[tuple[int
 
 
 def _by_datagrams(strands: _Strands) -> list[Pairing]:
-    """Pairings of conversations without streams: by IP identifications and lengths of what they sent, and the end that stayed."""
+    """Pairings of conversations without streams: by IP identifications, what they carry, and the end that stayed."""
     if not strands.datagrams:
         return []
-    weighed = [
-        _weigh_datagrams(strands, one, other, DATAGRAM_BITS * min(equal, MOST_TOKENS), Evidence.NUMBERS)
-        for (one, other), equal in _shared_datagrams(strands).items()
-    ]
+    rows = sorted(row for number in strands.datagrams for row in strands.members[number])
+    numbered_alike, carried = _shared_datagrams(strands), shared_payloads(strands.every, rows, strands.conversation)
+    weighed = []
+    for one, other in sorted({*numbered_alike, *carried}):
+        alike, payloads = numbered_alike.get((one, other), 0), carried.get((one, other), 0)
+        bits = DATAGRAM_BITS * min(alike, MOST_TOKENS) + PAYLOAD_BITS * min(payloads, MOST_TOKENS)
+        weighed.append(_weigh_datagrams(strands, one, other, bits, Evidence.NUMBERS))
     return [pairing for pairing in weighed if pairing is not None]
 
 
