@@ -36,6 +36,7 @@ class ClockModel:
     drift_uncertainty_ppm : the drift is right within this; None where it is not known
     pieces : the clock between its steps, in order; none where the offset is all that is known
     shares : the point on the same node whose clock it is assumed to be; "" where it was measured
+    through : the point by whose assumed clock it was measured, so that nothing bounds it; "" none
     """
 
     reference: str
@@ -46,6 +47,7 @@ class ClockModel:
     drift_uncertainty_ppm: float | None = None
     pieces: tuple[ClockPiece, ...] = ()
     shares: str = ""
+    through: str = ""
 
     @property
     def is_known(self) -> bool:

@@ -140,7 +140,8 @@ def estimate_clocks(
             continue
         matched = pairs[pair] if parent < point else pairs[pair].turned()
         matched = matched.at(models[parent].common_ns(packets[parent]), packets[point])
-        models[point] = _model(names[reference], models[parent], fit_pair(matched), packets[point])
+        through = names[parent] if models[parent].shares else models[parent].through
+        models[point] = replace(_model(names[reference], models[parent], fit_pair(matched), packets[point]), through=through)
     known = set(routes)
     pairs = {pair: matched for pair, matched in pairs.items() if known.issuperset(pair)}
     return _reconciled(models, pairs, packets, shared, reference)

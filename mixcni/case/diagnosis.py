@@ -116,6 +116,8 @@ def _assumptions(localisation: Localisation, findings: tuple[Finding, ...]) -> I
             yield f"the clock at {name} is taken to be that at {clock.shares}: {why}"
         elif not clock.is_known and has_packets:
             yield f"the clock at {name} is taken to agree with that at {clock.reference}: no segment was seen at both"
+        elif clock.through:
+            yield f"the clock at {name} is measured against that at {clock.through}, which is taken to be another's of its node"
         elif clock.is_known and clock.uncertainty_ns is None:
             yield f"the clock at {name} is bounded from one side only: segments seen at both points went one way"
     yield from _unsent(localisation)

@@ -197,6 +197,8 @@ def _warnings(judged: PointTrust, localisation: Localisation, position: int) -> 
         yield f"its clock is taken to be that at {printable(clock.shares)}: both are on {printable(node)}"
     elif judged.offset_ns is None:
         yield "its clock is not joined to the others': no segment was seen at both"
+    elif clock.through:
+        yield f"its clock is measured against that at {printable(clock.through)}, which is taken to be another's of its node"
     elif judged.uncertainty_ns is None:
         yield "its clock is bounded from one side only: segments seen at both points went one way"
 

@@ -25,7 +25,7 @@ POINTS: Final[Schema] = MappingProxyType(
         "miss_rate_low": Column("float64", "", "mixcni.localise", "share of what passed here that the capture lacks, at least"),
         "miss_rate_high": Column("float64", "", "mixcni.localise", "the same, at most"),
         "clock_offset_ns": Column("Int64", "ns", "mixcni.align", "this clock less the first point's; NA where nothing tells"),
-        "clock_uncertainty_ns": Column("Int64", "ns", "mixcni.align", "it is right within this; NA: from one side only"),
+        "clock_uncertainty_ns": Column("Int64", "ns", "mixcni.align", "it is right within this; NA: not bounded from both sides"),
     }
 )
 

@@ -231,6 +231,17 @@ def test_a_point_that_nothing_joins_has_its_nodes_clock() -> None:
     assert not apart[2].is_known
 
 
+def test_a_point_measured_by_an_assumed_clock_says_through_whom() -> None:
+    """A and B are joined, and C and D; that B's clock is C's nothing but their node says."""
+    table, shown, _ = traffic(9, (Clock(), Clock(HOUR), Clock(HOUR), Clock(2 * HOUR)))
+    columns = {name: array.copy() for name, array in table.columns().items()}
+    columns["conversation"] += np.where(columns["point"] >= 2, 1_000_000, 0).astype(columns["conversation"].dtype)
+    models, _ = estimate_clocks("ABCD", TransmissionTable(columns), shown, ("n1", "n2", "n2", "n3"))
+    assert [(model.shares, model.through) for model in models] == [("", ""), ("", ""), ("B", ""), ("", "C")]
+    assert models[3].segments > 0
+    assert models[3].uncertainty_ns is None
+
+
 # Several points
 
 

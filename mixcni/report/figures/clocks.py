@@ -100,7 +100,8 @@ def _title(localisation: Localisation, position: int) -> str:
     clock, name = localisation.alignment.clocks[position], localisation.points[position].name
     if not clock.is_known:
         return f"{name}: taken to agree with {clock.reference}"
-    within = "bounded from one side" if clock.uncertainty_ns is None else f"± {clock.uncertainty_ns / 1e3:,.1f} µs"
+    unbounded = f"through {clock.through}" if clock.through else "bounded from one side"
+    within = unbounded if clock.uncertainty_ns is None else f"± {clock.uncertainty_ns / 1e3:,.1f} µs"
     drift = "" if clock.drift_ppm is None else f", drift {clock.drift_ppm:+.3f} ppm"
     return f"{name} against {clock.reference}: {clock.offset_ns / 1e6:+,.4f} ms {within}{drift}, {clock.segments:,} segments"
 
