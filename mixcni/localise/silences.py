@@ -92,7 +92,8 @@ def find_silences(atoms: Atoms, passing: NDArray[np.bool_], point: int, times: N
     times : of the point's packets, ns on the common clock; -1 none
     rate : over the whole capture
     """
-    begins = np.unique(times[times >= 0])
+    ordered = np.sort(times[times >= 0])  # times come nearly so; hashing, as np.unique does, takes ten times as long
+    begins = ordered[np.diff(ordered, prepend=-1) != 0]
     proven = np.flatnonzero(passing)
     proven = proven[(atoms.counts[proven] > 0).any(axis=1)]  # when it passed, only those tell that saw it
     unseen = atoms.counts[proven, point] == 0
