@@ -242,9 +242,15 @@ class _Columns:
 
 
 class _Builder:
-    """The packets of one point while files are decoded, block by block."""
+    """The packets of one point while files are decoded, block by block.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    expected : frames that will come in all, where blocks do not tell
+    """
+
+    def __init__(self, expected: int = 0) -> None:
+        self.expected = expected
         self.packets = _Columns(PACKETS)
         self.sides = {
             "quotes": _Columns(QUOTES),
@@ -279,7 +285,7 @@ class _Builder:
         columns = packets.arrays
         out = PacketArrays(**{name: columns[name] for name in PacketArrays._fields})
         self.frames += count
-        work = self.frames + behind  # the file comes in many blocks
+        work = max(self.frames + behind, self.expected)  # the file comes in many blocks
         self._decode(block, first, out, self.payload_at, self.fragment_at, work)
         rows = slice(first, first + count)
         columns["time_ns"][rows] = frames.time_ns

@@ -38,7 +38,7 @@ def read_payloads(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:
     CaptureError : a file cannot be opened any more, or has changed since it was decoded
     """
     payloads: list[bytes] = []
-    builder = _Builder()
+    builder = _Builder(expected=rows.size)
     every = packets.fragments.added_to(rows)
     for octets, frames, part in _frames_again(packets, every):
         builder.add(FrameBlock(octets, frames, 1, 0), 0)
