@@ -32,9 +32,11 @@ def number_questions(
     found = np.full(every["packet"].size, NO_QUESTION, dtype=np.int64)
     numbers: dict[tuple[int, int, str, str], int] = {}
     for point, (flows, table) in enumerate(zip(points, exchanges, strict=False)):
-        of_packet = np.full(len(flows.packets), NO_QUESTION, dtype=np.int64)
         details = table.details
         rows = np.flatnonzero(np.isin(table["kind"][details["exchange"]], TELLING))
+        if not rows.size:
+            continue
+        of_packet = np.full(len(flows.packets), NO_QUESTION, dtype=np.int64)
         for row in rows.tolist():
             exchange = int(details["exchange"][row])
             kind, identifier = int(table["kind"][exchange]), int(details["identifier"][row])

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from mixcni.align.asked import NO_QUESTION, number_questions
 from mixcni.align.conversations import ConversationTable
-from mixcni.align.kernel import cluster_equal
+from mixcni.align.kernel import cluster_equal, find_first
 from mixcni.align.repeats import Columns, divide_by_payload, heard_once, match_once, match_repeats, not_told_apart
 from mixcni.align.united import PROTOCOL_TCP
 from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
-from mixcni.kernels.grouping import numbered
+from mixcni.kernels.grouping import grouped, in_order, numbered
 from mixcni.kernels.jit import run
 from mixcni.schema import Direction
 
@@ -62,18 +62,13 @@ def gather_datagrams(
     else:
         datagram = match_repeats(every, group) if by_content else match_once(every, group)
         number = _ranks(every, not_told_apart(every, group, datagram) if together else datagram)
-    size = number.size
     return [
         {
-            "conversation": every["conversation"],
-            "point": every["point"].astype(np.uint16),
-            "direction": every["direction"],
+            **{name: every[name] for name in ("conversation", "point", "direction", "time_ns", "packet")},
             "start": number,
             "end": number + 1,
-            "acknowledged": np.full(size, -1, dtype=np.int64),
-            "tcp_flags": np.zeros(size, dtype=np.uint8),
-            "time_ns": every["time_ns"],
-            "packet": every["packet"],
+            "acknowledged": np.full(number.size, -1, dtype=np.int64),
+            "tcp_flags": np.zeros(number.size, dtype=np.uint8),
         }
     ]
 
@@ -85,10 +80,10 @@ def _of_point(flows: FlowTable, conversations: ConversationTable, point: int, ti
     flow, packet = segments["flow"][kept], segments["packet"][kept]
     return {
         "conversation": members.conversation[flow],
-        "point": np.full(kept.size, point, dtype=np.int64),
+        "point": np.full(kept.size, point, dtype=np.uint16),
         "direction": segments["direction"][kept] ^ members.flipped[flow],
-        "ip_id": flows.packets["ip_id"][packet].astype(np.int64),
-        "octets": flows.packets["payload_octets"][packet].astype(np.int64),
+        "ip_id": flows.packets["ip_id"][packet],
+        "octets": flows.packets["payload_octets"][packet],
         "time_ns": times[packet],
         "packet": packet,
     }
@@ -101,7 +96,7 @@ def _groups(every: Columns) -> NDArray[np.int64]:
 
 def _together(every: Columns, group: NDArray[np.int64], slack_ns: int) -> NDArray[np.int64]:
     """(n,) the datagram that each row shows: equal ones near in time, and one at each point."""
-    order = np.lexsort((every["point"], every["time_ns"], group))
+    order, _ = grouped(group, int(group.max()) + 1, np.argsort(every["time_ns"], kind="stable"))  # of one time by point
     cluster = np.empty(order.size, dtype=np.int64)
     run(
         cluster_equal,
@@ -119,12 +114,10 @@ def _together(every: Columns, group: NDArray[np.int64], slack_ns: int) -> NDArra
 
 def _firsts(every: Columns, datagram: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of the first sight of each datagram, and (n,) the place of each row's datagram among those."""
-    order = np.lexsort((every["time_ns"], datagram))
-    fresh = np.ones(order.size, dtype=np.bool_)
-    fresh[1:] = np.diff(datagram[order]) != 0
-    place = np.empty(order.size, dtype=np.int64)
-    place[order] = np.cumsum(fresh) - 1
-    return order[fresh], place
+    first = np.full(int(datagram.max()) + 1, -1, dtype=np.int64)
+    run(find_first, datagram.size, datagram, every["time_ns"], first)
+    there = first >= 0
+    return first[there], (np.cumsum(there) - 1)[datagram]
 
 
 def _turns(every: Columns, datagram: NDArray[np.int64], question: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -137,7 +130,9 @@ def _turns(every: Columns, datagram: NDArray[np.int64], question: NDArray[np.int
     asked = np.full(first.size, NO_QUESTION, dtype=np.int64)
     np.maximum.at(asked, place, question)
     asked = _with_untold(asked, conversation, time)
-    order = np.lexsort((direction, time, asked, conversation))
+    count = int(conversation.max()) + 1
+    by_question, _ = grouped(asked, int(asked.max()) + 1, in_order(time, direction))
+    order, _ = grouped(conversation, count, by_question)
     ahead = direction[order]
     changed = np.ones(order.size, dtype=np.bool_)
     changed[1:] = (np.diff(conversation[order]) != 0) | (np.diff(asked[order]) != 0)
@@ -146,16 +141,16 @@ def _turns(every: Columns, datagram: NDArray[np.int64], question: NDArray[np.int
     of_first = np.empty(order.size, dtype=np.int64)
     of_first[order] = np.cumsum(begins) - 1
     opening = order[begins]
-    by_time = np.lexsort((np.arange(opening.size), time[opening], conversation[opening]))
-    ordered = conversation[opening][by_time]
+    spoken = conversation[opening]
+    by_time, begin = grouped(spoken, count, in_order(time[opening]))
     turn = np.empty(opening.size, dtype=np.int64)
-    turn[by_time] = np.arange(opening.size) - np.searchsorted(ordered, ordered)
+    turn[by_time] = np.arange(opening.size) - begin[spoken[by_time]]
     return np.asarray(turn[of_first][place])
 
 
 def _with_untold(asked: NDArray[np.int64], conversation: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.int64]:
     """(d,) the questions, where a datagram of which no message tells (a reply's copy) belongs to what went before it."""
-    order = np.lexsort((time, conversation))
+    order, _ = grouped(conversation, int(conversation.max()) + 1, in_order(time))
     told = asked[order] != NO_QUESTION
     fresh = np.ones(order.size, dtype=np.bool_)
     fresh[1:] = np.diff(conversation[order]) != 0
@@ -168,9 +163,8 @@ def _with_untold(asked: NDArray[np.int64], conversation: NDArray[np.int64], time
 def _ranks(every: Columns, datagram: NDArray[np.int64]) -> NDArray[np.int64]:
     """(n,) the rank of each datagram among those of its conversation and direction."""
     first, place = _firsts(every, datagram)
-    stream = numbered(every["conversation"][first], every["direction"][first])
-    order = np.lexsort((first, stream))
-    ordered = stream[order]
+    stream = every["conversation"][first].astype(np.int64) * 2 + every["direction"][first]
+    order, begin = grouped(stream, int(stream.max()) + 1, in_order(first))
     rank = np.empty(order.size, dtype=np.int64)
-    rank[order] = np.arange(order.size) - np.searchsorted(ordered, ordered)
+    rank[order] = np.arange(order.size) - begin[stream[order]]
     return np.asarray(rank[place])

@@ -128,3 +128,16 @@ def cluster_equal(group, point, time_ns, longest, cluster):
             seen, begun = 0, i64(time_ns[i])
         seen |= bit
         cluster[i] = number
+
+
+@kernel
+def find_first(datagram, time_ns, first):
+    """Write the earliest row of each datagram, of equally early ones the first.
+
+    datagram, time_ns : (n,) of rows; first : (d,) int64, written; -1 before
+    """
+    for i in range(len(datagram)):
+        number = i64(datagram[i])
+        row = i64(first[number])
+        if row < 0 or time_ns[i] < time_ns[row]:
+            first[number] = i
