@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mixcni.align.clock import PPM, ClockModel, ClockPiece
 from mixcni.align.pairclock import Matched, PairFit, fit_line, fit_pair
 from mixcni.align.transmissions import TransmissionTable
+from mixcni.kernels.grouping import grouped, in_order, numbered
 from mixcni.schema import Direction
 
 __all__ = ["ClockModel", "CycleResidual", "estimate_clocks", "match_transmissions"]
@@ -56,19 +57,12 @@ def match_transmissions(table: TransmissionTable, p: int, q: int) -> Matched:
         rows = rows[table["conversation"][rows] % (rows.size // MOST_MATCHED + 1) == 0]
     names = "conversation", "direction", "start", "end", "point", "time_ns", "packet"
     columns = {name: table[name][rows] for name in names}
-    order = np.lexsort(
-        (
-            columns["time_ns"], columns["point"] != p, columns["end"], columns["start"],
-            columns["direction"], columns["conversation"],
-        )
-    )  # fmt: skip
+    at_q = columns["point"] != p
+    alike = numbered(*(columns[name] for name in ("conversation", "direction", "start", "end")))
+    count = int(alike.max(initial=-1)) + 1
+    order, _ = grouped(2 * alike + at_q, 2 * count, in_order(columns["time_ns"]))
     columns = {name: array[order] for name, array in columns.items()}
-    changed = np.zeros(rows.size, dtype=np.bool_)
-    for name in ("conversation", "direction", "start", "end"):
-        changed[1:] |= columns[name][1:] != columns[name][:-1]
-    group = np.cumsum(changed, dtype=np.int64)
-    at_p = columns["point"] == p
-    count = int(group[-1]) + 1 if group.size else 0
+    group, at_p = alike[order], ~at_q[order]
     copies_p = np.bincount(group[at_p], minlength=count)
     copies_q = np.bincount(group[~at_p], minlength=count)
     once = (copies_p == 1) & (copies_q == 1)

@@ -82,8 +82,8 @@ class ConversationTable(Table):
         self.book, self._members, self.ends = book, tuple(members), ends
         self.candidates, self.stated = candidates, stated
         shape = (len(self), len(members))
-        self.flow_of = np.full(shape, -1, dtype=np.int32)
-        self.flipped = np.zeros(shape, dtype=np.bool_)
+        self.flow_of = np.full(shape, -1, dtype=np.int32, order="F")  # columns are read, a point's all at once
+        self.flipped = np.zeros(shape, dtype=np.bool_, order="F")
         self.shift = np.zeros((*shape, 2), dtype=np.int64)
         for point, of_point in enumerate(members):
             flow = np.flatnonzero(of_point.is_primary)
@@ -199,10 +199,10 @@ def _ends(
 ) -> Ends:
     shape = (count, len(every.points))
     ends = Ends(
-        np.full(shape, -1, dtype=np.int32),
-        np.full(shape, -1, dtype=np.int32),
-        np.full(shape, NO_PORT, dtype=np.uint16),
-        np.full(shape, NO_PORT, dtype=np.uint16),
+        np.full(shape, -1, dtype=np.int32, order="F"),
+        np.full(shape, -1, dtype=np.int32, order="F"),
+        np.full(shape, NO_PORT, dtype=np.uint16, order="F"),
+        np.full(shape, NO_PORT, dtype=np.uint16, order="F"),
     )
     rows = np.flatnonzero(primary)
     place, turned = (conversation[rows], every.point[rows]), flipped[rows]

@@ -27,7 +27,7 @@ def in_order(*columns: NDArray[Any]) -> NDArray[np.int64]:
     ----------
     columns : (n,) integers each
     """
-    return _sorted(*_packed(columns))[1]
+    return _sorted(*_packed(columns), keep=True)[1]
 
 
 def grouped(number: NDArray[Any], count: int, order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -85,11 +85,14 @@ def _placed(column: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
     return (column.astype(np.int64) - least, bits) if bits <= MOST_BITS else _ranked(column, bits)
 
 
-def _sorted(key: NDArray[Any], bits: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The values in order, and the rows where they stand: sorted together with those, which is faster, where they fit 63 bits."""
+def _sorted(key: NDArray[Any], bits: int, *, keep: bool) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The values in order, and the rows where they stand: sorted together with those, which is faster, where they fit 63 bits.
+
+    `keep` : equal ones stay in their order
+    """
     width = max(key.size - 1, 0).bit_length()
     if bits + width > MOST_BITS:
-        rows = np.argsort(key, kind="stable")
+        rows = np.argsort(key, kind="stable" if keep else None)
         return key[rows], rows
     tagged = key << width
     tagged |= np.arange(key.size)
@@ -101,7 +104,7 @@ def _sorted(key: NDArray[Any], bits: int) -> tuple[NDArray[Any], NDArray[np.int6
 
 def _ranked(key: NDArray[Any], bits: int) -> tuple[NDArray[np.int64], int]:
     """(n,) int64, the rank of each value among the different ones, and how many bits these need."""
-    ordered, rows = _sorted(key, bits)
+    ordered, rows = _sorted(key, bits, keep=False)
     ranks = np.empty(key.size, dtype=np.int64)
     ranks[rows] = np.cumsum(np.append(False, ordered[1:] != ordered[:-1])[: key.size])
     return ranks, int(ranks.max(initial=0)).bit_length()

@@ -61,10 +61,10 @@ class Atoms:
 
     def within(self, point: int, window: Watch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(a,) transmissions of each atom at `point` while `window` covers them, and when the first one was, ns."""
-        rows = (self.point == point) & window.covers(self.time_ns)
-        begin, stop, here = self.begin[rows], self.stop[rows], np.zeros(int(rows.sum()), dtype=np.int64)
-        shape = (self.stream.size, 1)
-        return _counts(begin, stop, here, shape)[:, 0], _least(begin, stop, here, self.time_ns[rows], shape)[:, 0]
+        rows = np.flatnonzero((self.point == point) & window.covers(self.time_ns))
+        here = np.zeros(rows.size, dtype=np.int64)
+        counts, first, _ = _cover(self.begin[rows], self.stop[rows], here, self.time_ns[rows], (self.stream.size, 1))
+        return counts[:, 0], first[:, 0]
 
     def received(self, acknowledged: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(a,) whether an atom's receiver acknowledged it; `acknowledged` is (streams,), the highest offset."""
@@ -148,7 +148,13 @@ def _bounds(pieces: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> tuple[
     least = min(int(at.min()) for _, at in there)
     bits = (max(int(at.max()) for _, at in there) - least).bit_length()
     if bits + max(int(stream.max()) for stream, _ in there).bit_length() <= MOST_BITS:
-        keys = np.concatenate([(stream << bits) + (at - least) for stream, at in there])
+        keys = np.concatenate([stream for stream, _ in there])
+        keys <<= bits
+        keys -= least
+        end = 0
+        for _, at in there:
+            begin, end = end, end + at.size
+            keys[begin:end] += at
         keys.sort()
         keys = keys[_fresh(keys)]
         return keys >> bits, (keys & ((1 << bits) - 1)) + least
@@ -186,9 +192,12 @@ def _cover(
 
 def all_of(intervals: Intervals, holds: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(n, p) whether (a, p) `holds` for every atom of each interval at each point; for an empty interval it does."""
-    failing = np.zeros((holds.shape[0] + 1, holds.shape[1]), dtype=np.int64)
-    np.cumsum(~holds, axis=0, out=failing[1:])
-    return np.asarray(failing[intervals.stop] == failing[intervals.begin])
+    found = np.empty((intervals.begin.size, holds.shape[1]), dtype=np.bool_, order="F")
+    failing = np.zeros(holds.shape[0] + 1, dtype=np.int64)
+    for point in range(holds.shape[1]):
+        np.cumsum(~holds[:, point], out=failing[1:])
+        np.equal(failing[intervals.stop], failing[intervals.begin], out=found[:, point])
+    return found
 
 
 def first_without(intervals: Intervals, holds: NDArray[np.bool_]) -> NDArray[np.int64]:

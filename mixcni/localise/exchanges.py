@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mixcni.align import Alignment
 from mixcni.exchanges import ExchangeTable
-from mixcni.kernels.grouping import numbered
+from mixcni.kernels.grouping import distinct, numbered
 from mixcni.schema import Direction, ExchangeKind, TcpFlag
 from mixcni.topology import Address
 
@@ -87,8 +87,10 @@ def _datagrams(alignment: Alignment, exchanges: Sequence[ExchangeTable]) -> dict
     """The turns of conversations without streams, a request and a response each; none of those with many at once."""
     table, conversations = alignment.transmissions, alignment.conversations
     book = conversations.book
-    for_many = np.array([_is_for_many(book.address(code)) for code in range(len(book))], dtype=np.bool_)
-    followed = (conversations["protocol"] != PROTOCOL_TCP) & ~for_many[conversations["responder"]]
+    followed = conversations["protocol"] != PROTOCOL_TCP
+    called = distinct(conversations["responder"][followed], len(book)).tolist()
+    for_many = [code for code in called if _is_for_many(book.address(code))]
+    followed &= ~np.isin(conversations["responder"], for_many)
     rows = np.flatnonzero(followed[table["conversation"]])
     turn = numbered(table["conversation"][rows], table["start"][rows])
     there = np.zeros((int(turn.max(initial=-1)) + 1, 2), dtype=np.int64)

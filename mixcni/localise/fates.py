@@ -49,6 +49,7 @@ class FateRules:
     columns : of the exchanges, as `merge_exchanges` gives them
     request, response : the atoms of each exchange's request, and of its response's first octet
     acknowledged : (streams,) int64, highest stream offset that each stream's receiver acknowledged
+    passed : (a, p) whether each atom is known to have been at each point
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class FateRules:
         silences: Sequence[Silences],
         whole_rates: Sequence[MissRate],
         acknowledged: NDArray[np.int64],
+        passed: NDArray[np.bool_],
     ) -> None:
         self.points, self.columns, self.atoms = points, columns, atoms
         self.request, self.response, self.sights = request, response, sights
@@ -80,7 +82,7 @@ class FateRules:
         self.has_response = columns["response_end"] > columns["response_start"]
         self.request_seen = all_of(request, atoms.counts > 0) & (has_request[:, None] | seen_conversation)
         self.response_seen = all_of(response, atoms.counts > 0) & self.has_response[:, None]
-        self.atom_passed = atoms.passed(acknowledged)
+        self.atom_passed = passed
         self.request_passed = all_of(request, self.atom_passed) & (has_request[:, None] | seen_conversation)
         self.request_acknowledged = has_request & (acknowledged[2 * conversation] >= columns["request_end"])
         self.response_acknowledged = self.has_response & (acknowledged[2 * conversation + 1] > columns["response_start"])

@@ -140,16 +140,17 @@ def localise_losses(
     first_piece = response.begin + (columns["response_end"] > columns["response_start"])
     response = Intervals(response.begin, first_piece)
     acknowledged = acknowledged_offsets(alignment)
-    sights = judge_sights(points, alignment, atoms.passed(acknowledged), atoms)
+    passed = atoms.passed(acknowledged)
+    sights = judge_sights(points, alignment, passed, atoms)
     passing = known_to_pass(atoms, _watching(sights), acknowledged, sights.windows, sights.slacks)
     rates = miss_rates(atoms, passing, [point.dropped for point in points])
     silences = [
-        find_silences(atoms, passed.proven, point, times, rate)
-        for point, (passed, times, rate) in enumerate(zip(passing, alignment.times, rates, strict=True))
+        find_silences(atoms, found.proven, point, times, rate)
+        for point, (found, times, rate) in enumerate(zip(passing, alignment.times, rates, strict=True))
     ]
     whole_rates = whole_miss_rates(atoms, passing, alignment.conversations.flow_of >= 0)
     refusals = find_refusals(alignment)
-    rules = FateRules(points, columns, atoms, request, response, sights, silences, whole_rates, acknowledged)
+    rules = FateRules(points, columns, atoms, request, response, sights, silences, whole_rates, acknowledged, passed)
     rules.answered()
     rules.lost_rest(whole, closed_times(alignment))
     rules.against_the_path()
@@ -159,8 +160,8 @@ def localise_losses(
     rules.lost_request()
     rules.silent()
     fates = rules.table()
-    losses = tuple(_with_traits(loss, alignment, fates, sights, atoms, acknowledged) for loss in _sum_losses(fates, sights.apart))
-    hops, uneven = count_hops(alignment, atoms, sights, acknowledged, passing, [point.dropped for point in points])
+    losses = tuple(_with_traits(loss, alignment, fates, sights, atoms, passed) for loss in _sum_losses(fates, sights.apart))
+    hops, uneven = count_hops(alignment, atoms, sights, passed, passing, [point.dropped for point in points])
     return Localisation(
         points=tuple(points),
         alignment=alignment,
@@ -218,15 +219,18 @@ def _sum_losses(fates: FateTable, apart: NDArray[np.bool_]) -> tuple[Loss, ...]:
 
 
 def _with_traits(
-    loss: Loss, alignment: Alignment, fates: FateTable, sights: Sights, atoms: Atoms, acknowledged: NDArray[np.int64]
+    loss: Loss, alignment: Alignment, fates: FateTable, sights: Sights, atoms: Atoms, known: NDArray[np.bool_]
 ) -> Loss:
-    """A loss with what its conversations have in common; those that passed the hop were seen on both sides and all answered."""
+    """A loss with what its conversations have in common; those that passed the hop were seen on both sides and all answered.
+
+    `known` : (a, p) whether each atom is known to have been at each point
+    """
     failing = np.unique(fates["conversation"][loss.fates]).astype(np.int64)
     passed = (sights.sight[:, [loss.near, loss.far]] == Sight.SEEN).all(axis=1)
     passed[fates["conversation"][fates["fate"] != Fate.ANSWERED]] = False
     traits = common_traits(alignment, loss.near, failing, np.flatnonzero(passed))
     hop = (loss.near, loss.far) if loss.direction == Direction.FORWARD else (loss.far, loss.near)
-    size = size_trait(atoms, atoms.passed(acknowledged), hop, loss.direction, failing.tolist())
+    size = size_trait(atoms, known, hop, loss.direction, failing.tolist())
     return replace(loss, traits=(size, *traits) if size else traits)
 
 
@@ -254,7 +258,7 @@ def count_hops(
     alignment: Alignment,
     atoms: Atoms,
     sights: Sights,
-    acknowledged: NDArray[np.int64],
+    passed: NDArray[np.bool_],
     passing: Sequence[Passing],
     dropped: Sequence[float | None],
 ) -> tuple[tuple[HopCount, ...], Uneven]:
@@ -264,13 +268,13 @@ def count_hops(
 
     Parameters
     ----------
+    passed : (a, p) whether each atom is known to have been at each point
     passing : one a point, as `known_to_pass` gives them
     dropped : the share of packets that each point's capture counted as dropped; None: it did not count
     """
     hops, uneven = [], []
     seen = alignment.conversations.flow_of >= 0
     watched = _watching(sights)[atoms.stream // 2, :, atoms.stream % 2] & ~sights.left_out.pieces
-    passed = atoms.passed(acknowledged)
     for near in range(len(sights.windows) - 1):
         far = near + 1
         common = watched[:, near] & watched[:, far] & (atoms.counts > 0).any(axis=1)

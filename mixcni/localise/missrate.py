@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.kernels.grouping import distinct
 from mixcni.localise.atoms import NEVER, Atoms
 from mixcni.localise.watch import Watch
 
@@ -127,7 +128,7 @@ def whole_miss_rates(atoms: Atoms, passing: Sequence[Passing], seen: NDArray[np.
     """
     rates = []
     for point, passed in enumerate(passing):
-        conversations = np.unique(atoms.stream[passed.by_others] // 2)
+        conversations = distinct(atoms.stream[passed.by_others] // 2, len(seen))
         rates.append(MissRate(conversations.size, int((~seen[conversations, point]).sum()), prior=PRIOR_WHOLE))
     return rates
 

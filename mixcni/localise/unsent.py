@@ -57,9 +57,10 @@ def resets_between(
     """
     table, seen = alignment.transmissions, alignment.conversations.flow_of >= 0
     both = np.asarray(seen[:, list(hop)].all(axis=1))
-    watched = ((table["tcp_flags"] & TcpFlag.RST) != 0) & (table["direction"] == direction) & both[table["conversation"]]
+    rows = np.flatnonzero((table["tcp_flags"] & TcpFlag.RST) != 0)
+    rows = rows[(table["direction"][rows] == direction) & both[table["conversation"][rows]]]
     for point in hop:
         window = windows[point]
-        watched &= window.covers(table["time_ns"], slacks[point]) if window else False
-    up, down = (np.unique(table["conversation"][watched & (table["point"] == point)]) for point in hop)
+        rows = rows[window.covers(table["time_ns"][rows], slacks[point])] if window else rows[:0]
+    up, down = (np.unique(table["conversation"][rows[table["point"][rows] == point]]) for point in hop)
     return int(np.setdiff1d(down, up).size), int(np.union1d(up, down).size)
