@@ -1,6 +1,5 @@
 """Case -> Report: all stages in order, and what was assumed on the way, each assumption a sentence."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +69,7 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
     facts = Facts(localisation, cluster, case.pod_cidrs, case.relative)
     findings = explain_losses(facts)
     assumptions.extend(_assumptions(localisation, findings))
-    inputs.extend(InputFile(case.relative(path), _sha256(path), None, path=path) for path in case.dumps)
+    inputs.extend(InputFile(case.relative(path), path, path.stat().st_size) for path in case.dumps)
     return Report(
         title=case.title,
         localisation=localisation,
@@ -85,16 +84,11 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
 
 def _capture_inputs(case: Case, loaded: LoadedPoint) -> Iterator[InputFile]:
     counts = np.bincount(loaded.flows.packets["file"], minlength=len(loaded.captures)).tolist()
-    for capture, checksum, count in zip(loaded.captures, loaded.sha256, counts, strict=True):
+    for capture, octets, count in zip(loaded.captures, loaded.octets, counts, strict=True):
         damage = tuple(
             {"offset": d.offset, "what": d.what, "wanted": d.wanted, "had": d.had, "skipped": d.skipped} for d in capture.damage
         )
-        yield InputFile(case.relative(capture.path), checksum, count, damage, capture.path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        yield InputFile(case.relative(capture.path), capture.path, octets, count, damage)
 
 
 def _assumptions(localisation: Localisation, findings: tuple[Finding, ...]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from mixcni.decode import decode_packets
+from mixcni.errors import UnreadableCapture
 from mixcni.flows import FlowTable, track_flows
 from mixcni.read import STANDARD_INPUT, CaptureFile
 
@@ -17,10 +18,10 @@ Progress = Callable[[int, int], None]
 
 
 class LoadedPoint(NamedTuple):
-    """One capture point: its files, whose damage is known now, their checksums, and what was tracked of their packets."""
+    """One capture point: its files, whose damage is known now, their sizes, and what was tracked of their packets."""
 
     captures: list[CaptureFile]
-    sha256: list[str]
+    octets: list[int]
     flows: FlowTable
 
 
@@ -33,15 +34,17 @@ def load_points(files: Sequence[Sequence[Path]], progress: Progress | None = Non
 
     Raises
     ------
-    CaptureError : of the first point, in the order given, whose captures cannot be read
+    CaptureError : of the first point, in the order given, whose captures cannot be read, or are standard input
     """
     total = sum(_octets(path) for point in files for path in point)
     meter = _Meter(total, progress)
 
     def load(point: Sequence[Path]) -> LoadedPoint:
+        if STANDARD_INPUT in point:
+            raise UnreadableCapture(STANDARD_INPUT, "standard input can be read once, and a diagnosis looks again")
         captures = [CaptureFile(path) for path in point]
         flows = track_flows(decode_packets(captures, on_read=meter.add))
-        return LoadedPoint(captures, [capture.sha256() for capture in captures], flows)
+        return LoadedPoint(captures, [_octets(path) for path in point], flows)
 
     threads = min(len(files), os.cpu_count() or 1) if total >= LARGE else 1
     if threads <= 1:

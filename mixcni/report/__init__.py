@@ -4,6 +4,7 @@ Every form renders the same `Summary`, so no two of them can disagree.
 """
 
 from mixcni.report.contract import SCHEMA, schema_text
-from mixcni.report.report import InputFile, Report
+from mixcni.report.inputs import InputFile
+from mixcni.report.report import Report
 
 __all__ = ["SCHEMA", "InputFile", "Report", "schema_text"]

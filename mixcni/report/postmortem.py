@@ -19,7 +19,8 @@ from mixcni.schema import Fate, Reason
 from mixcni.words import plural
 
 if TYPE_CHECKING:
-    from mixcni.report.report import InputFile, Report
+    from mixcni.report.inputs import InputFile
+    from mixcni.report.report import Report
 
 MAX_LADDERS: Final = 6
 LADDERS_EACH: Final = 2  # of one loss, or of another trouble
@@ -76,7 +77,7 @@ class Postmortem:
 
 def postmortem_of(report: "Report") -> Postmortem:
     """What a report's postmortem holds."""
-    dumps = {entry.file: entry.path for entry in report.inputs if entry.packets is None and entry.path is not None}
+    dumps = {entry.file: entry.path for entry in report.inputs if entry.packets is None}
     citations = Citations(dumps)
     localisation = report.localisation
     return Postmortem(

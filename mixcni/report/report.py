@@ -17,6 +17,7 @@ from mixcni.report.contract import report_object
 from mixcni.report.conversation import Conversation
 from mixcni.report.evidence import save_evidence
 from mixcni.report.html import postmortem_html, report_html
+from mixcni.report.inputs import InputFile
 from mixcni.report.markdown import postmortem_markdown
 from mixcni.report.pathgraph import path_graph
 from mixcni.report.proxied import proxied_rows
@@ -37,21 +38,6 @@ if TYPE_CHECKING:
     from mixcni.topology import Network
 
 WIDEST: Final = 120  # columns; longer lines of prose are hard to follow
-
-
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """A file that the diagnosis read: what it was, and what could not be read of it.
-
-    file : as the report names it; path : where it was read
-    packets : None for a dump
-    """
-
-    file: str
-    sha256: str
-    packets: int | None
-    damage: tuple[Mapping[str, Any], ...] = ()
-    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -296,7 +282,12 @@ class Report:
         return what_if(self.localisation, self.cluster, policy, self.pod_cidrs)
 
     def to_dict(self, *, every_exchange: bool = False) -> dict[str, Any]:
-        """The report by the contract `mixcni.report/1`; exchanges that were answered only with `every_exchange`."""
+        """The report by the contract `mixcni.report/1`; exchanges that were answered only with `every_exchange`.
+
+        Raises
+        ------
+        CaptureError : an input is no longer where it was, so that its checksum cannot be told
+        """
         return report_object(self, every_exchange=every_exchange)
 
     def to_json(self, *, every_exchange: bool = False) -> str:
@@ -326,7 +317,7 @@ class Report:
         Raises
         ------
         ParameterError : another suffix
-        CaptureError : .pcapng, and a capture is no longer where it was
+        CaptureError : a capture is no longer where it was; .txt needs none
 
         Examples
         --------

@@ -41,3 +41,8 @@ def test_the_first_point_that_cannot_be_read_is_named(monkeypatch: pytest.Monkey
     worse.write_bytes(b"nor is this")
     with pytest.raises(CaptureError, match=r"bad\.pcap"):
         load_points([FILES[0], [bad], [worse]])
+
+
+def test_standard_input_is_no_point() -> None:
+    with pytest.raises(CaptureError, match="standard input can be read once"):
+        load_points([[Path("-")]])
