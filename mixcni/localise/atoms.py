@@ -56,13 +56,13 @@ class Atoms:
     last_ns: NDArray[np.int64]
     begin: NDArray[np.int64]
     stop: NDArray[np.int64]
-    point: NDArray[np.int64]
+    point: NDArray[np.uint16]
     time_ns: NDArray[np.int64]
 
     def within(self, point: int, window: Watch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(a,) transmissions of each atom at `point` while `window` covers them, and when the first one was, ns."""
         rows = np.flatnonzero((self.point == point) & window.covers(self.time_ns))
-        here = np.zeros(rows.size, dtype=np.int64)
+        here = np.zeros(rows.size, dtype=np.uint16)
         counts, first, _ = _cover(self.begin[rows], self.stop[rows], here, self.time_ns[rows], (self.stream.size, 1))
         return counts[:, 0], first[:, 0]
 
@@ -80,7 +80,7 @@ class Atoms:
 
 
 def _counts(
-    begin: NDArray[np.int64], stop: NDArray[np.int64], point: NDArray[np.int64], shape: tuple[int, int]
+    begin: NDArray[np.int64], stop: NDArray[np.int64], point: NDArray[np.uint16], shape: tuple[int, int]
 ) -> NDArray[np.int64]:
     """(a, p) how many of the intervals of atoms cover each atom at each point."""
     size = shape[0] * shape[1]
@@ -89,7 +89,7 @@ def _counts(
 
 
 def _least(
-    begin: NDArray[np.int64], stop: NDArray[np.int64], point: NDArray[np.int64], value: NDArray[np.int64], shape: tuple[int, int]
+    begin: NDArray[np.int64], stop: NDArray[np.int64], point: NDArray[np.uint16], value: NDArray[np.int64], shape: tuple[int, int]
 ) -> NDArray[np.int64]:
     """(a, p) the least value of the intervals that cover each atom at each point, NEVER where none does.
 
@@ -128,14 +128,13 @@ def cut_atoms(
     cursor = first[:-1].copy()
 
     def located(of: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.int64]:
-        place = np.empty(at.size, dtype=np.int64)
-        run(locate_bounds, at.size, of, at, first, atom_start, cursor, place)
-        return place
+        run(locate_bounds, at.size, of, at, first, atom_start, cursor, at)
+        return at
 
     begin, stop = located(stream, start), located(stream, end)
-    point, time = table["point"][rows].astype(np.int64), table["time_ns"][rows]
+    point, time = table["point"][rows], table["time_ns"][rows]
     counts, first_ns, last_ns = _cover(begin, stop, point, time, (atom_stream.size, points))
-    intervals = [Intervals(located(of, low), located(of, high)) for of, low, high in cuts]
+    intervals = [Intervals(located(of, low.copy()), located(of, high.copy())) for of, low, high in cuts]
     atom_end = np.append(atom_start[1:], 0)  # a stream's last bound begins an atom that nothing covers
     return Atoms(atom_stream, atom_start, atom_end, counts, first_ns, last_ns, begin, stop, point, time), intervals
 
@@ -171,7 +170,7 @@ def _fresh(ordered: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def _cover(
-    begin: NDArray[np.int64], stop: NDArray[np.int64], point: NDArray[np.int64], time: NDArray[np.int64], shape: tuple[int, int]
+    begin: NDArray[np.int64], stop: NDArray[np.int64], point: NDArray[np.uint16], time: NDArray[np.int64], shape: tuple[int, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """(a, p) each: the transmissions of each atom at each point, and when the first and the last one was.
 

@@ -1,5 +1,6 @@
 """The exchanges of every conversation, put together from all points that saw it."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,13 +32,8 @@ def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable]) ->
     alignment : of all points
     exchanges : one ExchangeTable a point, in path order
     """
-    conversations, transmissions = alignment.conversations, alignment.transmissions
-    count, points = len(conversations), len(alignment.points)
-    extent = np.zeros((count, points, 2), dtype=np.int64)
-    moving = (transmissions["end"] > transmissions["start"]) & ((transmissions["tcp_flags"] & TcpFlag.RST) == 0)
-    fin = (transmissions["tcp_flags"] & TcpFlag.FIN) != 0
-    place = tuple(transmissions[name][moving] for name in ("conversation", "point", "direction"))
-    np.maximum.at(extent, place, (transmissions["end"] - fin)[moving])
+    count, points = len(alignment.conversations), len(alignment.points)
+    extent = _extent(alignment)
     source = _told_best(alignment)
 
     parts = [_handshakes(alignment), _datagrams(alignment, exchanges)]
@@ -48,6 +44,18 @@ def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable]) ->
     if not points or not count:
         return merged
     return _complete(merged, extent.max(axis=1), extent[np.arange(count), source])
+
+
+def _extent(alignment: Alignment) -> NDArray[np.int64]:
+    """(c, p, 2) the stream offset, exclusive, up to which each point saw each direction of a conversation; 0 of none."""
+    shape = len(alignment.conversations), len(alignment.points), len(Direction)
+    table = alignment.transmissions
+    moving = (table["end"] > table["start"]) & ((table["tcp_flags"] & TcpFlag.RST) == 0)
+    conversation, point, direction = (table[name][moving] for name in ("conversation", "point", "direction"))
+    place = (conversation.astype(np.int64) * shape[1] + point) * shape[2] + direction
+    extent = np.zeros(math.prod(shape), dtype=np.int64)
+    np.maximum.at(extent, place, table["end"][moving] - ((table["tcp_flags"][moving] & TcpFlag.FIN) != 0))
+    return extent.reshape(shape)
 
 
 def _told_best(alignment: Alignment) -> NDArray[np.int64]:

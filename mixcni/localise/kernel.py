@@ -8,7 +8,7 @@ from mixcni.kernels.jit import i64, kernel
 
 @kernel
 def locate_bounds(stream, at, first, start, cursor, place):
-    """Write the atom that begins at each bound.
+    """Write the atom that begins at each bound; `place` may be `at` itself.
 
     Bounds come mostly in the order of their stream, so each is looked for behind the last one, else by bisection.
 
@@ -39,7 +39,7 @@ def locate_bounds(stream, at, first, start, cursor, place):
 def cover_atoms(begin, stop, point, time_ns, widest, out):
     """Count the transmissions of each atom at each point, and write when the first and the last one was.
 
-    begin, stop, point, time_ns : (r,) int64, of each transmission its atoms, exclusive; those of more than `widest` are left out
+    begin, stop, point, time_ns : (r,) integers, of each transmission its atoms, exclusive; one of more than `widest` is left out
     out : AtomCounts, (points * a,) int64 each, those of a point together
     """
     size = len(out.counts) // out.points
