@@ -14,6 +14,8 @@ from mixcni.schema import Direction, Hint, Layer
 PROTOCOL_TCP, PROTOCOL_UDP = 6, 17
 ECHO_TYPES = (8 << 8, 0, 128 << 8, 129 << 8)  # ICMP and ICMPv6 echo, type * 256 + code
 PORT_DNS = 53
+OF_DNS = (Hint.DNS_QUERY, Hint.DNS_RESPONSE)
+OF_TLS = (Hint.TLS_RECORD, Hint.TLS_CLIENT_HELLO, Hint.TLS_SERVER_HELLO)
 
 
 class Protocol(IntEnum):
@@ -21,7 +23,7 @@ class Protocol(IntEnum):
 
     OTHER = 0
     HTTP1 = 1
-    HTTP1_TURNED = 2  # the flow's responder sends the requests: it was caught in its midst, and its ends taken wrongly
+    HTTP1_TURNED = 2  # the flow's responder sends the requests, whatever its SYN or its ports say
     HTTP2 = 3
     TLS = 4
     DNS_STREAM = 5
@@ -41,12 +43,11 @@ def recognise(flows: FlowTable) -> NDArray[np.uint8]:
     tcp, udp = transport == PROTOCOL_TCP, transport == PROTOCOL_UDP
     asks, answers = counts[:, :, Hint.HTTP_REQUEST], counts[:, :, Hint.HTTP_RESPONSE]
     forward, reverse = Direction.FORWARD, Direction.REVERSE
-    any_begins = {hint: (begins == hint).any(axis=1) for hint in (Hint.HTTP2_FRAMES, Hint.TLS_RECORD, Hint.DNS_MESSAGE)}
-    protocol[udp & (counts[:, :, Hint.DNS_MESSAGE] > 0).any(axis=1)] = Protocol.DNS
-    protocol[tcp & ((flows["responder_port"] == PORT_DNS) | any_begins[Hint.DNS_MESSAGE])] = Protocol.DNS_STREAM
+    protocol[udp & (counts[:, :, OF_DNS] > 0).any(axis=(1, 2))] = Protocol.DNS
+    protocol[tcp & ((flows["responder_port"] == PORT_DNS) | np.isin(begins, OF_DNS).any(axis=1))] = Protocol.DNS_STREAM
     frames = counts[:, :, Hint.HTTP2_FRAMES] > 0
-    protocol[tcp & (frames.all(axis=1) | any_begins[Hint.HTTP2_FRAMES])] = Protocol.HTTP2
-    protocol[tcp & any_begins[Hint.TLS_RECORD]] = Protocol.TLS
+    protocol[tcp & (frames.all(axis=1) | (begins == Hint.HTTP2_FRAMES).any(axis=1))] = Protocol.HTTP2
+    protocol[tcp & np.isin(begins, OF_TLS).any(axis=1)] = Protocol.TLS
     protocol[tcp & ((asks[:, reverse] > 0) | (answers[:, forward] > 0))] = Protocol.HTTP1_TURNED
     protocol[tcp & ((asks[:, forward] > 0) | (answers[:, reverse] > 0))] = Protocol.HTTP1
     protocol[tcp & (counts[:, forward, Hint.HTTP2_PREFACE] > 0) & (asks[:, forward] == 0)] = Protocol.HTTP2  # else an upgrade

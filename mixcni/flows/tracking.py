@@ -25,6 +25,7 @@ from mixcni.flows.kernel.numbers import (
 )
 from mixcni.flows.sack import mark_spurious
 from mixcni.flows.tables import FlowTable, SegmentTable
+from mixcni.flows.turning import turn_round
 from mixcni.kernels.codes import CodeTable
 from mixcni.kernels.jit import run
 from mixcni.schema import SEGMENTS
@@ -107,6 +108,7 @@ def track_flows(packets: PacketTable) -> FlowTable:
 
     A TCP SYN with a sequence number that is not its flow's opens another flow under the same key (RFC 9293 section 3.5).
     Packets of one key in different outer stacks are different flows, as tenants' addresses may be equal (`other_stack`).
+    Where neither a SYN nor the ports tell which end is the initiator, payloads do (mixcni.flows.turning).
     A connection of a port with itself has one stream, forward, since its packets do not tell the two directions apart.
 
     Parameters
@@ -127,10 +129,10 @@ def track_flows(packets: PacketTable) -> FlowTable:
         if counts[C_PACKETS] == count:
             break
         state = _enlarged(state, counts)
-    row = int(counts[C_SEGMENTS])
+    segments = SegmentArrays(**{name: array[: counts[C_SEGMENTS]] for name, array in segments._asdict().items()})
     taken = Samples(samples.stream[: counts[C_SAMPLES]], samples.rtt_ns[: counts[C_SAMPLES]])
-    of_flows = columns_of(state, taken, int(counts[C_FLOWS]))
-    of_segments = {name: array[:row] for name, array in segments._asdict().items()}
+    turn_round(packets, state, segments, taken.stream, int(counts[C_FLOWS]))
+    of_flows, of_segments = columns_of(state, taken, int(counts[C_FLOWS])), segments._asdict()
     mark_spurious(packets, of_segments, of_flows)
     return FlowTable(of_flows, packets, SegmentTable(of_segments))
 

@@ -143,7 +143,10 @@ class Hint(IntEnum):
     HTTP2_PREFACE = 3
     HTTP2_FRAMES = 4
     TLS_RECORD = 5
-    DNS_MESSAGE = 6
+    DNS_QUERY = 6
+    TLS_CLIENT_HELLO = 7
+    TLS_SERVER_HELLO = 8
+    DNS_RESPONSE = 9
 
 
 class Ending(IntEnum):

@@ -33,9 +33,11 @@ def hint(octets: bytes, *, tcp: bool = True, by_port: bool = False, on_wire: int
         (b"HTTP/1.0 200 OK", Hint.HTTP_RESPONSE),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Hint.HTTP2_PREFACE),
         (HEADERS_FRAME + PING_FRAME, Hint.HTTP2_FRAMES),
-        (b"\x16\3\1\2\0\1\0\1\xfc\3\3", Hint.TLS_RECORD),
+        (b"\x16\3\1\2\0\1\0\1\xfc\3\3", Hint.TLS_CLIENT_HELLO),
+        (b"\x16\3\3\0\x7a\2\0\0\x76\3\3", Hint.TLS_SERVER_HELLO),
+        (b"\x16\3\3\0\x7a", Hint.TLS_RECORD),
         (b"\x17\3\3\0\x20" + bytes(32), Hint.TLS_RECORD),
-        (len(QUERY).to_bytes(2) + QUERY, Hint.DNS_MESSAGE),
+        (len(QUERY).to_bytes(2) + QUERY, Hint.DNS_QUERY),
     ],
 )
 def test_first_octets_tell(octets, expected):
@@ -55,9 +57,9 @@ def test_other_octets_tell_nothing(octets):
 
 
 def test_datagrams_are_dns_by_their_question_and_cut_ones_by_their_port():
-    assert hint(QUERY, tcp=False) == Hint.DNS_MESSAGE
+    assert hint(QUERY, tcp=False) == Hint.DNS_QUERY
     assert hint(QUERY[:15], tcp=False) == 0
-    assert hint(QUERY[:15], tcp=False, by_port=True) == Hint.DNS_MESSAGE
+    assert hint(QUERY[:15], tcp=False, by_port=True) == Hint.DNS_QUERY
     assert hint(QUERY[:4] + b"\0\2" + QUERY[6:], tcp=False, by_port=True) == 0
 
 

@@ -106,13 +106,24 @@ def test_flows_that_speak_nothing_known_keep_their_turns(tmp_path):
 
 
 def test_requests_of_a_side_taken_for_the_responder_are_counted_and_stay_turns(tmp_path):
-    """Caught in the midst, both ports ephemeral: the response is heard first, and its sender taken for the initiator."""
-    frames = talk_of([(0, GET), (1, OK), (0, GET), (1, OK)], initiator=("10.0.0.1", 40_000), responder=("10.0.0.2", 50_051))
+    """Caught in the midst, and by its ports the other one: who has the ephemeral port is taken for the initiator."""
+    frames = talk_of([(0, GET), (1, OK), (0, GET), (1, OK)], initiator=("10.0.0.1", 8_080), responder=("10.0.0.2", 50_051))
     flows = flows_of(tmp_path / "turned.pcap", frames[4:-3])
     table = pair_exchanges(flows)
     assert table.http is not None
     assert table.http.tolist() == [[1, 2]]
     assert set(table.to_frame()["kind"]) == {"turn"}
+
+
+def test_requests_in_the_midst_between_ephemeral_ports_are_read(tmp_path):
+    """The response is heard first; its sender is the responder all the same."""
+    frames = talk_of([(0, GET), (1, OK), (0, GET), (1, OK)], initiator=("10.0.0.1", 40_000), responder=("10.0.0.2", 50_051))
+    flows = flows_of(tmp_path / "turned.pcap", frames[4:-3])
+    assert flows["responder_port"].tolist() == [50_051]
+    table = pair_exchanges(flows)
+    assert table.http is not None
+    assert table.http.tolist() == [[1, 2]]
+    assert "http1" in set(table.to_frame()["kind"])
 
 
 def test_many_flows_are_read_some_at_a_time(tmp_path, monkeypatch):

@@ -8,7 +8,8 @@ from mixcni.kernels.byteorder import be16, be32, u8
 from mixcni.kernels.jit import i64, kernel
 
 # mixcni.schema.Hint
-NO_HINT, HTTP_REQUEST, HTTP_RESPONSE, HTTP2_PREFACE, HTTP2_FRAMES, TLS_RECORD, DNS_MESSAGE = 0, 1, 2, 3, 4, 5, 6
+NO_HINT, HTTP_REQUEST, HTTP_RESPONSE, HTTP2_PREFACE, HTTP2_FRAMES, TLS_RECORD, DNS_QUERY = 0, 1, 2, 3, 4, 5, 6
+TLS_CLIENT_HELLO, TLS_SERVER_HELLO, DNS_RESPONSE = 7, 8, 9
 
 SPACE, LINE_FEED, CARRIAGE_RETURN, HYPHEN, SLASH, UNDERSCORE, LETTER_A, LETTER_Z = 0x20, 0x0A, 0x0D, 0x2D, 0x2F, 0x5F, 0x41, 0x5A
 LONGEST_METHOD = 24  # letters; UPDATEREDIRECTREF is the longest that IANA has
@@ -21,6 +22,7 @@ GET_, PUT_, POST, HEAD, DELE, OPTI, PATC, CONN, TRAC, PRI_ = (
 )  # fmt: skip
 PREFACE = 0x2A204854  # `* HT`
 LARGEST_RECORD = 16_384 + 2_048  # RFC 5246 section 6.2.3
+RECORD_HEADER, HANDSHAKE, CLIENT_HELLO, SERVER_HELLO = 5, 22, 1, 2  # RFC 8446 sections 4 and 5.1
 FRAME_HEADER, LARGEST_FRAME_TYPE = 9, 9  # RFC 9113 sections 4.1 and 6
 F_DATA, F_HEADERS, F_PRIORITY, F_RST_STREAM, F_SETTINGS, F_PING, F_GOAWAY, F_WINDOW_UPDATE, F_CONTINUATION = (
     0,
@@ -140,10 +142,28 @@ def is_dns(octets, at, end, by_port):
 
 
 @kernel
+def dns_kind(octets, at):
+    """Which kind of message the DNS header at `at` says: its QR bit (RFC 1035 section 4.1.1)."""
+    return DNS_RESPONSE if u8(octets, at + 2) >> 7 else DNS_QUERY
+
+
+@kernel
+def record_kind(octets, at, end):
+    """Which kind of TLS record begins at `at`: a hello by the type of its handshake message (RFC 8446 section 4)."""
+    if u8(octets, at) == HANDSHAKE and end - at > RECORD_HEADER:
+        message = u8(octets, at + RECORD_HEADER)
+        if message == CLIENT_HELLO:
+            return TLS_CLIENT_HELLO
+        if message == SERVER_HELLO:
+            return TLS_SERVER_HELLO
+    return TLS_RECORD
+
+
+@kernel
 def hint_of(octets, at, end, stop, is_tcp, by_port):
     """What the payload [at, end) of a packet begins like; its end on the wire is `stop`."""
     if not is_tcp:
-        return DNS_MESSAGE if is_dns(octets, at, end, by_port) else NO_HINT
+        return dns_kind(octets, at) if is_dns(octets, at, end, by_port) else NO_HINT
     if end - at < 5:
         return NO_HINT
     if end - at >= 8:
@@ -154,11 +174,11 @@ def hint_of(octets, at, end, stop, is_tcp, by_port):
     if is_request_line(octets, at, end):
         return HTTP_REQUEST
     if is_record(octets, at, end):
-        return TLS_RECORD
+        return record_kind(octets, at, end)
     if end - at >= FRAME_HEADER and are_frames(octets, at, end, stop):
         return HTTP2_FRAMES
     if end - at >= DNS_HEADER + 2 and be16(octets, at) >= DNS_HEADER and is_dns(octets, at + 2, end, by_port):
-        return DNS_MESSAGE
+        return dns_kind(octets, at + 2)
     return NO_HINT
 
 
