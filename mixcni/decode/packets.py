@@ -64,7 +64,7 @@ class OptionArrays(NamedTuple):
     packet: NDArray[np.int64]
     mss: NDArray[np.int32]
     window_scale: NDArray[np.int16]
-    flags: NDArray[np.uint8]
+    flags: NDArray[np.uint16]
     ts_val: NDArray[np.uint32]
     ts_ecr: NDArray[np.uint32]
     sack_start: NDArray[np.int64]

@@ -64,6 +64,7 @@ class OptionColumns(NamedTuple):
     packet: NDArray[np.int64]
     mss: NDArray[np.int32]
     window_scale: NDArray[np.int16]
+    flags: NDArray[np.uint16]
 
 
 class ContextColumns(NamedTuple):

@@ -57,10 +57,18 @@ class Encapsulation(IntEnum):
 
 
 class OptionFlag(IntFlag):
-    """Which TCP options that are no number a segment has."""
+    """Which TCP options that are no number a segment has; from MP_CAPABLE on those of MPTCP (RFC 8684 section 3)."""
 
-    SACK_PERMITTED = 0x01
-    TIMESTAMPS = 0x02
+    SACK_PERMITTED = 0x0001
+    TIMESTAMPS = 0x0002
+    MP_CAPABLE = 0x0010
+    MP_JOIN = 0x0020
+    DSS = 0x0040
+    ADD_ADDR = 0x0080
+    REMOVE_ADDR = 0x0100
+    MP_PRIO = 0x0200
+    MP_FAIL = 0x0400
+    MP_FASTCLOSE = 0x0800
 
 
 class TcpFlag(IntFlag):

@@ -46,7 +46,7 @@ OPTIONS: Final[Schema] = MappingProxyType(
         "packet": Column("int64", "", "mixcni", "row in the packet table"),
         "mss": Column("int32", "octet", "RFC 9293 3.7.1", "-1 where it is not there"),
         "window_scale": Column("int16", "", "RFC 7323 2.2", "shift count as sent; -1 where it is not there"),
-        "flags": Column("uint8", "", "mixcni.schema.OptionFlag"),
+        "flags": Column("uint16", "", "mixcni.schema.OptionFlag"),
         "ts_val": Column("uint32", "", "RFC 7323 3.2, TSval", "read only where flags has TIMESTAMPS"),
         "ts_ecr": Column("uint32", "", "RFC 7323 3.2, TSecr", "read only where flags has TIMESTAMPS, and valid with ACK"),
         "sack_start": Column("int64", "", "mixcni", "row of the first block in the table of SACK blocks"),

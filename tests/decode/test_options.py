@@ -44,6 +44,13 @@ OPTIONS = {
     "a window scale beyond 14": (b"\3\3\xff", {"window_scale": 255}, 0),
     "SACK permitted": (b"\4\2", {"flags": OptionFlag.SACK_PERMITTED}, 0),
     "timestamps": (TIMES, {"flags": OptionFlag.TIMESTAMPS, "ts_val": 2**32 - 1, "ts_ecr": 7}, 0),
+    "DSS of MPTCP": (b"\x1e\x08\x20\1\0\0\0\1", {"flags": OptionFlag.DSS}, 0),
+    "MP_CAPABLE and MP_FASTCLOSE": (
+        b"\x1e\4\1\1\x1e\x0c\x70\0" + bytes(8),
+        {"flags": OptionFlag.MP_CAPABLE | OptionFlag.MP_FASTCLOSE},
+        0,
+    ),
+    "MPTCP without a subtype, and one that is not followed": (b"\x1e\2\x1e\4\x80\1", None, 0),
     "one SACK block": (b"\1\1" + block(5, 9), {"blocks": [(5, 9)]}, 0),
     "three SACK blocks behind timestamps": (
         b"\1\1" + TIMES + b"\1\1" + block(5, 9, 2**32 - 1, 3, 0, 2**32 - 1)[:26],

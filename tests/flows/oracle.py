@@ -211,7 +211,7 @@ def follow(flow: Flow, direction: int, row: Row, opened: bool) -> tuple[int, int
     other.acknowledged = max(other.acknowledged, acknowledged)
     if not syn:
         other.windows.append(row.window * 2**14)
-    if syn and (row.scale >= 0 or row.mss >= 0):
+    if syn and (row.scale >= 0 or row.mss >= 0 or row.operations):
         own.scale, own.mss = row.scale, row.mss
     due = offset == own.end
     label = judge(own, other, row, flow.watch.follow(row), (offset, length, acknowledged))
@@ -323,12 +323,12 @@ def fit(flow: Flow, source: tuple[int, int], stack: int, stacks: Stacks) -> int:
 def copied(row: Row, heard: Sequence[tuple[int, Row]], certain: bool) -> int:
     """The segment that a packet is a copy of, of those of its direction; -1."""
     for number, first in reversed(heard):
-        same = row._replace(time_ns=0, ttl=0, scale=0, stack=0) == first._replace(time_ns=0, ttl=0, scale=0, stack=0)
+        now, then = (one._replace(time_ns=0, ttl=0, scale=0, stack=0, mss=0, size=0, operations=0) for one in (row, first))
         if not same_identity(row, first):
             continue
         soon = first.time_ns >= 0 and 0 <= row.time_ns - first.time_ns <= MS
         sure = row.ip_id or first.ttl - row.ttl == 1 or (row.protocol == 6 and (certain or row.flags & (SYN | FIN)))
-        return number if same and soon and first.ttl - row.ttl in (0, 1) and sure else -1
+        return number if now == then and soon and first.ttl - row.ttl in (0, 1) and sure else -1
     return -1
 
 

@@ -9,7 +9,7 @@ from mixcni.decode import PacketTable
 from mixcni.decode.packets import OptionTable
 from mixcni.decode.stacks import StackTable
 from mixcni.flows import FlowTable, track_flows
-from mixcni.schema import OPTIONS, PACKETS, Encapsulation, Layer
+from mixcni.schema import OPTIONS, PACKETS, Encapsulation, Layer, OptionFlag
 from mixcni.tables import AddressBook
 from tests.wire import flag_octet
 
@@ -53,15 +53,17 @@ class Row(NamedTuple):
     scale: int = -1
     mss: int = -1
     size: int = 0
+    operations: int = 0
 
 
 def option_table(rows: Sequence[Row]) -> OptionTable:
-    """The window scales and MSS of these rows, and no other option."""
-    scaled = [i for i, row in enumerate(rows) if row.scale >= 0 or row.mss >= 0]
+    """The window scales, MSS and MPTCP operations of these rows, and no other option."""
+    scaled = [i for i, row in enumerate(rows) if row.scale >= 0 or row.mss >= 0 or row.operations]
     columns = {name: np.zeros(len(scaled), dtype=column.dtype) for name, column in OPTIONS.items()}
     columns["packet"][:] = scaled
     columns["window_scale"][:] = [rows[i].scale for i in scaled]
     columns["mss"][:] = [rows[i].mss for i in scaled]
+    columns["flags"][:] = [rows[i].operations * OptionFlag.MP_CAPABLE for i in scaled]
     return OptionTable(columns)
 
 
@@ -98,9 +100,9 @@ def rows_of(table: PacketTable) -> list[Row]:
     )  # fmt: skip
     values = zip(*(table[name].tolist() for name in columns), strict=True)
     rows = [Row(*numbers)._replace(size=size) for *numbers, size in values]
-    options = (table.options[name].tolist() for name in ("packet", "window_scale", "mss"))
-    for packet, scale, mss in zip(*options, strict=True):
-        rows[packet] = rows[packet]._replace(scale=scale, mss=mss)
+    options = (table.options[name].tolist() for name in ("packet", "window_scale", "mss", "flags"))
+    for packet, scale, mss, flags in zip(*options, strict=True):
+        rows[packet] = rows[packet]._replace(scale=scale, mss=mss, operations=flags // OptionFlag.MP_CAPABLE)
     transport = (Layer.TCP | Layer.UDP | Layer.ICMP | Layer.ICMPV6).value
     return [row if int(p) & transport else row._replace(protocol=0) for row, p in zip(rows, table["present"], strict=True)]
 

@@ -16,7 +16,8 @@ TTL = st.sampled_from([64, 64, 64, 63])
 STACK = st.sampled_from([0, 0, 0, 0, 0, 0, *range(len(STACKS))])
 SCALE = st.sampled_from([-1, -1, -1, 0, 7, 15])
 MSS = st.sampled_from([-1, -1, 0, 99, 1460])
-AROUND = st.tuples(IP_ID, TTL, STACK, SCALE, MSS, st.integers(60, 70))
+OPERATIONS = st.sampled_from([0, 0, 0, 0x04, 0x08])
+AROUND = st.tuples(IP_ID, TTL, STACK, SCALE, MSS, st.integers(60, 70), OPERATIONS)
 END = st.tuples(st.integers(0, 1), st.sampled_from([80, 80, 40_000, 50_000]))
 
 
@@ -60,7 +61,8 @@ def plausible_connections(draw: st.DrawFn) -> list[Row]:
         clock += draw(st.sampled_from([0, 10**5, 2 * 10**6, 25 * 10**6, 10**9]))
         ends = ((0, 40_000), (1, 80))
         seq, ack = (isn[side] + due[side] - back) % 2**32, (isn[1 - side] + due[1 - side]) % 2**32
-        rows.append(Row(*ends[side], *ends[1 - side], 6, flags, seq, ack if flags & ACK else 0, payload, 64, clock))
+        segment = Row(*ends[side], *ends[1 - side], 6, flags, seq, ack if flags & ACK else 0, payload, 64, clock)
+        rows.append(segment._replace(operations=draw(OPERATIONS)))
         due[side] += (payload + bool(flags & SYN) + bool(flags & FIN)) if not back else 0
 
     for side, flags in ((0, SYN), (1, SYN | ACK), (0, ACK)):

@@ -128,6 +128,42 @@ def test_labels_are_tsharks_for_connections_that_go_wrong_in_every_way(tmp_path,
     assert seen | Label.KEEP_ALIVE_ACK | Label.ZERO_WINDOW_PROBE_ACK == Label(0x7FFF)
 
 
+@pytest.mark.tshark
+@pytest.mark.parametrize("seed", range(2))
+def test_labels_are_tsharks_for_connections_with_options_of_mptcp(tmp_path, seed):
+    """A new operation keeps an acknowledgment from being a duplicate (RFC 8684 section 4; packet-tcp.c, mp_operations)."""
+    frames = noisy(seed, 100, multipath=True)
+    ours, theirs = by_frame(write_pcap(tmp_path / "multipath.pcap", frames))
+    assert ours == theirs
+    plain = [frame for frame, label in theirs.items() if Label.DUPLICATE_ACK in label]
+    assert plain
+
+
+@pytest.mark.tshark
+@pytest.mark.parametrize("marks", ["----", "DDDD", "-D-D", "DADA", "DRRD", "PPP", "D--", "JJJ", "FFF", "QQQ", "TTT"])
+@pytest.mark.parametrize("handshake", [True, False], ids=["mp_capable", "plain"])
+def test_which_acknowledgments_are_duplicates_in_mptcp(tmp_path, handshake, marks):
+    """The same acknowledgment again and again, with one operation after the other."""
+    capable = [bytes.fromhex(text) for text in ("1e040101", "1e0c0101" + "42" * 8, "1e140101" + "41" * 8 + "42" * 8)]
+    talk, frames = Conversation(), []
+    for number, (side, flags) in enumerate(((0, "S"), (1, "SA"), (0, "A"))):
+        options = capable[number] if handshake else b""
+        frames.append(talk.say(side, flags, time_ns=START + number * MS, options=options))
+    frames.append(talk.say(0, "A", bytes(100), time_ns=START + 3 * MS))
+    for number, mark in enumerate(marks, 4):
+        options = bytes.fromhex(OPERATION[mark])
+        frames.append(talk.segment(1, "A", seq=5001, ack=1101, time_ns=START + number * MS, options=options))
+    ours, theirs = by_frame(write_pcap(tmp_path / "multipath.pcap", frames))
+    assert ours == theirs
+
+
+OPERATION = {
+    "-": "", "D": "1e0820010000000a", "A": "1e0830040a000007", "R": "1e044005", "P": "1e045105", "J": "1e181000" + "68" * 20,
+    "F": "1e0c6000" + "71" * 8, "Q": "1e0c7000" + "6b" * 8, "T": "1e048001",
+}  # fmt: skip
+"""Options of MPTCP by their subtypes (RFC 8684 section 3): DSS, ADD_ADDR, REMOVE_ADDR, MP_PRIO, MP_JOIN, MP_FAIL and so on."""
+
+
 def test_the_recorded_cases_have_retransmissions_to_compare():
     """Three SYNs of each of 12 connections: 24 repetitions at A and at B (captures/README.md)."""
     assert [int(flows_of(CAPTURES / "networkpolicy-drop" / f"{p}.pcap")["retransmissions"].sum()) for p in "AB"] == [24, 24]

@@ -43,6 +43,7 @@ class Side:
     is_first_ack: bool = False
     last: Label = field(default_factory=lambda: Label(0))
     unacked: int = 0
+    operations: int = 0
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Watch:
     sides: tuple[Side, Side] = field(default_factory=lambda: (Side(), Side()))
     syn_ns: int = 0
     first_rtt: int = 0
+    operations: int = 0
 
     def sides_of(self, row: Row) -> tuple[Side, Side]:
         number = 0 if (row.a, row.a_port) <= (row.b, row.b_port) else 1
@@ -76,10 +78,12 @@ class Watch:
             rev.base = (row.ack - 1) % CIRCLE
         found |= self.analyse(row, fwd, rev)
         fwd.last = found
+        fwd.operations = self.operations
         self.heed(row, fwd, rev)
         return found
 
     def heed(self, row: Row, fwd: Side, rev: Side) -> None:
+        self.operations |= row.operations
         if row.flags & SYN:
             if not row.flags & ACK:
                 self.syn_ns = row.time_ns
@@ -125,8 +129,7 @@ class Watch:
         fwd.window, fwd.lastack, fwd.lastack_ns = row.window, row.ack, row.time_ns
         return found
 
-    @staticmethod
-    def forward(row: Row, fwd: Side, rev: Side) -> Label:
+    def forward(self, row: Row, fwd: Side, rev: Side) -> Label:
         """Down to finished_fwd."""
         found = Label(0)
         bare = not row.flags & (SYN | FIN | RST)
@@ -150,7 +153,7 @@ class Watch:
             return found | Label.KEEP_ALIVE_ACK
         if same and not row.window and Label.ZERO_WINDOW_PROBE in rev.last:
             return found | Label.ZERO_WINDOW_PROBE_ACK
-        if same and row.window:
+        if same and row.window and self.operations == fwd.operations:
             found |= Label.DUPLICATE_ACK
             fwd.dupacknum = 1 if fwd.dupacknum == CIRCLE - 1 else fwd.dupacknum + 1
         return found

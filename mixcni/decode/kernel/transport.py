@@ -5,6 +5,7 @@ from mixcni.decode.kernel.numbers import (
     L_LATER_FRAGMENT,
     O_BAD_OPTION,
     O_OPTIONS_CUT,
+    OPT_MP_CAPABLE,
     OPT_SACK_PERMITTED,
     OPT_TIMESTAMPS,
     PROTO_TCP,
@@ -15,7 +16,8 @@ from mixcni.kernels.hashing import find_code4
 from mixcni.kernels.jit import kernel
 
 # TCP option kinds (IANA; RFC 9293 section 3.1, RFC 7323, RFC 2018)
-END_OF_OPTIONS, NO_OPERATION, MSS, WINDOW_SCALE, SACK_PERMITTED, SACK, TIMESTAMPS = 0, 1, 2, 3, 4, 5, 8
+END_OF_OPTIONS, NO_OPERATION, MSS, WINDOW_SCALE, SACK_PERMITTED, SACK, TIMESTAMPS, MPTCP = 0, 1, 2, 3, 4, 5, 8, 30
+LAST_SUBTYPE = 7  # MP_FASTCLOSE (RFC 8684 section 3)
 ALIGNED_TIMESTAMPS = 0x0101080A  # no-operation twice, timestamps of 10 octets (RFC 7323 appendix A)
 MAX_SACK_BLOCKS = 4
 
@@ -125,5 +127,7 @@ def tcp_options(octets, at, end, captured):
             flags |= OPT_SACK_PERMITTED
         elif kind == SACK and size >= 10 and (size - 2) % 8 == 0:
             sack_at, sacks = at + 2, min((size - 2) // 8, MAX_SACK_BLOCKS)
+        elif kind == MPTCP and size >= 3 and u8(octets, at + 2) >> 4 <= LAST_SUBTYPE:
+            flags |= OPT_MP_CAPABLE << (u8(octets, at + 2) >> 4)
         at += size
     return mss, scale, flags, sent, echoed, sack_at, sacks, oddity

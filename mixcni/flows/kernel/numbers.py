@@ -55,7 +55,7 @@ UNKNOWN, LEARNT, TOLD = 0, 1, 2  # BASED: not, from the midst of the connection,
 
 # One side of a connection as Wireshark keeps it, row 2 * watch + side of `watches` (mixcni.flows.kernel.wireshark)
 W_NEXT, W_NEXT_NS, W_MAX, W_ACK, W_ACK_NS, W_DUPLICATES, W_WINDOW, W_SCALE = range(8)
-W_FIRST_ACK, W_LABEL, W_UNACKED, W_BASE, W_BASED, W_SYN_NS, W_RTT_NS = range(8, 15)
+W_FIRST_ACK, W_LABEL, W_UNACKED, W_BASE, W_BASED, W_SYN_NS, W_RTT_NS, W_OPERATIONS = range(8, 16)
 WATCH = 16
 
 # A hole: row of `holes`; its place is the next hole's, or that of the next free row

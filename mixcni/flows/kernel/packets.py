@@ -59,7 +59,7 @@ from mixcni.flows.kernel.numbers import (
 )
 from mixcni.flows.kernel.segment import is_keep_alive, label_segment, place_reset, place_segment
 from mixcni.flows.kernel.stream import cover, forget_holes
-from mixcni.flows.kernel.wireshark import analyse, copy_watch, heed_handshake, is_another, new_watch
+from mixcni.flows.kernel.wireshark import MP_SHIFT, analyse, copy_watch, heed_options, is_another, new_watch
 from mixcni.flows.kernel.zeek import C_D, INACTIVE, add_letter, advance, note, note_label
 from mixcni.kernels.jit import i64, kernel
 from mixcni.kernels.prefetch import prefetch
@@ -270,9 +270,9 @@ def track_packets(packets, key_of, options, contexts, state, segments, samples, 
         if is_tcp:
             while option < len(options.packet) and options.packet[option] < i:
                 option += 1
-            scale = -1
+            scale, operations = -1, 0
             if option < len(options.packet) and options.packet[option] == i:
-                scale = i64(options.window_scale[option])
+                scale, operations = i64(options.window_scale[option]), i64(options.flags[option]) >> MP_SHIFT
                 if flags & SYN and not flags & RST and fed:
                     keep_options(streams, own, options, option)
             flows[at + COMPLETENESS] |= completeness_of(flags, payload, is_first)
@@ -298,7 +298,7 @@ def track_packets(packets, key_of, options, contexts, state, segments, samples, 
             theirs = another
             if sized:
                 theirs = analyse(watches, mine, its, pair, flags, seq, ack, payload, window, time_ns, another)
-            heed_handshake(watches, mine, its, pair, flags, scale, cut, time_ns)
+            heed_options(watches, mine, its, pair, flags, scale, operations, cut, time_ns)
             label_wireshark = theirs
             if fed:
                 watch = i64(flows[at + F_WATCH])
@@ -307,7 +307,7 @@ def track_packets(packets, key_of, options, contexts, state, segments, samples, 
                     theirs = 0
                     if sized:
                         theirs = analyse(watches, mine, its, pair, flags, seq, ack, payload, window, time_ns, 0)
-                    heed_handshake(watches, mine, its, pair, flags, scale, cut, time_ns)
+                    heed_options(watches, mine, its, pair, flags, scale, operations, cut, time_ns)
                 if not flags & RST:
                     end, acked, new, filled = i64(streams[own + END]), i64(streams[own + ACKED]), 0, 0
                     if length and not is_keep_alive(payload, offset, length, end, acked):

@@ -3,9 +3,9 @@
 What it knows of a connection is a watch: two rows of `watches`, one a side. Numbers are raw sequence numbers, and 0 means
 "none yet" there as it does in Wireshark, which is wrong once in 2**32 octets and must be so here too.
 
-Not followed: MPTCP, whose operations keep an ACK from being a duplicate; TCP headers that ICMP errors quote, which count in
-Wireshark as the last SYN. Its list of unacknowledged segments is kept as a count: all that it does to labels is that beyond
-10,000 of them a FIN no longer takes a sequence number.
+Not followed: that MPTCP's subflows have their operations in common, of which a new one keeps an ACK from being a duplicate; TCP
+headers that ICMP errors quote, which count in Wireshark as the last SYN. Its list of unacknowledged segments is kept as a count:
+all that it does to labels is that beyond 10,000 of them a FIN no longer takes a sequence number.
 """
 
 from mixcni.flows.kernel.numbers import (
@@ -35,6 +35,7 @@ from mixcni.flows.kernel.numbers import (
     W_MAX,
     W_NEXT,
     W_NEXT_NS,
+    W_OPERATIONS,
     W_RTT_NS,
     W_SCALE,
     W_SYN_NS,
@@ -53,6 +54,8 @@ from mixcni.kernels.seqspace import seq_delta
 MAX_UNACKED = 10_000  # TCP_MAX_UNACKED_SEGMENTS
 FAST_NS = 20_000_000  # a fast retransmission follows its duplicate ACK within 20 ms
 OUT_OF_ORDER_NS = 3_000_000  # out of order is what comes within 3 ms, where no handshake told the round trip
+MP_SHIFT = 4  # where MPTCP's options begin among the flags of mixcni.schema.OptionFlag
+OPERATIONS, KNOWN = 0xFF, 8  # W_OPERATIONS: those of the connection so far, and above that what a side knew of them
 NO_SCALE = -2  # window scaling is known not to be used; -1: nothing is known
 NEUTRAL = SEQUENCE_MASK  # a count of duplicate ACKs that is -1 in 32 bits, and at least 2 as well
 
@@ -157,7 +160,7 @@ def analyse(watches, own, other, pair, flags, seq, ack, length, window, time_ns,
                 elif window != 0:
                     if other_label & KEEP_ALIVE:
                         label |= KEEP_ALIVE_ACK
-                    else:
+                    elif i64(watches[own + W_OPERATIONS]) >> KNOWN == i64(watches[pair + W_OPERATIONS]) & OPERATIONS:
                         label |= DUPLICATE_ACK
                         duplicates = 1 if duplicates == NEUTRAL else duplicates + 1
                 elif other_label & ZERO_WINDOW_PROBE:
@@ -211,15 +214,20 @@ def analyse(watches, own, other, pair, flags, seq, ack, length, window, time_ns,
     watches[own + W_ACK] = ack
     watches[own + W_ACK_NS] = time_ns
     watches[own + W_LABEL] = label
+    operations = i64(watches[pair + W_OPERATIONS]) & OPERATIONS
+    if operations:
+        watches[own + W_OPERATIONS] = i64(watches[own + W_OPERATIONS]) & OPERATIONS | operations << KNOWN
     return label
 
 
 @kernel
-def heed_handshake(watches, own, other, pair, flags, scale, options_cut, time_ns):
-    """Remember what a segment says of the handshake, after it was analysed: the round trip, and the window scale.
+def heed_options(watches, own, other, pair, flags, scale, operations, options_cut, time_ns):
+    """Remember what a segment says of the handshake, after it was analysed: the round trip, the window scale, MPTCP's operations.
 
     scale : shift count of its option, -1 where it has none; options_cut : whether not all its options were captured
+    operations : MPTCP's options that it has, a bit each (RFC 8684 section 3)
     """
+    watches[pair + W_OPERATIONS] |= operations
     if flags & SYN:
         if not flags & ACK:
             watches[pair + W_SYN_NS] = time_ns
