@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.conversations import ConversationTable
+from mixcni.align.heard import without_heard
 from mixcni.align.kernel import place_segments
 from mixcni.align.united import PROTOCOL_TCP
 from mixcni.flows import FlowTable, SegmentTable
-from mixcni.kernels.grouping import numbered
 from mixcni.kernels.jit import run
 from mixcni.schema import TRANSMISSIONS
 from mixcni.tables import Table
@@ -95,7 +95,7 @@ def gather_segments(points: Sequence[FlowTable], conversations: ConversationTabl
     """
     room = sum(len(flows.segments) for flows in points if (flows["protocol"] == PROTOCOL_TCP).any())
     out = TransmissionColumns(**{name: np.empty(room, dtype=column.dtype) for name, column in TRANSMISSIONS.items()})
-    row = 0
+    parts, row, is_whole = [], 0, True
     for point, flows in enumerate(points):
         is_tcp = flows["protocol"] == PROTOCOL_TCP
         if not is_tcp.any():
@@ -105,13 +105,13 @@ def gather_segments(points: Sequence[FlowTable], conversations: ConversationTabl
         placed = PlacedFlows(flows["protocol"], members.conversation, members.flipped, members.shift.reshape(-1))
         packets = PacketColumns(flows.packets["tcp_flags"], times[point])
         row = run(place_segments, work, SegmentColumns.of(flows.segments), placed, packets, point, out, begin)
-        if not members.is_primary[is_tcp].all():
-            mine = {name: column[begin:row] for name, column in out._asdict().items()}
-            fresh = ~_heard_before(mine, members.is_primary[_flow_of_each(flows)])
-            row = begin + int(fresh.sum())
-            for name, column in mine.items():
-                getattr(out, name)[begin:row] = column[fresh]
-    return {name: column[:row] for name, column in out._asdict().items()}
+        mine = {name: column[begin:row] for name, column in out._asdict().items()}
+        flow, hop_limit = _flow_of_each(flows), flows.packets["ttl"][mine["packet"]].astype(np.int64)
+        parts.append(without_heard(mine, flow, hop_limit, members.is_primary[flow]))
+        is_whole &= parts[-1] is mine
+    if is_whole:
+        return {name: column[:row] for name, column in out._asdict().items()}
+    return {name: np.concatenate([part[name] for part in parts]) for name in TRANSMISSIONS}
 
 
 def renumbered(segments: Columns, number: NDArray[np.int32], times: Sequence[NDArray[np.int64]]) -> Columns:
@@ -133,22 +133,3 @@ def _flow_of_each(flows: FlowTable) -> NDArray[np.int32]:
     """(n,) the flow of each TCP segment, copies at the point left out."""
     flow = flows.segments["flow"]
     return np.asarray(flow[(flows["protocol"][flow] == PROTOCOL_TCP) & (flows.segments["copy_of"] < 0)])
-
-
-def _heard_before(columns: Columns, primary: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(n,) whether a segment of a point's other flow of a conversation is the k-th of its kind, and the main flow has k such."""
-    heard = np.zeros(primary.size, dtype=np.bool_)
-    rows = np.flatnonzero(np.isin(columns["conversation"], columns["conversation"][~primary]))
-    if not rows.size:
-        return heard
-    names = "conversation", "direction", "start", "end", "acknowledged", "tcp_flags"
-    kind = numbered(*(columns[name][rows] for name in names))
-    mine = primary[rows]
-    available = np.bincount(kind[mine], minlength=int(kind.max()) + 1)
-    others, other_kind = rows[~mine], kind[~mine]
-    order = np.argsort(other_kind, kind="stable")
-    ordered = other_kind[order]
-    nth = np.empty(others.size, dtype=np.int64)
-    nth[order] = np.arange(others.size) - np.searchsorted(ordered, ordered)
-    heard[others] = nth < available[other_kind]
-    return heard

@@ -1,0 +1,143 @@
+"""What a point heard of a connection more than once: plain and in a tunnel, before its own NAT, routed on to another interface.
+
+Offload may have cut the one otherwise than the other: a segment of 64 KiB leaves the host as forty. So octets are compared, as
+everywhere between points: what one form of it has as often is no transmission more. A router takes one from the hop limit
+(RFC 791 section 3.1), so what a host routes is told from a retransmission, which comes later besides.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcni.align.translation import SAME_HOST_NS
+from mixcni.kernels.grouping import numbered
+
+Columns = dict[str, NDArray[Any]]
+KIND = ("conversation", "direction", "start", "end", "acknowledged", "tcp_flags")
+
+
+class _Pairs(NamedTuple):
+    """Segments and the pieces of streams that no boundary cuts: `row` (n,) and `piece` (n,), ascending in both."""
+
+    row: NDArray[np.int64]
+    piece: NDArray[np.int64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+
+
+def without_heard(columns: Columns, flow: NDArray[np.int32], hop_limit: NDArray[np.int64], primary: NDArray[np.bool_]) -> Columns:
+    """The transmissions of one point, in their order, without what it has in another form as well.
+
+    A stream's main form stays as it is; what of another segment that lacks stays, in as many rows as it has such stretches.
+
+    Parameters
+    ----------
+    columns : (n,) each, of a TransmissionTable
+    flow : (n,) the point's flow of each; primary : (n,) whether that is its conversation's main flow
+    hop_limit : (n,) of each packet
+    """
+    rows = np.flatnonzero(_has_forms(columns, hop_limit, primary))
+    if not rows.size:
+        return columns
+    carrying = rows[columns["end"][rows] > columns["start"][rows]]
+    bare = np.setdiff1d(rows, carrying, assume_unique=True)
+    gone = np.zeros(primary.size, dtype=np.bool_)
+    gone[bare[~primary[bare]]] = _heard_bare(columns, bare, primary[bare])
+    forms = _forms(columns, carrying, flow, hop_limit, primary)
+    pairs = _cut(columns, carrying)
+    heard = _heard_pieces(pairs, forms, columns["time_ns"][carrying])
+    gone[carrying[~forms.is_main]] = True
+    left = np.flatnonzero(~heard & ~forms.is_main[pairs.row])
+    begins = np.ones(left.size, dtype=np.bool_)  # of a stretch of pieces of one segment that follow each other
+    begins[1:] = (np.diff(pairs.row[left]) != 0) | (np.diff(pairs.piece[left]) != 1)
+    first, last = left[begins], left[np.append(begins[1:], True)[: left.size]]
+    order = np.concatenate([np.flatnonzero(~gone), carrying[pairs.row[first]]])
+    part = {name: array[order] for name, array in columns.items()}
+    part["start"][np.count_nonzero(~gone) :] = pairs.start[first]
+    part["end"][np.count_nonzero(~gone) :] = pairs.end[last]
+    by_order = np.argsort(order, kind="stable")
+    return {name: array[by_order] for name, array in part.items()}
+
+
+def _has_forms(columns: Columns, hop_limit: NDArray[np.int64], primary: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(n,) whether the point has a segment's conversation in several flows, or its stream with several hop limits."""
+    stream = columns["conversation"].astype(np.int64) * 2 + columns["direction"]
+    count = int(stream.max(initial=-1)) + 1
+    least, most = np.full(count, np.iinfo(np.int64).max), np.full(count, -1)
+    carrying = columns["end"] > columns["start"]
+    np.minimum.at(least, stream[carrying], hop_limit[carrying])
+    np.maximum.at(most, stream[carrying], hop_limit[carrying])
+    several = np.zeros(count // 2 + 1, dtype=np.bool_)
+    several[np.flatnonzero(least < most) // 2] = True
+    several[columns["conversation"][~primary]] = True
+    return np.asarray(several[columns["conversation"]])
+
+
+class _Forms(NamedTuple):
+    """(n,) each: a segment's form, a flow with one hop limit; whether it is its stream's main one; whether of the main flow."""
+
+    form: NDArray[np.int64]
+    is_main: NDArray[np.bool_]
+    is_primary: NDArray[np.bool_]
+
+
+def _forms(
+    columns: Columns,
+    rows: NDArray[np.int64],
+    flow: NDArray[np.int32],
+    hop_limit: NDArray[np.int64],
+    primary: NDArray[np.bool_],
+) -> _Forms:
+    """The forms of some segments; the main one has most of the main flow's, and of equals it is the one nearest the sender."""
+    stream = columns["conversation"][rows].astype(np.int64) * 2 + columns["direction"][rows]
+    form = numbered(stream, flow[rows], hop_limit[rows])
+    size = np.bincount(form)
+    mine = np.flatnonzero(primary[rows])
+    order = mine[np.lexsort((hop_limit[rows[mine]], size[form[mine]], stream[mine]))]
+    main = np.full(int(stream.max(initial=-1)) + 1, -1)
+    main[stream[order]] = form[order]  # what is entered last stays
+    return _Forms(form, main[stream] == form, primary[rows])
+
+
+def _heard_bare(columns: Columns, rows: NDArray[np.int64], primary: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of segments without octets in other flows, whether each is the k-th of its kind, and the main flow has k such."""
+    kinds = np.stack([columns[name][rows].astype(np.int64) for name in KIND], axis=1)
+    kind = np.unique(kinds, axis=0, return_inverse=True)[1].reshape(-1)
+    available = np.bincount(kind[primary], minlength=int(kind.max(initial=-1)) + 1)
+    others = kind[~primary]
+    return np.asarray(_ranks(others) < available[others])
+
+
+def _cut(columns: Columns, rows: NDArray[np.int64]) -> _Pairs:
+    """The pieces of each segment, the segments counted from 0 in the order of `rows`."""
+    stream = columns["conversation"][rows].astype(np.int64) * 2 + columns["direction"][rows]
+    bounds = np.stack([np.tile(stream, 2), np.concatenate([columns["start"][rows], columns["end"][rows]])], axis=1)
+    cuts, number = np.unique(bounds, axis=0, return_inverse=True)
+    begin, stop = number.reshape(2, -1)
+    count = stop - begin
+    row = np.repeat(np.arange(rows.size), count)
+    piece = np.arange(row.size) - np.repeat(np.cumsum(count) - count, count) + np.repeat(begin, count)
+    return _Pairs(row, piece, cuts[piece, 1], cuts[piece + 1, 1] if piece.size else cuts[piece, 1])
+
+
+def _heard_pieces(pairs: _Pairs, forms: _Forms, times: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n,) whether a piece of a segment is the k-th transmission in its form, and another form that goes before has k of it.
+
+    A form of the main flow must have it at the same time: a retransmission may take another way. The main form goes before all.
+    """
+    rank = _ranks(numbered(forms.form[pairs.row], pairs.piece))
+    place = numbered(pairs.piece, rank)
+    order = np.lexsort((pairs.row, ~forms.is_main[pairs.row], place))
+    first = order[np.unique(place[order], return_index=True)[1]][place]
+    apart = np.abs(times[pairs.row[first]] - times[pairs.row])
+    return np.asarray((first != np.arange(place.size)) & (~forms.is_primary[pairs.row] | (apart <= SAME_HOST_NS)))
+
+
+def _ranks(number: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) how many before each have the same number."""
+    order = np.argsort(number, kind="stable")
+    ordered = number[order]
+    ranks = np.empty(number.size, dtype=np.int64)
+    ranks[order] = np.arange(number.size) - np.searchsorted(ordered, ordered)
+    return ranks
