@@ -123,9 +123,17 @@ def may_be_seen(alignment: Alignment) -> NDArray[np.bool_]:
 
 
 def take_other_ways(alignment: Alignment) -> NDArray[np.bool_]:
-    """(p, p) whether two points lie on different ways, as two nodes of one tier do: each shares many, and none with the other."""
+    """(p, p) whether two points lie on different ways, as two nodes of one tier do: each shares many, and none with the other.
+
+    And what passes the one passes the other by: it is seen on both sides of it. Of what is lost between the two nothing is.
+    """
     seen = alignment.conversations.flow_of >= 0
-    shared = seen[seen.sum(axis=1) > 1].astype(np.int64)
-    together = shared.T @ shared
+    shared = seen[seen.sum(axis=1) > 1]
+    together = shared.T.astype(np.int64) @ shared
     many = np.diag(together) >= MANY
-    return np.asarray(many[:, None] & many[None, :] & (together == 0))
+    before, behind = np.zeros_like(shared), np.zeros_like(shared)
+    before[:, 1:] = np.logical_or.accumulate(shared, axis=1)[:, :-1]
+    behind[:, :-1] = np.logical_or.accumulate(shared[:, ::-1], axis=1)[:, ::-1][:, 1:]
+    around = (before & behind & ~shared).astype(np.int64)  # points on either side saw it, and this one did not
+    passes_by = shared.T.astype(np.int64) @ around > 0
+    return np.asarray(many[:, None] & many[None, :] & (together == 0) & (passes_by | passes_by.T))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from mixcni.schema import Direction
 from mixcni.topology import PointKind
 from tests.localise.test_fates import (
     ANSWERED,
@@ -211,6 +212,22 @@ def test_behind_one_of_two_nodes_a_loss_is_found() -> None:
     seen = by_two_nodes((43_002, "XY"), (43_003, "YC"))
     assert {(loss.near, loss.far) for loss in seen.localisation.losses} == {(1, 3), (2, 3)}
     assert all(rate.missed == 0 for rate in seen.localisation.rates)
+
+
+def test_a_point_that_none_of_the_failing_reach_lies_on_their_way_all_the_same() -> None:
+    """All that A sends is reset behind B, and C hears probes from B's node alone: not two nodes of one tier."""
+    probes, refused = [], []
+    for number in range(6):
+        probe = Talk(initiator=("10.242.2.1", 43_000 + number))
+        probe.handshake(20.0 * number)
+        probe.exchange(END_MS - 100 + 20 * number)
+        probes += [replace(one, missed=one.missed + "A") for one in probe.sent]
+        talk = Talk(initiator=(CLIENT, 44_000 + number))
+        talk.say(1000 + 10 * number, 0, "S", lost="BC")
+        talk.say(1004 + 10 * number, 1, "RA", begun="B")
+        refused += talk.sent
+    (loss,) = scene_of(captured([*probes, *refused])).localisation.losses
+    assert (loss.near, loss.far, loss.direction, loss.conversations) == (1, 2, Direction.FORWARD, 6)
 
 
 def test_a_reset_that_its_sender_made_while_the_request_passed_is_no_responders() -> None:
