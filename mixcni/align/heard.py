@@ -26,7 +26,7 @@ class _Pairs(NamedTuple):
     end: NDArray[np.int64]
 
 
-def without_heard(columns: Columns, flow: NDArray[np.int32], hop_limit: NDArray[np.int64], primary: NDArray[np.bool_]) -> Columns:
+def without_heard(columns: Columns, flow: NDArray[Any], hop_limit: NDArray[np.int64], primary: NDArray[np.bool_]) -> Columns:
     """The transmissions of one point, in their order, without what it has in another form as well.
 
     A stream's main form stays as it is; what of another segment that lacks stays, in as many rows as it has such stretches.
@@ -85,7 +85,7 @@ class _Forms(NamedTuple):
 def _forms(
     columns: Columns,
     rows: NDArray[np.int64],
-    flow: NDArray[np.int32],
+    flow: NDArray[Any],
     hop_limit: NDArray[np.int64],
     primary: NDArray[np.bool_],
 ) -> _Forms:

@@ -20,6 +20,7 @@ from mixcni.tables import Table
 from mixcni.topology import CapturePoint
 
 RTO_NS = 1_000_000_000  # RFC 6298 section 2: the initial, and the least, retransmission timeout
+LEAST_RTO_NS = 200_000_000  # what Linux waits at least (TCP_RTO_MIN)
 
 
 class FateTable(Table):
@@ -317,7 +318,10 @@ class FateRules:
         copies = counts[atom]
         unwatched = copies == 0
         self._leave(rows[unwatched], Reason.NO_WINDOW, np.full(int(unwatched.sum()), target))
-        brief = ~unwatched & (window.last - np.where(unwatched, 0, first[atom]) < RTO_NS)
+        sent = np.where(unwatched, 0, first[atom])
+        brief = ~unwatched & (window.last - sent < RTO_NS)
+        if direction == Direction.REVERSE:
+            brief &= ~self._asked_again(rows, target, sent)
         self._leave(rows[brief], Reason.CAPTURE_ENDED, np.full(int(brief.sum()), target))
         watched = ~unwatched & ~brief
         rows, copies = rows[watched], copies[watched]
@@ -331,6 +335,10 @@ class FateRules:
         self.near[kept], self.far[kept] = min(source, target), max(source, target)
         self.copies[kept] = copies[~doubtful]
         self.confidence[kept], self.hop_confidence[kept] = 1 - doubt[~doubtful], 1 - none
+
+    def _asked_again(self, rows: NDArray[np.int64], point: int, since: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether a point saw each request again so long after a time that its initiator had waited in vain for a response."""
+        return np.asarray(self.atoms.last_ns[self.request.begin[rows], point] - since >= LEAST_RTO_NS)
 
     def _arrived(self, rows: NDArray[np.int64], direction: Direction, target: int, counts: NDArray[np.int64]) -> int:
         """How many exchanges on a hop beside `rows`, which may have begun to arrive, did arrive and failed all the same.

@@ -90,6 +90,20 @@ def test_a_loss_needs_the_flow_to_be_watched_for_longer_than_its_rto(last_ms: fl
     assert seen.localisation.verdict == ("loss" if told[0] == "LOST" else "undecided")
 
 
+@pytest.mark.parametrize(
+    ("again_ms", "told"),
+    [(1050, undecided("CAPTURE_ENDED")), (1995, lost("AB", "response"))],
+    ids=["at once", "after a timeout"],
+)
+def test_who_asks_again_has_waited_for_a_response_in_vain(again_ms: float, told: tuple[str, ...]) -> None:
+    """A's capture ends with a repetition of the SYN, less than a second after the response to the first one was lost."""
+    talk = Talk()
+    asked = talk.say(1000, 0, "S")
+    talk.say(1010, 1, "SA", lost="AB")
+    talk.again(again_ms, asked)
+    assert scene(background(last_ms=again_ms - 30), talk, points=POINTS).told(1) == [told]
+
+
 def test_a_request_that_waits_at_the_last_point_when_the_capture_ends_leaves_no_loss() -> None:
     seen = scene(background(last_ms=1200), silent()(), points=POINTS)
     assert seen.told(1) == [ANSWERED, undecided("CAPTURE_ENDED")]
