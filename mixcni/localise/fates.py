@@ -90,6 +90,7 @@ class FateRules:
         self.conversation = conversation
         self.fate = np.full(count, int(Fate.UNDECIDED), dtype=np.uint8)
         self.decided = np.zeros(count, dtype=np.bool_)
+        self.closed = np.zeros(count, dtype=np.bool_)
         self.direction = np.full(count, -1, dtype=np.int8)
         self.near, self.far, self.last_seen, self.decider = (np.full(count, -1, dtype=np.int16) for _ in range(4))
         self.reason = np.zeros(count, dtype=np.uint8)
@@ -105,11 +106,21 @@ class FateRules:
         """(n,) highest position where mask holds, or -1."""
         return np.asarray(np.where(mask, self.positions, -1).max(axis=1, initial=-1))
 
-    def answered(self) -> None:
-        """The response's first octet reached the first point that the conversation passes, or was acknowledged."""
+    def answered(self, refusals: Refusals) -> None:
+        """The response's first octet reached the first point that the conversation passes, or was acknowledged.
+
+        Not so where a reset that somebody on the way made was there before it: the initiator has no connection any more.
+        """
         against = self.sights.against[self.conversation]
         side = np.where(against, self._last(self.concerned), self._first(self.concerned))
-        done = self.has_response & (self.response_seen[np.arange(side.size), side] | self.response_acknowledged)
+        there = np.arange(side.size), side
+        done = self.has_response & (self.response_seen[there] | self.response_acknowledged)
+        reset = refusals.reset_ns[self.conversation]
+        foreign = reset[np.arange(side.size), self._last(self.response_seen)] < 0  # its sender's side saw none
+        asked = self._request_first_ns()[there]
+        early = (asked >= 0) & (asked <= reset[there]) & (reset[there] < self.atoms.first_ns[self.response.begin, side])
+        self.closed = done & ~against & foreign & early & ~self.response_acknowledged
+        done &= ~self.closed
         self.fate[done] = int(Fate.ANSWERED)
         nearest = self._first(self.response_seen)
         self.last_seen[done] = np.where(against, self._last(self.response_seen), nearest % len(self.points))[done]
@@ -153,7 +164,7 @@ class FateRules:
 
     def lost_response(self) -> None:
         """The response was seen, and not at the next point towards the initiator."""
-        rows = np.flatnonzero(~self.decided & self.has_response)
+        rows = np.flatnonzero(~self.decided & self.has_response & ~self.closed)
         nearest = self._first(self.response_seen)[rows]
         partly = nearest >= len(self.points)  # octets of the response, but not its first one
         self._leave(rows[partly], Reason.NOT_SEEN_WHOLE, np.full(int(partly.sum()), -1))
@@ -175,7 +186,7 @@ class FateRules:
         for times, counts, reason in kinds:
             at = times[self.conversation]
             seen = (at >= 0) & (at >= first_request)
-            failed = ~self.decided & ~self.has_response
+            failed = ~self.decided & (~self.has_response | self.closed)
             rows = np.flatnonzero(failed & seen.any(axis=1))
             heard = self._last(seen)[rows]
             farthest = np.maximum(heard, self._last(self.request_passed)[rows])  # whoever refuses a request has it
@@ -200,7 +211,7 @@ class FateRules:
         """
         at = refusals.reset_ns[self.conversation]
         seen = (at >= 0) & (at >= self._request_first_ns())
-        failed = ~self.decided & ~self.has_response
+        failed = ~self.decided & (~self.has_response | self.closed)
         heard, reached = self._last(seen), self._last(self.request_passed)
         arrived = ~(self.concerned & (self.positions > reached[:, None])).any(axis=1)
         rows = np.flatnonzero(failed & arrived & (heard >= 0) & (heard < reached))

@@ -151,7 +151,7 @@ def localise_losses(
     whole_rates = whole_miss_rates(atoms, passing, alignment.conversations.flow_of >= 0)
     refusals = find_refusals(alignment)
     rules = FateRules(points, columns, atoms, request, response, sights, silences, whole_rates, acknowledged, passed)
-    rules.answered()
+    rules.answered(refusals)
     rules.lost_rest(whole, closed_times(alignment))
     rules.against_the_path()
     rules.lost_response()

@@ -140,6 +140,21 @@ def icmp_from(router: str, begun: str, hop: str) -> Callable[[], Talk]:
     return talk
 
 
+def reset_in_passing(reset_ms: float, *, begun: str = "B") -> Callable[[], Talk]:
+    """The request passes and is answered, and something resets the connection in the responder's name."""
+
+    def talk() -> Talk:
+        talk = connected()
+        talk.say(1100, 0, "PA", 100)
+        number = talk.conversation.next[1]
+        talk.say(1110, 1, "PA", 200)
+        reset = talk.conversation.segment(1, "R", seq=number, time_ns=START + round(reset_ms * MS))
+        talk.sent.append(Sent(reset, 1, begun=begun))
+        return talk
+
+    return talk
+
+
 def lost_both_ways() -> Talk:
     talk = connected()
     asked = talk.say(1100, 0, "PA", 100, lost="BC")
@@ -214,6 +229,9 @@ def without_packets(talk: Talk, points: str) -> Talk:
         (lost_both_ways, [ANSWERED, lost("AB", "response")], "loss"),
         (refused_by_responder, [("REFUSED", "", "", "BY_RESPONDER")], "no_loss"),
         (refused_on_the_way, [("REFUSED", "BC", "request", "BY_RESET")], "loss"),
+        (reset_in_passing(1102), [ANSWERED, ("REFUSED", "BC", "request", "BY_RESET")], "loss"),
+        (reset_in_passing(1120), [ANSWERED, ANSWERED], "no_loss"),
+        (reset_in_passing(1103, begun=""), [ANSWERED, ANSWERED], "no_loss"),
         (icmp_from("10.118.201.53", "B", "BC"), [("REFUSED", "BC", "request", "BY_ICMP")], "loss"),
         (icmp_from("10.118.202.21", "A", "AB"), [("REFUSED", "AB", "request", "BY_ICMP")], "loss"),
         (icmp_from(SERVER, "", ""), [("REFUSED", "", "", "BY_RESPONDER")], "no_loss"),
