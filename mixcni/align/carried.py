@@ -32,8 +32,11 @@ def shared_payloads(every: UnitedFlows, rows: Sequence[int], conversation: NDArr
     rows : flows without streams
     conversation : (n,) each flow's conversation by its key
     """
+    flows = np.array(rows, dtype=np.int64)
+    if np.unique(every.point[flows]).size < 2:
+        return {}
     holders: dict[Token, set[tuple[int, int]]] = defaultdict(set)
-    for row, token in _tokens(every, np.array(rows, dtype=np.int64)):
+    for row, token in _tokens(every, flows):
         holders[token].add((int(conversation[row]), int(every.point[row])))
     counts: dict[tuple[int, int], int] = defaultdict(int)
     for places in holders.values():
