@@ -23,7 +23,8 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequen
     A router takes one from the hop limit (RFC 791 section 3.1, RFC 8200 section 3), so of two points that saw the same
     requests the one with the higher value is nearer the initiator. A point that saw none of another's conversations, but packets
     that their responders sent, which that other did not, is farther. Where neither decides, as on two sides of a bridge, times do
-    (mixcni.align.roundtrips). What nothing decides stands in the order of the names; so does all, where they contradict.
+    (mixcni.align.roundtrips). What nothing decides stands in the order of the names, behind the others where it is nothing of a
+    point; so does all, where they contradict.
 
     Parameters
     ----------
@@ -44,10 +45,15 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequen
         return by_name, ["hop limits and times contradict each other: the points stand in the order of their names"]
     if not found:
         return by_name, ["nothing tells the points apart: they stand in the order of their names"]
-    order = list(nx.lexicographical_topological_sort(graph, key=lambda position: rank[position]))
-    untold = [(names[near], names[far]) for near, far in itertools.pairwise(order) if not nx.has_path(graph, near, far)]
+    unplaced = set(nx.isolates(graph))  # what got no answer may have been lost before them
+    order = list(nx.lexicographical_topological_sort(graph, key=lambda position: (position in unplaced, rank[position])))
     reasons = [f"{names[near]} before {names[far]}: {reason}" for near, far, reason in found]
-    return order, [*reasons, *(f"{near} and {far} stand in the order of their names, nothing tells" for near, far in untold)]
+    reasons += [
+        f"{names[near]} and {names[far]} stand in the order of their names, nothing tells"
+        for near, far in itertools.pairwise(order)
+        if far not in unplaced and not nx.has_path(graph, near, far)
+    ]
+    return order, [*reasons, *(f"{names[point]} stands last, nothing tells where it is" for point in order if point in unplaced)]
 
 
 def _told_by_headers(

@@ -54,6 +54,15 @@ def test_points_that_nothing_tells_apart_stand_by_name() -> None:
     assert reasons == ["nothing tells the points apart: they stand in the order of their names"]
 
 
+def test_a_point_of_which_nothing_tells_stands_behind_those_of_which_something_does() -> None:
+    """B hears of nothing that A and C do: what they sent may have been lost before it, whatever its name."""
+    asked = [replace(one, missed="B") for one in talked()[:1]]
+    other = Talk(initiator=("10.244.3.9", 50_000), responder=("10.242.2.31", 80))
+    other.handshake(0)
+    order, _ = inferred([*asked, *(replace(one, missed="AC") for one in other.sent)], "ACB", "ABC")
+    assert order == "ACB"
+
+
 def test_an_order_that_contradicts_itself_is_none() -> None:
     """Three conversations, each seen at two points: A before B, B before C, C before A."""
     frames: dict[str, list[object]] = {name: [] for name in "ABC"}
