@@ -30,7 +30,7 @@ from tests.localise.test_fates import (
     undecided,
     without_packets,
 )
-from tests.scene import Scene, Sent, Talk, captured, scene, scene_of
+from tests.scene import Scene, Sent, Talk, captured, rewritten, scene, scene_of
 from tests.wire import MS, START
 
 
@@ -228,6 +228,27 @@ def test_a_point_that_none_of_the_failing_reach_lies_on_their_way_all_the_same()
         refused += talk.sent
     (loss,) = scene_of(captured([*probes, *refused])).localisation.losses
     assert (loss.near, loss.far, loss.direction, loss.conversations) == (1, 2, Direction.FORWARD, 6)
+
+
+@pytest.mark.parametrize(
+    ("failing", "told"),
+    [(refused_on_the_way, ("REFUSED", "BC", "request", "BY_RESET")), (syn("BC"), lost("BC", "request"))],
+    ids=["refused", "lost"],
+)
+def test_probes_of_the_last_node_make_no_other_way_of_it(failing: Callable[[], Talk], told: tuple[str, ...]) -> None:
+    """No request gets past B, which hears its own node's probes too: A and C share nothing, and are on one way all the same."""
+    sent: list[Sent] = []
+    for number in range(3):
+        probe = Talk(initiator=("10.242.2.153", 50_000 + number))
+        probe.handshake(100 * number)
+        probe.exchange(END_MS)
+        sent += without_packets(probe, "A").sent
+        talk = failing()
+        ends = {talk.conversation.ends[0]: (CLIENT, 43_000 + number)}
+        sent += [replace(one, frame=one.frame._replace(octets=rewritten(one.frame.octets, ends))) for one in talk.sent]
+    seen = scene_of(captured(sent))
+    refused = [row for number in range(6) for row in seen.told(number) if row[0] != "ANSWERED"]
+    assert refused == [told] * 3
 
 
 def test_a_reset_that_its_sender_made_while_the_request_passed_is_no_responders() -> None:
