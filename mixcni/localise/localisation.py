@@ -12,7 +12,7 @@ from mixcni.exchanges import ExchangeTable
 from mixcni.localise.atoms import NEVER, Atoms, Intervals, cut_atoms
 from mixcni.localise.exchanges import merge_exchanges
 from mixcni.localise.fates import FateRules, FateTable
-from mixcni.localise.missrate import MissRate, Passing, is_watched, known_to_pass, miss_rates, whole_miss_rates
+from mixcni.localise.missrate import MissRate, Passing, is_inside, is_watched, known_to_pass, miss_rates, whole_miss_rates
 from mixcni.localise.refusals import Refusals, find_refusals
 from mixcni.localise.sight import Sights, judge_sights
 from mixcni.localise.silences import find_silences
@@ -264,7 +264,8 @@ def count_hops(
 ) -> tuple[tuple[HopCount, ...], Uneven]:
     """Per hop and direction, over conversations that both its points saw or should have, in their common window.
 
-    The pieces that its points saw differently often are told one by one as well.
+    The pieces that its points saw differently often are told one by one as well; how often, of those that were sent while both
+    points watched.
 
     Parameters
     ----------
@@ -278,15 +279,18 @@ def count_hops(
     for near in range(len(sights.windows) - 1):
         far = near + 1
         common = watched[:, near] & watched[:, far] & (atoms.counts > 0).any(axis=1)
+        inside = np.ones_like(common)
         for point in (near, far):
-            window = sights.windows[point]
-            common &= is_watched(atoms, point, window, sights.slacks[point]) if window else False
+            window, slack = sights.windows[point], sights.slacks[point]
+            common &= is_watched(atoms, point, window, slack) if window else False
+            inside &= is_inside(atoms, window, slack) if window else False
         for direction in Direction:
             up, down = (near, far) if direction == Direction.FORWARD else (far, near)
             both = common & (atoms.stream % 2 == direction)
             u, d = atoms.counts[both, up], atoms.counts[both, down]
+            u = np.where((u > 0) & (d > 0) & ~inside[both], d, u)  # a copy that one of them could not see is no loss
             arrived, unseen = d > 0, (d == 0) & passed[both, down]
-            uneven.append(find_uneven(atoms, np.flatnonzero(both), up, down, passed))
+            uneven.append(find_uneven(atoms, np.flatnonzero(both & inside), up, down, passed))
             rate = other_way_rate(atoms, passing[up].proven, up, direction, dropped[up])
             appeared = arrived & (u == 0) & seen[atoms.stream[both] // 2, up]
             resets, any_resets = resets_between(alignment, (up, down), direction, sights.windows, sights.slacks)

@@ -192,7 +192,11 @@ def seen_around(atoms: Atoms, point: int) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def is_watched(atoms: Atoms, point: int, window: Watch, slack_ns: int) -> NDArray[np.bool_]:
-    """(a,) whether a point saw an atom, or would have: all its transmissions, at whatever point, were well within `window`."""
+    """(a,) whether a point saw an atom, or would have."""
+    return np.asarray((atoms.counts[:, point] > 0) | is_inside(atoms, window, slack_ns))
+
+
+def is_inside(atoms: Atoms, window: Watch, slack_ns: int) -> NDArray[np.bool_]:
+    """(a,) whether all transmissions of an atom, at whatever point, were well within `window`."""
     first, last = atoms.first_ns.min(axis=1, initial=NEVER), atoms.last_ns.max(axis=1, initial=-NEVER)
-    inside = window.covers(first, slack_ns) & window.covers(last, slack_ns)
-    return np.asarray((atoms.counts[:, point] > 0) | inside)
+    return np.asarray(window.covers(first, slack_ns) & window.covers(last, slack_ns))

@@ -19,6 +19,7 @@ from tests.localise.test_fates import (
     WINDOW,
     answered_throughout,
     background,
+    connected,
     icmp_from,
     lost,
     refused_on_the_way,
@@ -102,6 +103,19 @@ def test_who_asks_again_has_waited_for_a_response_in_vain(again_ms: float, told:
     talk.say(1010, 1, "SA", lost="AB")
     talk.again(again_ms, asked)
     assert scene(background(last_ms=again_ms - 30), talk, points=POINTS).told(1) == [told]
+
+
+def test_a_copy_that_was_sent_when_a_capture_had_ended_is_no_loss() -> None:
+    talk = connected()
+    asked = talk.say(1100, 0, "PA", 100)
+    talk.again(3000, asked)
+    talk.say(3010, 1, "PA", 200)
+    talk.say(3020, 0, "A")
+    frames = captured([*background().sent, *talk.sent])
+    frames["B"] = [frame for frame in frames["B"] if frame.time_ns < START + 2000 * MS]
+    seen = scene_of(frames, POINTS).localisation
+    assert [hop.recovered for hop in seen.hops] == [0, 0, 0, 0]
+    assert not len(seen.uneven.near)
 
 
 def test_a_request_that_waits_at_the_last_point_when_the_capture_ends_leaves_no_loss() -> None:
