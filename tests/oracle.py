@@ -47,6 +47,9 @@ def pcap_records(octets: bytes) -> tuple[list[Record], int | None]:
     order, unit, size = PCAP_MAGICS[octets[:4]]
     if len(octets) < 24:
         return [], 0
+    version = struct.unpack_from(order + "2H", octets, 4)
+    if version[0] < 2:
+        return [], 0
     link_type = struct.unpack_from(order + "I", octets, 20)[0] % 2**16
     records: list[Record] = []
     at = 24
@@ -55,6 +58,8 @@ def pcap_records(octets: bytes) -> tuple[list[Record], int | None]:
         if len(header) < size:
             return records, at
         seconds, fraction, captured, original = struct.unpack_from(order + "4I", header)
+        if version == (543, 0) or version < (2, 4):
+            captured, original = sorted((captured, original))
         frame = octets[at + size : at + size + captured]
         if captured > 262_144 or len(frame) < captured:
             return records, at
@@ -84,7 +89,7 @@ def pcapng_records(octets: bytes) -> tuple[list[Record], int | None]:
         if octets[at : at + 4] == b"\x0a\x0d\x0d\x0a":
             order = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}.get(octets[at + 8 : at + 12], "")
             interfaces = []
-            if not order or len(octets) - at < 28:
+            if not order or len(octets) - at < 28 or struct.unpack_from(order + "2H", octets, at + 12) not in {(1, 0), (1, 2)}:
                 return records, at
         if len(octets) - at < 12:
             return records, at

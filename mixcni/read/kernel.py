@@ -18,12 +18,13 @@ LAST_SECOND = 9_000_000_000  # about the year 2255: time in int64 ns ends in 226
 
 
 @kernel
-def walk_pcap(octets, begin, end, big, header, nanoseconds, link_type, max_captured, frames):
+def walk_pcap(octets, begin, end, big, header, nanoseconds, old, link_type, max_captured, frames):
     """Write the frames of classic pcap records (IETF draft-ietf-opsawg-pcap section 5).
 
     octets : (b,) uint8; [begin, end) is filled
     big, nanoseconds : 0 or 1
     header : 16, or 24 in Kuznetzov's modified format
+    old : whether either length may come first (until version 2.3, libpcap's savefile.c): the captured one is not the larger
     frames : FrameArrays, written
     """
     count, at = 0, begin
@@ -32,7 +33,9 @@ def walk_pcap(octets, begin, end, big, header, nanoseconds, link_type, max_captu
             return count, at, FULL
         if end - at < header:
             return count, at, MORE
-        captured = u32(octets, at + 8, big)
+        captured, original = u32(octets, at + 8, big), u32(octets, at + 12, big)
+        if old and captured > original:
+            captured, original = original, captured
         if captured > max_captured:
             return count, at, BAD
         if end - at - header < captured:
@@ -40,7 +43,7 @@ def walk_pcap(octets, begin, end, big, header, nanoseconds, link_type, max_captu
         fraction = u32(octets, at + 4, big)
         frames.start[count] = at + header
         frames.captured[count] = captured
-        frames.original[count] = u32(octets, at + 12, big)
+        frames.original[count] = original
         frames.time_ns[count] = u32(octets, at, big) * NANO + (fraction if nanoseconds else fraction * 1000)
         frames.link_type[count] = link_type
         frames.interface[count] = 0

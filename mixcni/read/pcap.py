@@ -18,6 +18,9 @@ DAY: Final = 86_400  # seconds: behind damage what is later than that is not tak
 BACK: Final = 1  # second: nor is what is earlier than the last record by more, as a capture inside a frame mostly is
 FRAMES_A_BLOCK: Final = 1 << 15
 AVERAGE_RECORD: Final = 64  # octets; only to guess whether a walk is worth machine code
+OLDEST_MAJOR: Final = 2
+DG_UX: Final = 543, 0  # what its tcpdump wrote as its version
+SINCE_CAPTURED_FIRST: Final = 2, 4  # before, a record may have its original length before its captured length
 
 
 class Variant(NamedTuple):
@@ -107,6 +110,8 @@ class PcapReader:
         self.interfaces: list[Interface] = []
         self.comments: list[Comment] = []  # the format has none
         self._variant = MAGICS[source.text(source.begin, 4)]
+        self._order: Literal["big", "little"] = "big" if self._variant.big else "little"
+        self._is_old = False
 
     def blocks(self) -> Iterator[FrameBlock]:
         """The file's frames in file order, by the block."""
@@ -114,10 +119,15 @@ class PcapReader:
         if not source.need(FILE_HEADER):
             self.damage.append(stop(source, "the file header", FILE_HEADER, source.stream_error or "pcap format", truncated=True))
             return
-        order = "big" if variant.big else "little"
-        header = source.text(source.begin, FILE_HEADER)
-        snap_length = int.from_bytes(header[16:20], order)  # type: ignore[arg-type]
-        link_type = int.from_bytes(header[20:24], order) & 0xFFFF  # type: ignore[arg-type]
+        version = self._number_at(4, 2), self._number_at(6, 2)
+        if version[0] < OLDEST_MAJOR:
+            limit = f"version, which is {version[0]}.{version[1]} and not {OLDEST_MAJOR}.0 or later"
+            self.damage.append(stop(source, "the file header", FILE_HEADER, limit, truncated=False))
+            return
+        self._is_old = version < SINCE_CAPTURED_FIRST or version == DG_UX
+        if self._is_old:  # where its records begin cannot be told from their lengths
+            self._resynchroniser = Resynchroniser(source, is_wanted=False)
+        snap_length, link_type = self._number_at(16), self._number_at(20) & 0xFFFF
         ticks = 1_000_000_000 if variant.nanoseconds else 1_000_000
         self.interfaces.append(Interface(link_type, snap_length, ticks_per_second=ticks))
         source.begin += FILE_HEADER
@@ -134,6 +144,7 @@ class PcapReader:
                 variant.big,
                 variant.record_header,
                 variant.nanoseconds,
+                int(self._is_old),
                 link_type,
                 MAX_CAPTURED,
                 frames,
@@ -143,8 +154,8 @@ class PcapReader:
                 yield FrameBlock(source.octets, frames.first(count), number, source.octets_behind)
                 number += count
             if status == BAD:
-                length = int.from_bytes(source.text(source.begin + 8, 4), order)  # type: ignore[arg-type]
-                if not self._damaged(f"record {number}", length, f"length field (limit {MAX_CAPTURED})", truncated=False):
+                limit = f"length field (limit {MAX_CAPTURED})"
+                if not self._damaged(f"record {number}", self._captured(), limit, truncated=False):
                     return
             elif status == MORE:
                 if not source.ended:
@@ -162,9 +173,15 @@ class PcapReader:
             return False
         if had < header:
             return self._damaged(f"the header of record {number}", header, source.stream_error or "pcap format")
-        order = "big" if self._variant.big else "little"
-        captured = int.from_bytes(source.text(source.begin + 8, 4), order)  # type: ignore[arg-type]
-        return self._damaged(f"record {number}", header + captured, source.stream_error or "length field")
+        return self._damaged(f"record {number}", header + self._captured(), source.stream_error or "length field")
+
+    def _number_at(self, at: int, size: int = 4) -> int:
+        return int.from_bytes(self.source.text(self.source.begin + at, size), self._order)
+
+    def _captured(self) -> int:
+        """The captured length of the record at hand."""
+        lengths = self._number_at(8), self._number_at(12)
+        return min(lengths) if self._is_old else lengths[0]
 
     def _damaged(self, what: str, wanted: int, limit: str, *, truncated: bool = True) -> bool:
         """Note damage at hand, and whether the file can be read on behind it."""

@@ -32,6 +32,7 @@ MAGIC: Final = b"\x0a\x0d\x0d\x0a"
 BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
 ORDERS: Final[tuple[Literal["big", "little"], ...]] = ("little", "big")
 SECTION, INTERFACE, STATISTICS = 0x0A0D0D0A, 1, 5
+VERSIONS: Final = (1, 0), (1, 2)  # draft-ietf-opsawg-pcapng section 4.1: the latter was written by some, and is the same
 FRAME_OCTETS: Final = 12  # type and both lengths of a block
 MAX_BLOCK: Final = 1 << 24  # octets; Wireshark's limit for a block that is not a packet, in round numbers
 MAX_INTERFACES: Final = 65_536
@@ -225,6 +226,11 @@ class PcapngReader:
                 limit = f"byte-order magic, which is {magic.hex(' ')}"
                 return self._damaged("a section header", SECTION_FIXED + 4, limit, truncated=False)
             self._enter_section(order)
+            version = self._number_at(12, 2), self._number_at(14, 2)
+            if version not in VERSIONS:
+                self._is_lost = True
+                limit = f"version, which is {version[0]}.{version[1]} and not 1.0"
+                return self._damaged("a section header", SECTION_FIXED + 4, limit, truncated=False)
         length = self._number_at(4)
         if length < FRAME_OCTETS or length % 4 or length > MAX_BLOCK:
             limit = f"length field (a multiple of 4 from {FRAME_OCTETS} to {MAX_BLOCK})"

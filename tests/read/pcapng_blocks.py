@@ -26,9 +26,9 @@ class Blocks:
         octets = b"".join(self.pack("2H", code, len(value)) + value + bytes(-len(value) % 4) for code, value in pairs)
         return octets + bytes(4) if pairs else b""
 
-    def section(self, *, length: int = -1, options: bytes = b"") -> bytes:
+    def section(self, *, length: int = -1, options: bytes = b"", version: tuple[int, int] = (1, 0)) -> bytes:
         """A Section Header Block."""
-        return self.block(SECTION, self.pack("I2Hq", 0x1A2B3C4D, 1, 0, length) + options)
+        return self.block(SECTION, self.pack("I2Hq", 0x1A2B3C4D, *version, length) + options)
 
     def interface(
         self,

@@ -19,10 +19,10 @@ from tests.read.reading import frames_of, read, strict_error
 VARIANTS = [(magic.hex(), magic) for magic in oracle.PCAP_MAGICS]
 
 
-def pcap(magic, records, *, link_type=1, snap_length=65535):
+def pcap(magic, records, *, link_type=1, snap_length=65535, version=(2, 4)):
     """A file of (seconds, fraction, frame, original length or None, stated captured length or None)."""
     order, _, header = oracle.PCAP_MAGICS[magic]
-    out = magic + struct.pack(order + "2HiI2I", 2, 4, 0, 0, snap_length, link_type)
+    out = magic + struct.pack(order + "2HiI2I", *version, 0, 0, snap_length, link_type)
     for seconds, fraction, frame, original, stated in records:
         captured = len(frame) if stated is None else stated
         out += struct.pack(order + "4I", seconds, fraction, captured, len(frame) if original is None else original)
@@ -58,6 +58,40 @@ def test_every_variant_gives_its_frames_times_and_lengths(tmp_path, magic, form)
 def test_the_link_type_is_the_lower_half_of_its_word(tmp_path):
     octets = pcap(LITTLE, THREE, link_type=0x2400_0001)  # frame check sequence of two words behind each frame
     assert read(written(tmp_path, octets))[0][0].link_type == 1
+
+
+def swapped(octets, frames):
+    """A file whose records have their original length before the captured one."""
+    octets, at = bytearray(octets), 24
+    for frame in frames:
+        octets[at + 8 : at + 16] = octets[at + 12 : at + 16] + octets[at + 8 : at + 12]
+        at += 16 + len(frame)
+    return bytes(octets)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("version", [(2, 0), (2, 2), (2, 3), (543, 0)])
+def test_an_old_file_may_have_either_length_first(tmp_path, version, form):
+    octets = pcap(LITTLE, THREE, version=version)
+    for old in (octets, swapped(octets, [frame for _, _, frame, *_ in THREE])):
+        with in_form(form):
+            records, capture = read(written(tmp_path, old))
+        assert [r.octets for r in records] == [b"first", b"", b"third."]
+        assert [r.original for r in records] == [5, 1500, 64]
+        assert not capture.damage
+
+
+def test_an_old_file_that_is_cut_says_what_its_last_record_needs(tmp_path):
+    octets = swapped(pcap(LITTLE, THREE, version=(2, 2)), [frame for _, _, frame, *_ in THREE])
+    (damage,) = read(written(tmp_path, octets[:-2]))[1].damage
+    assert (damage.what, damage.wanted, damage.had, damage.truncated) == ("record 3", 22, 20, True)
+
+
+def test_a_version_before_the_second_is_not_read(tmp_path):
+    records, capture = read(written(tmp_path, pcap(LITTLE, THREE, version=(1, 4))))
+    assert not records
+    (damage,) = capture.damage
+    assert (damage.offset, damage.limit) == (0, "version, which is 1.4 and not 2.0 or later")
 
 
 def test_a_file_of_a_header_alone_has_no_frames_and_no_damage(tmp_path):

@@ -49,6 +49,17 @@ def test_all_three_packet_blocks_are_frames_and_unknown_blocks_are_passed_over(t
     assert [(i.name, i.link_type, i.snap_length) for i in capture.interfaces] == [("eth0", 1, 96), ("any", 113, 0)]
 
 
+def test_a_section_of_another_version_is_passed_over_and_said(tmp_path):
+    packets = [LITTLE.interface() + LITTLE.enhanced(name, NOW) for name in (b"zero", b"two", b"three")]
+    versions = ((1, 0), (2, 0), (1, 2))
+    octets = b"".join(LITTLE.section(version=version) + blocks for version, blocks in zip(versions, packets, strict=True))
+    records, capture = read(written(tmp_path, octets))
+    assert [record.octets for record in records] == [b"zero", b"three"]
+    (damage,) = capture.damage
+    assert damage.offset == len(LITTLE.section() + packets[0])
+    assert damage.limit == "version, which is 2.0 and not 1.0"
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_each_section_has_its_own_byte_order_and_interfaces(tmp_path, form):
     octets = (
