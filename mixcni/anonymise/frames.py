@@ -25,7 +25,18 @@ from mixcni.decode.kernel.numbers import (
     ETHERTYPE_VLAN,
     L_FRAGMENT,
     L_LATER_FRAGMENT,
+    LINK_CISCO_HDLC,
     LINK_ETHERNET,
+    LINK_IPV4,
+    LINK_IPV6,
+    LINK_LOOP,
+    LINK_NULL,
+    LINK_PPP,
+    LINK_PPP_SERIAL,
+    LINK_PPPOE,
+    LINK_RAW,
+    LINK_RAW_BSD,
+    LINK_RAW_OPENBSD,
     LINK_SLL,
     LINK_SLL2,
     ND_ADVERTISEMENT,
@@ -48,6 +59,11 @@ from mixcni.decode.kernel.transport import is_error
 from mixcni.kernels.byteorder import be16
 
 ICMP_REDIRECT, ND_REDIRECT = 5, 137
+KEPT_LINKS: Final = {
+    LINK_NULL, LINK_ETHERNET, LINK_PPP, LINK_RAW_BSD, LINK_RAW_OPENBSD, LINK_PPP_SERIAL, LINK_PPPOE, LINK_RAW, LINK_CISCO_HDLC,
+    LINK_LOOP, LINK_SLL, LINK_IPV4, LINK_IPV6, LINK_SLL2,
+}  # fmt: skip
+"""Link types in whose headers all addresses are known; frames of others become zeros."""
 KNOWN_TCP_OPTIONS: Final = {2: 4, 3: 3, 4: 2, 5: 0, 8: 10}  # kept as they are, by kind; 0: of any length (RFC 2018)
 SEALED_HEAD: Final = 8  # octets: SPI and sequence number of ESP, type and receiver of WireGuard
 
@@ -89,6 +105,8 @@ class _Walk:
 
     def walk(self, link_type: int, wire_end: int) -> bytearray:
         source, end = self.source, len(self.source)
+        if link_type not in KEPT_LINKS:
+            return self.out
         at, ethertype, _, _ = link_header(source, 0, end, link_type)
         self._link(link_type, at)
         for _ in range(MAX_HEADERS):

@@ -63,7 +63,7 @@ class StackTable(Table):
         kind = Encapsulation(self["kind"][row])
         identifier = int(self["identifier"][row])
         words = [kind.name.lower()]
-        if kind != Encapsulation.IPIP and not (kind == Encapsulation.GRE and identifier == NO_KEY):
+        if kind not in (Encapsulation.IPIP, Encapsulation.TEREDO) and not (kind == Encapsulation.GRE and identifier == NO_KEY):
             words.append(str(identifier))
         if self["source"][row] >= 0:
             words.append(f"{book.text(int(self['source'][row]))}>{book.text(int(self['destination'][row]))}")

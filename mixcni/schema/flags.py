@@ -49,6 +49,8 @@ class Encapsulation(IntEnum):
     VXLAN = 7
     GENEVE = 8
     GTPU = 9
+    L2TP = 10
+    TEREDO = 11
 
     @property
     def is_tunnel(self) -> bool:

@@ -5,16 +5,18 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.vxlan import VXLAN
 
 from mixcni.schema import Encapsulation, Layer, Oddity
+from tests.decode.links import LINKS
 from tests.decode.tunnels import ETH, IN4, TUNNELS, in_gre, in_udp
 from tests.kernels.forms import TWO_FORMS, in_form
 from tests.wire import START, Frame, decoded
 
+EVERY = TUNNELS | LINKS
 LAYERS_OF_LINKS = Layer.ETHERNET | Layer.VLAN | Layer.TUNNEL
 
 
 @pytest.mark.kernels
 @pytest.mark.parametrize("form", TWO_FORMS)
-@pytest.mark.parametrize(("link_type", "octets", "stack", "columns"), TUNNELS.values(), ids=TUNNELS.keys())
+@pytest.mark.parametrize(("link_type", "octets", "stack", "columns"), EVERY.values(), ids=EVERY.keys())
 def test_the_innermost_packet_is_read_and_its_stack_told(tmp_path, form, link_type, octets, stack, columns):
     with in_form(form):
         table = decoded(tmp_path / "A.pcap", [Frame(START, octets)], link_type=link_type)
@@ -32,14 +34,15 @@ def test_the_innermost_packet_is_read_and_its_stack_told(tmp_path, form, link_ty
 
 
 ODD = {
+    "netfilter's log without the packet": Oddity.HEADER_CUT,
     "the inner packet's version is bad": Oddity.BAD_HEADER_LENGTH,
     "thirty tags": Oddity.TOO_MANY_HEADERS,
 }
 
 
-@pytest.mark.parametrize("name", TUNNELS)
+@pytest.mark.parametrize("name", EVERY)
 def test_only_what_is_odd_is_called_odd(tmp_path, name):
-    link_type, octets, *_ = TUNNELS[name]
+    link_type, octets, *_ = EVERY[name]
     table = decoded(tmp_path / "A.pcap", [Frame(START, octets)], link_type=link_type)
     assert Oddity(int(table["oddity"][0])) == ODD.get(name, Oddity(0))
 

@@ -29,6 +29,7 @@ from mixcni.read import CaptureFile
 from mixcni.read.frames import FrameArrays
 from mixcni.schema import NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS
 from tests import faults, oracle
+from tests.decode.links import LINKS
 from tests.decode.test_frames import ODD, UNQUOTED, WHOLE, quoting
 from tests.decode.tunnels import TUNNELS
 from tests.decode.twin import decode_frame
@@ -41,12 +42,12 @@ FRAMES = [
     *((link_type, bytes(frame)) for link_type, frame, *_ in WHOLE.values()),
     *((link_type, octets) for link_type, octets, *_ in ODD.values() if len(octets) < 2000),
     *((1, octets) for octets in UNQUOTED.values()),
-    *((link_type, octets) for link_type, octets, *_ in TUNNELS.values()),
+    *((link_type, octets) for link_type, octets, *_ in (*TUNNELS.values(), *LINKS.values())),
     (1, quoting()),
     (1, quoting(version=6)),
 ]
 UNREAD = 5  # a link type that is not decoded
-LINK_TYPES = [0, 1, 9, 50, 51, 101, 104, 108, 113, 228, 229, 276, UNREAD]
+LINK_TYPES = [0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 109, 113, 117, 119, 127, 163, 192, 228, 229, 239, 242, 276, UNREAD]
 
 
 def records_of(path):

@@ -6,9 +6,8 @@ Slow, and meant to be read beside the standards: from the link inwards here, IP 
 import struct
 from typing import NamedTuple
 
+from tests.decode.twin_links import LLC, TEREDO, by_version, l2tp, rarer_link, tag
 from tests.decode.twin_packets import (
-    BAD_HEADER,
-    BAD_LINK,
     COLUMNS,
     CUT,
     IP4,
@@ -102,9 +101,21 @@ def decode_frame(record: Record) -> Decoded:
             layers, odd, neighbour = arp(row, octets)
             present, oddity = present | layers, oddity | odd
             found = Decoded(row, neighbour=neighbour)
+        elif ethertype:
+            step = _followed(*tag(ethertype, octets), octets)
+            oddity |= step.oddity
+            if step.ethertype:
+                continue
         break
     row["present"], row["oddity"] = present, oddity
     return found._replace(stack=stack)
+
+
+def _followed(used: int, ethertype: int, oddity: int, octets: bytes) -> Next:
+    """A step that may lead to LLC, or to an Ethernet header that is passed as well."""
+    if ethertype == LLC:
+        return _after(used, _llc(octets[used:], 0))
+    return _after(used, _inner(octets[used:], ethertype)) if ethertype else Next(used, 0, oddity)
 
 
 def _after(used: int, step: Next) -> Next:
@@ -120,27 +131,27 @@ def _link(kind: int, octets: bytes) -> tuple[int, Next]:
     match kind:
         case 1:
             return LAYERS["eth"], _after(size, _llc(rest, number(octets[12:14])))
-        case 101 | 228 | 229 | 0 | 108:
+        case 12 | 14 | 101 | 228 | 229 | 0 | 108:
             return 0, _after(size, _by_version(rest))
         case 113 | 276:
             protocol = number(octets[14:16] if kind == 113 else octets[:2])
             if protocol == 0:
                 return 0, _after(size, _by_version(rest))
             return 0, _after(size, _llc(rest, 0) if protocol == 4 else Next(0, protocol))
+        case 9 | 50 if octets[:2] in {b"\x0f\0", b"\x8f\0"}:  # RFC 1547 section 4.3.1
+            return 0, Next(4, number(octets[2:4])) if len(octets) >= 4 else Next(0, 0, CUT)
         case 9 | 50:
             return 0, _ppp(octets)
         case 51:
             return 0, Next(0, 0x8864)
         case 104:
             return 0, Next(4, number(octets[2:4]))
-    return 0, Next(0, 0, BAD_LINK)
+    used, ethertype, oddity = rarer_link(kind, octets)
+    return 0, _followed(used, ethertype, 0, octets) if ethertype == LLC else Next(used, ethertype, oddity)
 
 
 def _by_version(octets: bytes) -> Next:
-    if not octets:
-        return Next(0, 0, CUT)
-    ethertype = {4: IP4, 6: IP6}.get(octets[0] >> 4, 0)
-    return Next(0, ethertype, 0 if ethertype else BAD_HEADER)
+    return Next(*by_version(octets))
 
 
 def _llc(octets: bytes, ethertype: int) -> Next:
@@ -241,9 +252,16 @@ def _udp_tunnel(source: int, destination: int, octets: bytes, wire: int) -> tupl
         return _geneve(octets, wire, known=True)
     if destination in {4789, 8472}:
         return _vxlan(octets) if octets[0] & 0x77 == 0 else nothing
+    if 1701 in {source, destination}:
+        step, kind, identifier = l2tp(octets)
+        return Next(*step), kind, identifier
     if octets[0] == 8:
         found = _vxlan(octets)
         return found if found[1] and _fits_in(octets[8:], wire - 8, ETHERNET) else nothing
+    origin = 0 if octets[:2] != bytes(2) else 8  # RFC 4380 sections 2.6 and 5.1.1
+    inside = octets[origin:]
+    if len(inside) >= 40 and _fits_in(inside, wire - origin, IP6) and b"\x20\1\0\0" in {inside[8:12], inside[24:28]}:
+        return Next(origin, IP6), TEREDO, 0
     if octets[0] < 64 and octets[7] == 0 and octets[2] in {0x65, 0x08, 0x86}:
         return _geneve(octets, wire, known=False)
     return nothing

@@ -1,7 +1,7 @@
 """One frame after the other: headers from the outside in, until one that carries no other."""
 
 from mixcni.decode.kernel.ip import ipv4_header, ipv6_header
-from mixcni.decode.kernel.link import ethernet_header, link_header, llc_header, mpls_payload, ppp_header
+from mixcni.decode.kernel.link import ethernet_header, link_header, llc_header, mpls_payload, ppp_header, tag_header
 from mixcni.decode.kernel.numbers import (
     ARP_REPLY,
     E_IPIP,
@@ -297,6 +297,11 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                     neighbours.target[neighbour_count] = destination
                     neighbours.mac[neighbour_count] = be16(octets, at + 8) << 32 | be32(octets, at + 10)
                     neighbour_count += 1
+            elif ethertype:
+                at, ethertype, odd = tag_header(octets, at, end, ethertype)
+                oddity |= odd
+                if ethertype:
+                    continue
             break
         out.present[row] = present
         out.oddity[row] = oddity

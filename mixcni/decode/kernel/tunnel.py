@@ -1,4 +1,4 @@
-"""Tunnel headers: GRE, VXLAN, Geneve, GTP-U, and what is sealed.
+"""Tunnel headers: GRE, VXLAN, Geneve, GTP-U, L2TP, Teredo, and what is sealed.
 
 A UDP tunnel is taken at its word on its usual port; on any other, only where an inner packet fits the datagram to the octet.
 Each function returns (next octet, EtherType of what follows, identifier, kind, oddity): kind 0 where there is no tunnel,
@@ -12,17 +12,21 @@ from mixcni.decode.kernel.numbers import (
     E_GENEVE,
     E_GRE,
     E_GTPU,
+    E_L2TP,
+    E_TEREDO,
     E_VXLAN,
     ETHERTYPE_ERSPAN,
     ETHERTYPE_ERSPAN_3,
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
+    ETHERTYPE_PPP,
     ETHERTYPE_TEB,
     O_HEADER_CUT,
     O_MANY,
     PORT_ESP,
     PORT_GENEVE,
     PORT_GTPU,
+    PORT_L2TP,
     PORT_VXLAN,
     PORT_VXLAN_LINUX,
     PORT_WIREGUARD,
@@ -34,6 +38,9 @@ from mixcni.kernels.jit import kernel
 NO_KEY = 0xFFFFFFFF
 GTPU_DATA = 0xFF
 MAX_GTPU_EXTENSIONS = 8
+L2TP_CONTROL, L2TP_LENGTH, L2TP_SEQUENCE, L2TP_OFFSET = 0x8000, 0x4000, 0x0800, 0x0200  # RFC 2661 section 3.1
+TEREDO_PREFIX = 0x20010000  # RFC 4380 section 2.6: 2001:0::/32
+TEREDO_ORIGIN = 8  # octets of an origin indication (section 5.1.1)
 
 
 @kernel
@@ -145,6 +152,35 @@ def gtpu_header(octets, at, end):
 
 
 @kernel
+def l2tp_header(octets, at, end):
+    """L2TP's data messages (RFC 2661 section 3.1): version 2, with PPP inside; tunnel and session are the identifier."""
+    flags = be16(octets, at)
+    if flags & L2TP_CONTROL or flags & 0x000F != 2:
+        return at, 0, 0, 0, 0
+    size = 8 if flags & L2TP_LENGTH else 6
+    identifier = be32(octets, at + size - 4) if end - at >= size else 0
+    if flags & L2TP_SEQUENCE:
+        size += 4
+    if flags & L2TP_OFFSET:
+        size += 2 + be16(octets, at + size) if end - at >= size + 2 else 2
+    if end - at < size:
+        return at, 0, 0, 0, O_HEADER_CUT
+    return at + size, ETHERTYPE_PPP, identifier, E_L2TP, 0
+
+
+@kernel
+def teredo_header(octets, at, end, stop):
+    """Teredo (RFC 4380) on any port: IPv6 that fits the datagram, from or to an address of Teredo's, perhaps behind an origin."""
+    if be16(octets, at) == 0:
+        at += TEREDO_ORIGIN
+    if end - at < 40 or u8(octets, at) >> 4 != 6 or not fits_exactly(octets, at, end, stop):
+        return at, 0, 0, 0, 0
+    if be32(octets, at + 8) != TEREDO_PREFIX and be32(octets, at + 24) != TEREDO_PREFIX:
+        return at, 0, 0, 0, 0
+    return at, ETHERTYPE_IPV6, 0, E_TEREDO, 0
+
+
+@kernel
 def udp_tunnel(octets, at, end, stop, source_port, destination_port):
     """The tunnel whose header begins a datagram's payload at `at`, if there is one; the datagram ends at `stop` on the wire."""
     if end - at < 8:
@@ -155,8 +191,14 @@ def udp_tunnel(octets, at, end, stop, source_port, destination_port):
         return geneve_header(octets, at, end, stop, 1)
     if destination_port == PORT_VXLAN or destination_port == PORT_VXLAN_LINUX:
         return vxlan_header(octets, at, end, stop, 1)
+    if destination_port == PORT_L2TP or source_port == PORT_L2TP:
+        return l2tp_header(octets, at, end)
     if u8(octets, at) == 0x08:
         return vxlan_header(octets, at, end, stop, 0)
+    if u8(octets, at) >> 4 == 6 or be16(octets, at) == 0:
+        found = teredo_header(octets, at, end, stop)
+        if found[3]:
+            return found
     if u8(octets, at) >> 6 == 0 and u8(octets, at + 7) == 0 and u8(octets, at + 2) in (0x65, 0x08, 0x86):
         return geneve_header(octets, at, end, stop, 0)
     return at, 0, 0, 0, 0
