@@ -13,6 +13,7 @@ from mixcni.decode.kernel.frames import MAX_HEADERS, inner_header, ip_tunnel
 from mixcni.decode.kernel.ip import ipv4_header, ipv6_header
 from mixcni.decode.kernel.link import link_header, llc_header, mpls_payload, ppp_header
 from mixcni.decode.kernel.numbers import (
+    E_TEREDO,
     ETHERTYPE_ARP,
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
@@ -192,7 +193,7 @@ class _Walk:
         limit = min(end, stop)
         if protocol != PROTO_TCP and not layers & L_FRAGMENT:
             inner, inner_type, _, kind, odd = ip_tunnel(source, payload, limit, stop, protocol)
-            if kind and inner_type:
+            if kind and inner_type and kind != E_TEREDO:  # what precedes its packets holds addresses, and theirs hold others
                 self._tunnel(at, payload, inner, stop, protocol, size)
                 at, ethertype = self._inner(inner, limit, inner_type)
                 return at, ethertype, limit, stop

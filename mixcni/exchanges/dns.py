@@ -17,7 +17,7 @@ TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A DNS message of one question, [start, end) in its direction; name and kind are empty where they were not captured."""
+    """A DNS message, [start, end) in its direction; name and kind are those of its first question, empty where not there."""
 
     start: int
     end: int
@@ -35,11 +35,13 @@ class Message:
 
 
 def read_message(octets: bytes, start: int, end: int, packet: int) -> Message | None:
-    """The message in `octets`; None where none of one question is."""
-    if len(octets) < HEADER or int.from_bytes(octets[4:6]) != 1:
+    """The message in `octets`; None where none is. A query has one question; a server that refuses to read it may repeat none."""
+    if len(octets) < HEADER:
         return None
-    flags = int.from_bytes(octets[2:4])
-    name, kind = _question(octets)
+    flags, questions = int.from_bytes(octets[2:4]), int.from_bytes(octets[4:6])
+    if questions != 1 and not flags >> 15:
+        return None
+    name, kind = _question(octets) if questions else ("", "")
     return Message(start, end, packet, int.from_bytes(octets[:2]), bool(flags >> 15), flags & 0xF, name, kind)
 
 
@@ -83,11 +85,16 @@ def stream_messages(stream: Stream) -> list[Message]:
 
 
 def pair_dns(forward: list[Message], reverse: list[Message]) -> list[Found]:
-    """Each query and the response to it; a query that was sent again is linked to the first one, which the response answers."""
+    """Each query and the response to it; a query that was sent again is linked to the first one, which the response answers.
+
+    A response without a question, or of which it was not captured, answers the newest query with its ID.
+    """
     found: list[Found] = []
     asked: dict[tuple[int, str, str], int] = {}
+    newest: dict[int, int] = {}
     for message in sorted([*forward, *reverse], key=lambda one: one.packet):
-        row = asked.get(message.question)
+        is_told = message.name or not message.is_response
+        row = asked.get(message.question) if is_told else newest.get(message.identifier)
         if not message.is_response:
             exchange = Found(
                 ExchangeKind.DNS,
@@ -101,7 +108,7 @@ def pair_dns(forward: list[Message], reverse: list[Message]) -> list[Found]:
             if row is not None and found[row].response_packet < 0:
                 exchange.again = row
             else:
-                asked[message.question] = len(found)
+                asked[message.question] = newest[message.identifier] = len(found)
             found.append(exchange)
             continue
         if row is None or found[row].response_packet >= 0:

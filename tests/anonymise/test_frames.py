@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixcni.anonymise import Anonymiser
+from mixcni.anonymise.frames import KEPT_LINKS
 from mixcni.decode import PacketTable, decode_packets
 from mixcni.errors import CaptureError
 from mixcni.read import CaptureFile
 from mixcni.report.pcapng import InterfaceBlock, PacketBlock, write_pcapng
 from tests.cases import CAPTURES, FOUNDING, ROOT
+from tests.decode.links import LINKS
 from tests.wire import Conversation, Frame, decoded, icmp_error, ip_frame, write_pcap
 
 SAMPLES = sorted(p for p in (ROOT / "tests/samples/pcaps").iterdir() if ".pcap" in p.name)
@@ -157,6 +159,18 @@ def test_tshark_finds_no_checksum_wrong(path: Path, tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("name", [name for name, (link_type, *_) in LINKS.items() if link_type not in KEPT_LINKS])
+def test_of_link_types_whose_addresses_are_not_known_nothing_is_kept(name: str) -> None:
+    link_type, octets, *_ = LINKS[name]
+    assert MASK.frame(octets, link_type, len(octets)) == bytes(len(octets))
+
+
+@pytest.mark.parametrize("name", ["Teredo", "Teredo with an origin"])
+def test_what_teredo_carries_is_not_kept(name: str) -> None:
+    _, octets, *_ = LINKS[name]
+    assert MASK.frame(octets, 1, len(octets))[42:] == bytes(len(octets) - 42)
 
 
 @given(st.binary(max_size=120), st.sampled_from([0, 1, 9, 50, 51, 101, 104, 108, 113, 228, 229, 276, 147]), st.integers(0, 200))

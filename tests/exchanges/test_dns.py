@@ -55,6 +55,32 @@ def test_an_answer_of_another_id_question_or_port_is_none(tmp_path):
     assert rows(table) == [("A", "a.b", 0, -1, -1)]
 
 
+@pytest.mark.parametrize("questions", [0, 2])
+def test_a_response_that_does_not_repeat_the_question_as_it_was_answers_by_its_id(tmp_path, questions):
+    """FORMERR and the like of servers that did not read the query; and of one that repeats it with something behind."""
+    whole = dns(7, "a.b", response=True, code=1)
+    refusal = whole[:4] + questions.to_bytes(2) + whole[6:] * bool(questions) + bytes(6) * (not questions)
+    frames = [ask(7, "a.b", 0), ask(8, "a.c", 1), udp_frame(SERVER, CLIENT, refusal, time_ns=START + 2)]
+    assert [row[2:] for row in rows(exchanges_of(tmp_path / "a.pcap", frames))] == [(0, 2, 1), (1, -1, -1)]
+
+
+def test_a_response_whose_question_was_cut_answers_by_its_id(tmp_path):
+    frames = [ask(7, "a.b", 0), answer(7, "a.b", 1)]
+    cut = frames[1]._replace(octets=frames[1].octets[: 14 + 20 + 8 + 12])
+    assert [row[2:] for row in rows(exchanges_of(tmp_path / "a.pcap", [frames[0], cut]))] == [(0, 1, 0)]
+
+
+@pytest.mark.parametrize(("port", "count"), [(53, 1), (5300, 0)])
+def test_updates_and_notifications_are_messages_on_the_port_of_dns(tmp_path, port, count):
+    message = bytearray(dns(7, "zone", kind=6))
+    message[2] |= 5 << 3  # RFC 2136 section 2.2: opcode 5
+    frames = [
+        udp_frame(CLIENT, ("10.96.0.10", port), bytes(message)),
+        udp_frame(("10.96.0.10", port), CLIENT, bytes(message[:2]) + b"\xa8\0" + bytes(message[4:])),
+    ]
+    assert sum(row[2:4] == (0, 1) for row in rows(exchanges_of(tmp_path / "a.pcap", frames)) if row[0]) == count
+
+
 def test_a_query_sent_again_is_linked_to_the_first_and_the_answer_is_the_firsts(tmp_path):
     frames = [ask(7, "a.b", 0), ask(7, "a.b", 5 * S), answer(7, "a.b", 6 * S), ask(7, "a.b", 7 * S)]
     table = exchanges_of(tmp_path / "a.pcap", frames)

@@ -123,7 +123,8 @@ def is_dns(octets, at, end, by_port):
     """Whether a DNS message of one question begins at `at` (RFC 1035 section 4.1); `by_port` takes a cut one too."""
     if end - at < DNS_HEADER:
         return 0
-    if be16(octets, at + 2) & 0x7840 or be16(octets, at + 4) != 1:  # a query's opcode, Z clear, one question
+    reserved = 0x0040 if by_port else 0x7840  # Z, and on other ports every opcode but a query's
+    if be16(octets, at + 2) & reserved or be16(octets, at + 4) != 1:
         return 0
     if be16(octets, at + 6) > MOST_RECORDS or be16(octets, at + 8) > MOST_RECORDS or be16(octets, at + 10) > MOST_RECORDS:
         return 0
