@@ -96,7 +96,7 @@ def test_points_gives_one_object_a_line_and_a_file() -> None:
     ]
     assert list(facts[0]) == [
         *("file", "link_types", "packets", "first_ns", "last_ns", "tcp_segments", "tcp_payload_octets"),
-        *("syn", "synack", "fin", "rst", "udp", "fragments", "tunnels", "snaplen_cut", "damage"),
+        *("syn", "synack", "fin", "rst", "udp", "fragments", "tunnels", "not_decoded", "snaplen_cut", "damage"),
     ]
 
 

@@ -99,6 +99,11 @@ def _assumptions(localisation: Localisation, findings: tuple[Finding, ...]) -> I
     for position in localisation.sights.learned_scopes:
         name = localisation.points[position].name
         yield f"what passes {name} is learned from the other flows seen there: the case gives no scope"
+    for position, flows in enumerate(localisation.alignment.points):
+        unread = int(flows.packets.not_decoded.sum())
+        if unread:
+            name = localisation.points[position].name
+            yield f"{plural(unread, 'packet')} at {name} of a link type that is not decoded are left out"
     if localisation.losses:
         yield from _kind_assumptions(localisation)
     for position, clock in enumerate(localisation.alignment.clocks):

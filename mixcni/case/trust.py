@@ -46,6 +46,7 @@ class PointTrust:
     drift_ppm: float | None
     steps_ns: tuple[int, ...]
     snaplen_cut: int
+    not_decoded: int
     super_segments: int
     copies: int
     forward: int
@@ -149,6 +150,7 @@ def _judge(report: Report, position: int) -> PointTrust:
         drift_ppm=clock.drift_ppm,
         steps_ns=clock.steps_ns,
         snaplen_cut=int((packets["captured_length"] < packets["original_length"]).sum()),
+        not_decoded=int(packets.not_decoded.sum()),
         super_segments=int(flows["super_segments_forward"].sum() + flows["super_segments_reverse"].sum()),
         copies=int((segments["copy_of"] >= 0).sum()),
         forward=forward,
@@ -176,6 +178,9 @@ def _warnings(judged: PointTrust, localisation: Localisation, position: int) -> 
     if judged.snaplen_cut:
         cut = f"{plural(judged.snaplen_cut, 'packet')} of {judged.packets:,}"
         yield f"{cut} cut by the snaplen: of their payload the length is known, not the octets"
+    if judged.not_decoded:
+        unread = f"{plural(judged.not_decoded, 'packet')} of {judged.packets:,}"
+        yield f"{unread} of a link type that is not decoded: what they carry was not seen"
     if judged.super_segments:
         long = plural(judged.super_segments, "segment")
         yield f"{long} longer than the MSS: captured before or after offload, not as on the wire"

@@ -196,6 +196,7 @@ class Capture:
             "udp": int(((present & Layer.UDP) != 0).sum()),
             "fragments": {"put_together": int(put_together.sum()), "left": int(left.sum())},
             "tunnels": tunnels,
+            "not_decoded": int(self.table.not_decoded[rows].sum()),
             "snaplen_cut": int((column["captured_length"] < column["original_length"]).sum()),
             "damage": [
                 {"offset": d.offset, "what": d.what, "wanted": d.wanted, "had": d.had, "skipped": d.skipped} for d in file.damage
@@ -212,7 +213,8 @@ class Capture:
             cut = f", {entry['snaplen_cut']:,} cut by the snaplen" if entry["snaplen_cut"] else ""
             left = entry["fragments"]["left"]
             lone = f", {left:,} fragments of packets that are not whole" if left else ""
-            counts = f"{entry['packets']:,} packets, {entry['tcp_segments']:,} TCP segments{tunnels}{cut}{lone}"
+            unread = f", {entry['not_decoded']:,} of a link type that is not decoded" if entry["not_decoded"] else ""
+            counts = f"{entry['packets']:,} packets, {entry['tcp_segments']:,} TCP segments{tunnels}{cut}{lone}{unread}"
             rows.append((Path(entry["file"]).name, "/".join(entry["link_types"]) or "no interface", counts))
         more = [f"... and {len(facts) - MAX_SHOWN} more"] if len(facts) > MAX_SHOWN else []
         return Glance(

@@ -204,6 +204,11 @@ class PacketTable(Table):
         self.hints = hints or HintTable.empty()
         self.fragments = fragments or FragmentTable.empty()
 
+    @property
+    def not_decoded(self) -> NDArray[np.bool_]:
+        """(n,) whether a packet has a link type that is not decoded: nothing is known of what it carries."""
+        return np.asarray((self["oddity"] & Oddity.UNKNOWN_LINK_TYPE) != 0)
+
     def to_frame(self) -> Any:
         """The packets as a DataFrame with addresses and tunnels as text and times as UTC timestamps."""
         import pandas as pd

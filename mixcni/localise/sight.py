@@ -56,7 +56,10 @@ class Sights:
 
 
 def point_windows(points: Sequence[CapturePoint], alignment: Alignment) -> list[Watch | None]:
-    """When each point's capture ran, on the common clock: as given, else from its packets."""
+    """When each point's capture ran, on the common clock: as given, else from its packets.
+
+    A capture with packets of a link type that is not decoded may have any packet: it watched at no time.
+    """
     windows: list[Watch | None] = []
     for point, flows, times, clock in zip(points, alignment.points, alignment.times, alignment.clocks, strict=True):
         timed = times[flows.packets["time_ns"] >= 0]
@@ -64,7 +67,7 @@ def point_windows(points: Sequence[CapturePoint], alignment: Alignment) -> list[
         if point.window is not None:
             bounds = clock.common_window(point.window)
         holes = tuple(clock.common_window(hole) for hole in point.holes)
-        windows.append(Watch(*bounds, holes) if bounds else None)
+        windows.append(Watch(*bounds, holes) if bounds and not flows.packets.not_decoded.any() else None)
     return windows
 
 

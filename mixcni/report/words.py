@@ -67,7 +67,10 @@ def reason_text(localisation: Localisation, row: int) -> str:
     if reason == Reason.NO_WINDOW:
         if name is None:
             return "no capture on the way watched it"
-        if not len(localisation.alignment.points[decider].packets):
+        packets = localisation.alignment.points[decider].packets
+        if packets.not_decoded.any():
+            return f"the capture at {name} has packets of a link type that is not decoded: another link type there would decide"
+        if not len(packets):
             return f"the capture at {name} has no packets, so it cannot be told whether it ran: give its window, or capture there"
         return f"the capture at {name} does not show whether it passed there: one that covers its time and addresses would decide"
     texts = {

@@ -150,3 +150,15 @@ def test_a_folder_without_captures_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing here")
     with pytest.raises(CaseError, match=r"wanted capture files \(pcap or pcapng\) or a case.toml, found neither among 1 files"):
         mixcni.diagnose(tmp_path)
+
+
+def test_a_capture_of_a_link_type_that_is_not_decoded_is_no_witness_of_loss(tmp_path: Path) -> None:
+    def of_another_link(folder: Path) -> None:
+        octets = bytearray((folder / "C.pcap").read_bytes())
+        octets[20:24] = (281).to_bytes(4, "little")
+        (folder / "C.pcap").write_bytes(octets)
+
+    report = diagnose_changed(tmp_path, of_another_link)
+    assert (report.verdict, report.losses) == ("undecided", [])
+    assert all("the capture at C has packets of a link type" in exchange["reason"] for exchange in report.to_dict()["exchanges"])
+    assert any(re.fullmatch(r"\d+ packets at C of a link type that is not decoded are left out", a) for a in report.assumptions)

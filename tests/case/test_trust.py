@@ -81,6 +81,7 @@ def test_drop_counters_are_those_of_the_files(sample: str, dropped: object) -> N
     [
         ({"dropped": 30, "packets": 270}, "the capture itself dropped 30 packets (10.0%)"),
         ({"snaplen_cut": 5, "packets": 9}, "5 packets of 9 cut by the snaplen"),
+        ({"not_decoded": 5, "packets": 9}, "5 packets of 9 of a link type that is not decoded"),
         ({"super_segments": 1}, "1 segment longer than the MSS"),
         ({"copies": 4}, "4 packets captured twice here"),
         ({"steps_ns": (1_500_000,)}, "its clock was set while capturing: +1.500 ms"),

@@ -45,6 +45,7 @@ def test_facts_count_what_the_file_holds(path):
         "udp": 1,
         "fragments": {"put_together": 0, "left": 0},
         "tunnels": {},
+        "not_decoded": 0,
         "snaplen_cut": 1,
         "damage": [],
     }
@@ -54,6 +55,12 @@ def test_a_repr_is_a_glance(path):
     assert repr(open_capture(path)) == (
         "Capture: 4 packets in 1 file\n  A.pcap  ETHERNET  4 packets, 3 TCP segments, 1 cut by the snaplen"
     )
+
+
+def test_frames_of_a_link_type_that_is_not_decoded_are_counted_and_told(tmp_path):
+    capture = open_capture(write_pcap(tmp_path / "A.pcap", [WireFrame(START, b"?" * 30)] * 2, link_type=281))
+    assert capture.facts()[0]["not_decoded"] == 2
+    assert "281  2 packets, 0 TCP segments, 2 of a link type that is not decoded" in repr(capture)
 
 
 def test_a_repr_tells_tunnels_and_damage(tmp_path):
