@@ -1,15 +1,14 @@
 """One capture file: its format found by content, its frames by the block, its damage told."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from mixcni.errors import UnknownFormat, UnreadableCapture
+from mixcni.errors import UnknownFormat
 from mixcni.read.frames import Comment, Damage, FrameBlock, Interface
 from mixcni.read.pcap import MAGICS, PcapReader
 from mixcni.read.pcapng import MAGIC, PcapngReader
-from mixcni.read.source import STANDARD_INPUT, Source, stop
+from mixcni.read.source import Source, stop
 
 MAGIC_OCTETS: Final = 4
 
@@ -66,15 +65,3 @@ class CaptureFile:
         if magic == MAGIC:
             return PcapngReader(source, resume=not self.strict)
         raise UnknownFormat(self.path, magic.hex(" "))
-
-    def sha256(self) -> str:
-        """The file's checksum as it lies on disk, so that a report names its inputs beyond doubt.
-
-        Raises
-        ------
-        UnreadableCapture : it is standard input
-        """
-        if self.path == STANDARD_INPUT:
-            raise UnreadableCapture(self.path, "standard input can be read once")
-        with self.path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
