@@ -16,7 +16,7 @@ from mixcni.cluster.dump import UNRECOGNISED, Section
 from mixcni.cluster.jsontext import Nesting
 from mixcni.cluster.kinds import KINDS
 from mixcni.cluster.lines import YAML_RULE, Command, DumpText
-from mixcni.cluster.signs import CT_ROW, ERROR, begins_json, first_line_kind, header_kind, is_preamble, row_kind
+from mixcni.cluster.signs import CT_ROW, ERROR, begins_json, begins_object, first_line_kind, header_kind, is_preamble, row_kind
 
 JSON: Final = "json"
 """The kind of a section until its values are read."""
@@ -150,7 +150,7 @@ class _Splitter:
         is_yaml = False
         if kind is None and begins_json(line):
             kind = JSON
-        elif kind is None and (current is None or current.kind in (UNRECOGNISED, JSON)):
+        elif kind is None and (current is None or current.kind in (UNRECOGNISED, JSON) or begins_object(line)):
             kind = first_line_kind(line)
             is_yaml = kind == "kubernetes"
             if kind is None and current is None:

@@ -28,6 +28,7 @@ CT_ROW = re.compile(r"(?:TCP|UDP|ICMP|ICMPv6) (?:IN|OUT|SVC) \S+ -> \S+ (?!XLATE
 """The one row of which a dump may have millions; a subset of what `row_kind` takes for ct."""
 
 _YAML = re.compile(r"(?:- )?(?:apiVersion|kind): ?\S|items:$")
+_OBJECT = re.compile(r"apiVersion: ?[\w.-]{1,100}(?:/[\w.-]{1,100})?$")
 
 ERROR = re.compile(
     r"""(?:>\s*)?(?:
@@ -63,6 +64,11 @@ def first_line_kind(line: str) -> str | None:
         return "kubernetes"
     match = _FIRST_ROW.match(line.strip())
     return match.lastgroup if match else None
+
+
+def begins_object(line: str) -> bool:
+    """Whether a Kubernetes object begins with a line, whatever stands above: no other dump has one like it."""
+    return _OBJECT.match(line.rstrip()) is not None
 
 
 def begins_json(line: str) -> bool:

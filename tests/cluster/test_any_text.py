@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mixcni.cluster import ClusterState
@@ -117,6 +117,7 @@ def counted(text: str) -> tuple[Counter[str], int]:
 
 @given(st.lists(st.sampled_from(sorted(STATES)), min_size=2, max_size=4), st.sampled_from(["\n", "\n\n", "\n```\n", "\n$ \n"]))
 @settings(max_examples=200)
+@example(["ct-list-arthurchiao-2019-cheatsheet.txt", "kubernetes-objects.yaml"], "\n")
 def test_dumps_joined_in_one_file_are_the_same_dumps(names: list[str], between: str) -> None:
     entries, unparsed = counted(between.join(STATES[name].rstrip("\n") for name in names))
     apart = [counted(STATES[name]) for name in names]
