@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mixcni.decode.fragments import FragmentTable, hide_fragments, own_fragments
 from mixcni.decode.kernel import ADDRESSES_A_FRAME, STACKS_A_FRAME, decode_frames, hint_payloads
 from mixcni.decode.kernel.transport import code_of
-from mixcni.decode.reassembly import NOT_WHOLE, Reassembler, read_fragment, whole_packet
+from mixcni.decode.reassembly import NO_LENGTH, Reassembler, read_fragment, whole_packet
 from mixcni.decode.stacks import KIND_BITS, StackTable
 from mixcni.kernels.codes import CodeTable
 from mixcni.kernels.jit import run
@@ -302,7 +302,8 @@ class _Builder:
         packets.rows += count
         self.payloads = {}
         for at in np.flatnonzero(out.present[rows] & Layer.FRAGMENT).tolist():
-            self._add_fragment(block.octets, int(self.fragment_at[at]), first + at, out)
+            captured = int(frames.start[at]) + int(frames.captured[at])
+            self._add_fragment(block.octets, int(self.fragment_at[at]), captured, first + at, out)
 
     def _reserve_sides(self, count: int, behind: int) -> None:
         """Have room for what `count` more frames can have, and for what those `behind` them have, if it is as much as so far."""
@@ -348,11 +349,11 @@ class _Builder:
         arrays = HintArrays(**hints.arrays)
         hints.rows = run(hint_payloads, work, block.octets, block.frames, payload_at, first, out, arrays, hints.rows)
 
-    def _add_fragment(self, octets: NDArray[np.uint8], at: int, row: int, out: PacketArrays) -> None:
-        """Keep the fragment whose IP header begins at `at`; where it makes its packet whole, the row becomes that packet's."""
-        if out.oddity[row] & NOT_WHOLE:
+    def _add_fragment(self, octets: NDArray[np.uint8], at: int, captured: int, row: int, out: PacketArrays) -> None:
+        """Keep the fragment at `at`, in a frame that ends at `captured`; where it makes its packet whole, its row becomes that's."""
+        if out.oddity[row] & NO_LENGTH:
             return
-        fragment = read_fragment(memoryview(octets), at)  # type: ignore[arg-type,unused-ignore]
+        fragment = read_fragment(memoryview(octets), at, captured)  # type: ignore[arg-type,unused-ignore]
         key = (*(int(column[row]) for column in (out.source, out.destination, out.stack)), *fragment.identity)
         datagram = self.fragments.add(key, fragment, row, int(self.packets.arrays["time_ns"][row]))
         if datagram is None:
@@ -372,7 +373,7 @@ class _Builder:
         end = begin + int(out.payload_octets[row]) if out.present[row] & (Layer.TCP | Layer.UDP) else whole.octets.size
         self.payloads[row] = whole.octets[begin:end].tobytes() if begin >= 0 else b""
         if out.present[row] & Layer.FRAGMENT:  # a fragment in a tunnel whose own packet was one
-            self._add_fragment(whole.octets, fragment_at, row, out)
+            self._add_fragment(whole.octets, fragment_at, whole.octets.size, row, out)
 
     def _stack_within(self, stack: int, around: int) -> int:
         """The outer stack that has the layers of `stack` inside those of `around`."""

@@ -16,6 +16,7 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 
+import mixcni
 from mixcni.decode import PacketTable, reassembly
 from mixcni.decode.capture import Capture
 from mixcni.decode.payloads import read_payloads
@@ -236,12 +237,29 @@ def test_octets_that_came_twice_and_differ_are_told_and_the_first_count(tmp_path
     assert again["oddity"][-1] == 0
 
 
-def test_a_cut_fragment_is_none_to_put_together(tmp_path):
-    """Not all of its octets were captured, and nothing is made up for them."""
-    path = write_pcap(tmp_path / "A.pcap", frames_of(split(ANSWER)), snap_length=200)
-    table = Capture.open(path).table
-    assert len(table.fragments) == 0
-    assert [bool(flags & Layer.TCP) for flags in table["present"].tolist()] == [True, False, False]
+@pytest.mark.parametrize("order", [list, reversed], ids=["first first", "last first"])
+def test_fragments_that_are_cut_give_a_packet_of_its_length_that_is_cut(tmp_path, order):
+    """Their headers say where they belong, and nothing is made up for octets that were not captured."""
+    table = decoded(tmp_path / "A.pcap", frames_of(order(split(ANSWER))), snap_length=200)
+    assert [bool(flags & Layer.TCP) for flags in table["present"].tolist()] == [False, False, True]
+    assert table["payload_octets"][-1] == len(RESPONSE)
+    assert Oddity(int(table["oddity"][-1])) == Oddity.PAYLOAD_CUT
+    assert read_payloads(table, np.array([2])) == [RESPONSE[: 200 - len(ETH) - 40]]
+
+
+def test_what_is_in_a_tunnel_whose_packet_is_in_cut_fragments_is_told(tmp_path):
+    table = decoded(tmp_path / "A.pcap", frames_of(split(vxlan(ANSWER), 1000)), snap_length=120)
+    assert table.stacks.text(table["stack"][-1], table.book) == "vxlan 7 192.168.0.1>192.168.0.2"
+    assert (table["source_port"][-1], table["payload_octets"][-1]) == (80, len(RESPONSE))
+
+
+def test_a_capture_that_cuts_fragments_is_no_witness_of_a_loss(tmp_path):
+    """Beside one that does not, an hour ahead and without a response: only what was sent tells them to be one."""
+    sent = frames_of(chain.from_iterable(split(dns4(number=number)[1]) for number in range(20, 24)))
+    late = [frame.at(frame.time_ns + 3600 * S) for frame in sent]
+    files = {"A": write_pcap(tmp_path / "A.pcap", sent), "B": write_pcap(tmp_path / "B.pcap", late, snap_length=70)}
+    report = mixcni.diagnose(mixcni.case_of_files({name: [path] for name, path in files.items()}))
+    assert not report.losses
 
 
 def test_a_fragment_more_than_a_minute_late_is_of_another_packet(tmp_path):
@@ -255,7 +273,7 @@ def test_what_waits_is_bounded_and_the_oldest_is_given_up(monkeypatch):
     monkeypatch.setattr(reassembly, "MOST_WAITING", 100_000)
     waiting, kept = Reassembler(), 0
     for number in range(100):
-        part = Fragment((number, 17), 9_992, False, bytes(8), b"")
+        part = Fragment((number, 17), 9_992, False, 8, bytes(8), b"")
         assert waiting.add((number,), part, number, -1) is None
         kept = sum(len(datagram.octets) for datagram in waiting._waiting.values())
         assert kept <= reassembly.MOST_WAITING
@@ -270,7 +288,7 @@ PARTS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 4), st.booleans(),
 def test_any_fragments_give_what_a_twin_of_single_octets_gives(parts):
     datagram, octets, end, differ = Datagram(0), {}, None, False
     for offset, units, is_last, value in parts:
-        fragment = Fragment((0, 0), 8 * offset, is_last, bytes([value]) * (8 * units), b"")
+        fragment = Fragment((0, 0), 8 * offset, is_last, 8 * units, bytes([value]) * (8 * units), b"")
         datagram.put(fragment, 0)
         for at in range(8 * offset, 8 * offset + 8 * units):
             if octets.setdefault(at, value) != value and (end is None or at < end):
@@ -290,7 +308,8 @@ def test_fragments_in_any_order_give_the_packet(order, payload):
     datagram = Datagram(0)
     for number in order:
         assert not datagram.is_whole
-        datagram.put(Fragment((0, 0), 80 * number, number == 8, payload[80 * number :][:80], b""), number)
+        part = payload[80 * number :][:80]
+        datagram.put(Fragment((0, 0), 80 * number, number == 8, len(part), part, b""), number)
     assert datagram.is_whole
     assert bytes(datagram.octets) == payload
     assert not datagram.differ

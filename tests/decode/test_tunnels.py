@@ -47,19 +47,6 @@ def test_only_what_is_odd_is_called_odd(tmp_path, name):
     assert Oddity(int(table["oddity"][0])) == ODD.get(name, Oddity(0))
 
 
-@pytest.mark.kernels
-@pytest.mark.parametrize("form", TWO_FORMS)
-def test_a_first_fragment_that_is_cut_tells_what_is_in_the_tunnel(tmp_path, form):
-    inner = IP(src="10.1.0.1", dst="10.1.0.2", len=1440) / TCP(sport=40000, dport=80, flags="A") / bytes(1000)
-    tunnel = UDP(sport=9, dport=8472, len=1476) / VXLAN(vni=21, flags=8) / ETH / inner
-    frame = Frame(START, bytes(ETH / IP(src="192.0.2.1", dst="192.0.2.2", flags="MF", proto=17) / bytes(tunnel)))
-    with in_form(form):
-        table = decoded(tmp_path / "A.pcap", [frame], snap_length=120)
-    assert table.stacks.text(table["stack"][0], table.book) == "vxlan 21 192.0.2.1>192.0.2.2"
-    assert (table["source_port"][0], table["payload_octets"][0]) == (40000, 1400)
-    assert Oddity(int(table["oddity"][0])) == Oddity.PAYLOAD_CUT
-
-
 def inside(outer, inner, vni):
     """A segment of a connection in a VXLAN tunnel."""
     segment = IP(src=inner[0], dst=inner[1]) / TCP(sport=1, dport=2)

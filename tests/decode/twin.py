@@ -67,8 +67,7 @@ def decode_frame(record: Record) -> Decoded:
                 stack += ((kind, identifier, packet.source, packet.destination),)
                 inner = _inner(octets[packet.payload + step.used : packet.stop], step.ethertype)
                 step = inner._replace(used=packet.payload + step.used + inner.used)
-                octets = octets[: packet.stop]
-                wire = len(octets) + 2**16 - 1 if packet.fragment else packet.stop
+                octets, wire = octets[: packet.stop], packet.stop
                 continue
             found, layers, odd = payload_of(row, packet, payload, packet.stop - packet.payload)
             present, oddity = present | layers, oddity | odd | (PAYLOAD_CUT if packet.stop > len(octets) else 0)
@@ -198,8 +197,7 @@ def _inner(octets: bytes, ethertype: int) -> Next:
 def _tunnel(packet: IpPacket, octets: bytes) -> tuple[Next, int, int]:
     """(past the tunnel's header, kind, identifier) where a packet's payload is a tunnel; kind 0 where not."""
     nothing = Next(0, 0), 0, 0
-    is_cut = packet.stop - packet.payload > len(octets)
-    if packet.later or (packet.fragment and not is_cut):
+    if packet.fragment:
         return nothing
     match packet.protocol:
         case 4:

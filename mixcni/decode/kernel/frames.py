@@ -54,7 +54,6 @@ from mixcni.kernels.jit import i64, kernel
 MAX_HEADERS = 24  # link, network and tunnel headers of one frame
 STACKS_A_FRAME = MAX_HEADERS
 ADDRESSES_A_FRAME = 2 * MAX_HEADERS + 4  # of outer headers, its own two, and the two that an ICMP error quotes
-LONGEST_IP = 65_535  # octets: a total length has 16 bits (RFC 791 section 3.1)
 NOWHERE = 0xFFFFFFFF  # address code in a stack's key where a layer has no addresses
 
 
@@ -136,9 +135,7 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                     protocol = 0
                     break
                 limit = min(end, stop)  # octets behind the total length are padding
-                # Fragments are put together, but where the first one is cut: then it alone tells what is inside.
-                is_open = not layers & L_FRAGMENT or (stop > end and not layers & L_LATER_FRAGMENT)
-                if protocol != PROTO_TCP and is_open:
+                if protocol != PROTO_TCP and not layers & L_FRAGMENT:
                     inner, inner_type, identifier, kind, odd = ip_tunnel(octets, payload, limit, stop, protocol)
                     oddity |= odd
                     if kind and inner_type:
@@ -146,8 +143,7 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                         near, count = address_code(octets, source_at, version, slots, keys, count)
                         far, count = address_code(octets, destination_at, version, slots, keys, count)
                         stack, stack_count = push(stack, kind, identifier, near, far, stack_slots, stack_keys, stack_count)
-                        wire_end = limit + LONGEST_IP if layers & L_FRAGMENT else stop
-                        end, protocol = limit, 0
+                        end, wire_end, protocol = limit, stop, 0
                         at, ethertype, odd = inner_header(octets, inner, end, inner_type)
                         oddity |= odd
                         continue
