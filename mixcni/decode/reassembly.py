@@ -1,7 +1,7 @@
 """Fragments put together to the packet that was sent (RFC 791 section 3.2, RFC 8200 section 4.5, RFC 815).
 
-Their headers say which of its octets each has, so that a packet has its whole length where the snaplen cut some, and is cut there.
-Of octets that came twice the first count; a packet in which they differ is flagged, for hosts drop it or choose otherwise (RFC
+Their headers say which of its octets each has, so that a packet has its length where the snaplen cut some, and is cut there. Of
+octets that came twice the first count; a packet in which they differ is flagged, for hosts drop it or choose otherwise (RFC
 5722). What waits for its other fragments is bounded: the oldest is given up.
 """
 
