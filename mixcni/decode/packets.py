@@ -350,7 +350,7 @@ class _Builder:
         hints.rows = run(hint_payloads, work, block.octets, block.frames, payload_at, first, out, arrays, hints.rows)
 
     def _add_fragment(self, octets: NDArray[np.uint8], at: int, captured: int, row: int, out: PacketArrays) -> None:
-        """Keep the fragment at `at`, in a frame that ends at `captured`; its row becomes that of the packet that it makes whole."""
+        """Keep the fragment at `at`, in a frame that ends at `captured`; its row becomes that of a packet that it makes whole."""
         if out.oddity[row] & NO_LENGTH:
             return
         fragment = read_fragment(memoryview(octets), at, captured)  # type: ignore[arg-type,unused-ignore]
