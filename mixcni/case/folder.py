@@ -129,7 +129,7 @@ def case_of_files(points: Mapping[str, Iterable[Path]], dumps: Iterable[Path] = 
 
     Parameters
     ----------
-    points : each point's files by its name
+    points : each point's files by its name, in any order: they are read in that of their first packets
     dumps : files or folders with cluster state
 
     Raises
@@ -138,13 +138,14 @@ def case_of_files(points: Mapping[str, Iterable[Path]], dumps: Iterable[Path] = 
     """
     if not points:
         raise CaseError(Path(), "at least one capture point", "none")
-    chosen = tuple(CapturePoint(name, tuple(files)) for name, files in points.items())
+    named = {name: tuple(files) for name, files in points.items()}
     found: list[Path] = []
     for dump in dumps:
         found.extend(sorted(file for file in dump.rglob("*") if file.is_file()) if dump.is_dir() else [dump])
-    for file in [*(file for point in chosen for file in point.captures), *found]:
+    for file in [*(file for files in named.values() for file in files), *found]:
         if not file.is_file():
             raise CaseError(file, "a file", "nothing")
+    chosen = tuple(CapturePoint(name, in_time_order(files)) for name, files in named.items())
     return Case(Path(), "", chosen, path_given=len(chosen) > 1, dumps=tuple(found))
 
 

@@ -66,6 +66,8 @@ def test_files_named_one_by_one_are_a_case(tmp_path: Path) -> None:
     case = mixcni.case_of_files({"A": [capture], "B": [capture]})
     assert case.path_given
     assert [point.name for point in case.points] == ["A", "B"]
+    later = write_pcap(tmp_path / "w.pcap", Conversation().handshake(START + S))
+    assert mixcni.case_of_files({"A": [later, capture]}).points[0].captures == (capture, later)
     with pytest.raises(CaseError, match="wanted a file, found nothing"):
         mixcni.case_of_files({"A": [tmp_path / "y.pcap"]})
     with pytest.raises(CaseError, match="wanted at least one capture point, found none"):
