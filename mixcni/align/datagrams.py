@@ -123,7 +123,8 @@ def _firsts(every: Columns, datagram: NDArray[np.int64]) -> tuple[NDArray[np.int
 def _turns(every: Columns, datagram: NDArray[np.int64], question: NDArray[np.int64]) -> NDArray[np.int64]:
     """(n,) the turn of its conversation that each datagram belongs to: a new one begins where the initiator speaks again.
 
-    What several questions ask at once is a turn each, as far as their messages tell which is which.
+    What several questions ask at once is a turn each, as far as their messages tell which is which. A question that is asked
+    again before its answer came back to who asks is the same one (RFC 1035 section 4.2.1).
     """
     first, place = _firsts(every, datagram)
     conversation, direction, time = (every[name][first] for name in ("conversation", "direction", "time_ns"))
@@ -137,7 +138,8 @@ def _turns(every: Columns, datagram: NDArray[np.int64], question: NDArray[np.int
     changed = np.ones(order.size, dtype=np.bool_)
     changed[1:] = (np.diff(conversation[order]) != 0) | (np.diff(asked[order]) != 0)
     begins = changed.copy()
-    begins[1:] |= (ahead[1:] == Direction.FORWARD) & (ahead[:-1] == Direction.REVERSE)
+    ends = (asked == NO_QUESTION) | _came_back(every, first, place)
+    begins[1:] |= (ahead[1:] == Direction.FORWARD) & (ahead[:-1] == Direction.REVERSE) & ends[order][:-1]
     of_first = np.empty(order.size, dtype=np.int64)
     of_first[order] = np.cumsum(begins) - 1
     opening = order[begins]
@@ -146,6 +148,17 @@ def _turns(every: Columns, datagram: NDArray[np.int64], question: NDArray[np.int
     turn = np.empty(opening.size, dtype=np.int64)
     turn[by_time] = np.arange(opening.size) - begin[spoken[by_time]]
     return np.asarray(turn[of_first][place])
+
+
+def _came_back(every: Columns, first: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(d,) whether each datagram was seen where what its conversation's initiator sent was seen first."""
+    asked = first[every["direction"][first] == Direction.FORWARD]
+    asked = asked[np.argsort(every["time_ns"][asked], kind="stable")[::-1]]
+    nearest = np.full(int(every["conversation"].max()) + 1, -1, dtype=np.int64)
+    nearest[every["conversation"][asked]] = every["point"][asked]  # what is entered last stays: the earliest
+    there = np.zeros(first.size, dtype=np.bool_)
+    there[place[every["point"] == nearest[every["conversation"]]]] = True
+    return there
 
 
 def _with_untold(asked: NDArray[np.int64], conversation: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.int64]:

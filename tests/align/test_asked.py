@@ -70,12 +70,13 @@ def told(folder: Path, sent: list[Sent]) -> list[tuple[str, ...]]:
         ([query(1000, 1), query(1001, 1, AAAA), answer(1012, 1, AAAA)], [SILENT, ANSWERED]),
         ([query(1000, 1, lost="BC"), query(2500, 1), answer(2510, 1), answer(2511, 1)], [ANSWERED]),
         ([query(1000, 1), answer(1010, 1), query(2500, 1), answer(2510, 1)], [ANSWERED, ANSWERED]),
+        ([query(1000, 1), answer(1010, 1, lost="BC"), query(2500, 1), answer(2510, 1)], [ANSWERED]),
         ([query(1000, 1), answer(1010, 1, missed="B"), query(1005, 2, missed="C"), answer(1020, 2)], [ANSWERED, ANSWERED]),
         ([echo(1000, 1), echo(2000, 2), echo(2010, 2, 1)], [SILENT, ANSWERED]),
     ],
     ids=[
         "A and AAAA", "every other query lost", "every other answer lost", "one identifier, two types", "asked again",
-        "one identifier later again", "captures lack some", "echoes",
+        "one identifier later again", "asked again, the answer lost", "captures lack some", "echoes",
     ],
 )  # fmt: skip
 def test_each_question_has_a_fate_of_its_own(tmp_path: Path, sent: list[Sent], fates: list[tuple[str, ...]]) -> None:
