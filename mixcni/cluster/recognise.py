@@ -38,7 +38,7 @@ class _Open:
     """A line beyond titles and preamble was seen: another title row begins another section."""
     errors: list[tuple[int, str]] = field(default_factory=list)
     is_yaml: bool = False
-    """It holds anything, and ends at a prompt or a fence."""
+    """It holds anything but what is unmistakably of another dump, and ends at a prompt or a fence."""
     nesting: Nesting | None = None
     """Of JSON: it holds anything to the end of its last value."""
 
@@ -69,7 +69,7 @@ class _Splitter:
                 self._take_command(index, command)
         elif current is not None and current.kind == "ct" and CT_ROW.match(line):
             current.last, current.has_rows = index, True
-        elif current is not None and (current.is_yaml or self._is_json_of(current, line)):
+        elif current is not None and (self._is_yaml_of(current, line) or self._is_json_of(current, line)):
             current.last = index
         elif line.rstrip() == YAML_RULE:
             return
@@ -77,6 +77,12 @@ class _Splitter:
             self._take_error(index, stripped)
         else:
             self._take_row(index, line)
+
+    def _is_yaml_of(self, current: _Open, line: str) -> bool:
+        """Whether a line goes on with an open section of YAML: at its margin it has keys and dashes alone."""
+        if not current.is_yaml or line[0] in "{[":
+            return False
+        return not line[0].isalnum() or not (header_kind(line) or row_kind(line) or ERROR.match(line))
 
     def _is_json_of(self, current: _Open, line: str) -> bool:
         """Whether a line goes on with the values of an open section of JSON."""
@@ -134,7 +140,7 @@ class _Splitter:
         current = self.current
         if current is not None and current.kind == UNRECOGNISED and current.errors and not current.has_rows:
             current.kind = kind or kind_of_error(error) or UNRECOGNISED  # an error above did not say of what it was
-        elif current is None or current.kind == UNRECOGNISED or (kind is not None and kind != current.kind):
+        elif current is None or current.is_yaml or current.kind == UNRECOGNISED or (kind is not None and kind != current.kind):
             self._close()
             kind = kind or self.pending.kind or kind_of_error(error) or self.by_name.kind or UNRECOGNISED
             current = self._open(kind, index)
