@@ -12,6 +12,7 @@ STATUS_LINE: Final = re.compile(rb"HTTP/1\.\d[ \t]+(\d{3})(?:[ \t][^\r\n]*)?\r?\
 CUT_REQUEST: Final = re.compile(
     rb"(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) (/|\*|https?://|[\w.\-\[\]:]+:\d)[^\r\n]*"
 )
+CUT_STATUS: Final = re.compile(rb"HTTP(?:/(?:1(?:\.(?:\d(?:[ \t]+(?:\d{1,2}|(\d{3})(?:[ \t][^\r\n]*)?)?)?)?)?)?)?")
 SIMPLE_REQUEST: Final = re.compile(
     rb"GET +(/\S*) *\r?\n(?:\r?\n)?"
 )  # HTTP/0.9: no version, no fields, and a response without a head
@@ -27,7 +28,7 @@ class Head:
     """The start line and fields of a message; what was not captured of them is not there.
 
     end : offset behind the empty line; None where the head was not captured whole
-    method : "" for a response; status : -1 for a request; is_simple : HTTP/0.9
+    method : "" for a response; status : -1 for a request, and where it was not captured; is_simple : HTTP/0.9
     """
 
     start: int
@@ -62,7 +63,9 @@ def read_head(stream: Stream, offset: int, *, response: bool) -> Head | None:
     line = stream.read(offset, MOST_LINE)
     match = (STATUS_LINE if response else REQUEST_LINE).match(line)
     if match is None:
-        return None if response else _simple_request(stream, offset, line) or _cut_request(stream, offset, line)
+        if response:
+            return _cut_response(stream, offset, line)
+        return _simple_request(stream, offset, line) or _cut_request(stream, offset, line)
     octets, end = line, END.search(line, match.end() - 2)
     if end is None and len(line) == MOST_LINE:
         octets = stream.read(offset, MOST_HEAD)
@@ -88,6 +91,14 @@ def _cut_request(stream: Stream, offset: int, line: bytes) -> Head | None:
     if match is None or match.end() != len(line) or len(line) == MOST_LINE or offset + len(line) == stream.end:
         return None
     return Head(offset, None, match[1].decode(), line[len(match[1]) + 1 :].decode("latin-1"), -1, {})
+
+
+def _cut_response(stream: Stream, offset: int, line: bytes) -> Head | None:
+    """A status line of which the end was not captured: the snaplen leaves IPv6 with timestamps ten octets of 96."""
+    match = CUT_STATUS.fullmatch(line)
+    if match is None or offset + len(line) == stream.end:
+        return None
+    return Head(offset, None, "", "", int(match[1]) if match[1] else -1, {})
 
 
 MOST_LINE: Final = 1 << 13  # octets of a start line and most heads: RFC 9112 section 3 asks for 8000

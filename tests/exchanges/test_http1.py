@@ -141,6 +141,20 @@ def test_a_head_cut_by_the_snap_length_ends_where_the_next_message_begins():
     assert [found.status for found in reading.exchanges] == [200, 200]
 
 
+@pytest.mark.parametrize(("captured", "status"), [(4, -1), (7, -1), (8, -1), (9, -1), (11, -1), (12, 200), (14, 200)])
+def test_a_status_line_cut_by_the_snap_length_is_a_response(captured, status):
+    """Of 96 octets the headers of IPv6 and TCP with timestamps leave ten."""
+    reverse = stream_of((1, OK), (1 + len(OK), CHUNKED), captured=captured)
+    reading = read_http1(whole(GET + POST), reverse)
+    assert [found.response for found in reading.exchanges] == spans(OK, CHUNKED)
+    assert [found.status for found in reading.exchanges] == [status, status]
+
+
+def test_a_status_line_that_ends_with_its_stream_is_not_there_yet():
+    assert [found.status for found in read_http1(whole(GET), whole(b"HTTP/1.1 200 O")).exchanges] == [-1]
+    assert read_http1(whole(GET), whole(b"HTTP/1.1 200 O")).responses == 0
+
+
 def after(offset: int, octets: bytes, packet: int, acknowledged: int) -> Segment:
     return Segment(offset, offset + len(octets), octets, packet, acknowledged)
 
