@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from mixcni.errors import UnreadableCapture
-
 CHUNK: Final = 1 << 20  # octets read at a time
 
 
@@ -27,14 +25,10 @@ class InputFile:
     damage: tuple[Mapping[str, Any], ...] = ()
 
     @cached_property
-    def sha256(self) -> str:
+    def sha256(self) -> str | None:
         """The checksum of those octets, so that a report names its inputs beyond doubt; taken when it is first asked for.
 
-        What was written behind them since, as by a capture that still runs, is left out.
-
-        Raises
-        ------
-        UnreadableCapture : the file is gone, or shorter than it was
+        What was written behind them since, as by a capture that still runs, is left out. None where they are no longer there.
         """
         digest, left = hashlib.sha256(), self.octets
         try:
@@ -42,8 +36,6 @@ class InputFile:
                 while chunk := stream.read(min(left, CHUNK)):
                     digest.update(chunk)
                     left -= len(chunk)
-        except OSError as error:
-            raise UnreadableCapture(self.path, error.strerror or str(error)) from error
-        if left:
-            raise UnreadableCapture(self.path, f"it had {self.octets:,} octets when it was diagnosed, and has {left:,} less now")
-        return digest.hexdigest()
+        except OSError:
+            return None
+        return None if left else digest.hexdigest()

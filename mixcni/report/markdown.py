@@ -82,7 +82,8 @@ def _lines(mortem: Postmortem) -> Iterator[str]:
     for entry in mortem.inputs:
         packets = "dump" if entry.packets is None else f"{entry.packets:,}"
         damage = "" if entry.packets is None else plural(len(entry.damage), "place") if entry.damage else "none"
-        yield f"| {literal(entry.file)} | {packets} | {damage} | {code(entry.sha256)} |"
+        checksum = code(entry.sha256) if entry.sha256 else "gone since"
+        yield f"| {literal(entry.file)} | {packets} | {damage} | {checksum} |"
     yield from ("", "</details>")
 
 
