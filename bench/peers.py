@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 READ_OCTETS: Final = 1 << 20
 KERNELS_LOADED: Final = 20_000  # packets that make mixcni load its machine code
 ENDLESS_S: Final = 1_000_000  # a flow of NFStream's ends with the file only, as mixcni's does
+TCP_MIXES: Final = ("tcp", "ipv6", "short", "single")
 CONVERSATION = re.compile(rb"<->\s+\S+\s+\d+ [\d,]+ \w+\s+\d+ [\d,]+ \w+\s+(\d+) ")
 
 
@@ -51,7 +52,7 @@ class Peer(NamedTuple):
     against: str = ""
     wanted: int = 0
     most: int = 1_000_000
-    mixes: tuple[str, ...] = ("tcp", "udp", "ipv6", "vxlan", "mixed")
+    mixes: tuple[str, ...] = ("tcp", "udp", "ipv6", "vxlan", "mixed", "short", "single")
 
     @property
     def is_program(self) -> bool:
@@ -247,10 +248,12 @@ PEERS: Final = {
     "dpkt": Peer(dpkt_decode, "dpkt", "", DECODE, 60, most=100_000),
     "scapy": Peer(scapy_decode, "scapy", "", DECODE, most=10_000),
     "fpcap": Peer(fpcap_read, "fpcap", "", DECODE),
-    "tcptrace": Peer(tcptrace, "tcptrace", "-v", FLOWS, 5, mixes=("tcp", "ipv6")),
+    "tcptrace": Peer(tcptrace, "tcptrace", "-v", FLOWS, 5, mixes=TCP_MIXES),
     "nfstream": Peer(nfstream_flows, "nfstream", "", FLOWS, 20, most=200_000),
     "tshark-analysis": Peer(tshark_analysis, "tshark", "--version", DIAGNOSE, 20, most=100_000),
-    "tshark-conv": Peer(tshark_conversations, "tshark", "--version", FLOWS, 50, most=100_000, mixes=("tcp", "ipv6", "vxlan")),
+    "tshark-conv": Peer(
+        tshark_conversations, "tshark", "--version", FLOWS, 50, most=100_000, mixes=("tcp", "ipv6", "vxlan", "short", "single")
+    ),
 }
 
 
