@@ -9,8 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from mixcni.align.united import MASK, UnitedFlows
-from mixcni.decode.payloads import can_read_again, read_payloads
-from mixcni.errors import CaptureError
+from mixcni.decode.payloads import payloads_again
 
 BLOCK: Final = 64  # octets
 LEAST_VARIED: Final = 8  # different octets in a block; padding of zeros or blanks is anybody's
@@ -55,14 +54,10 @@ def _blocks(every: UnitedFlows, rows: Sequence[int]) -> dict[int, Blocks]:
         wanted &= flows.packets["payload_octets"][segments["packet"]] > 0
         kept = np.flatnonzero(wanted)[:left]
         left -= kept.size
-        if not kept.size or not can_read_again(flows.packets):
-            continue
-        kept = kept[np.argsort(segments["packet"][kept], kind="stable")]
         packet = segments["packet"][kept]
-        try:
-            payloads = read_payloads(flows.packets, packet)
-        except CaptureError:
-            continue  # it has changed since: whoever reads its messages says so
+        payloads = payloads_again(flows.packets, packet) if kept.size else None
+        if payloads is None:
+            continue
         places = (segments["flow"][kept] + every.first_row[point]).tolist(), segments["direction"][kept].tolist()
         for row, direction, seq, octets in zip(*places, flows.packets["seg_seq"][packet].tolist(), payloads, strict=True):
             found[row].update({(direction, place): block for place, block in _cut(seq, octets).items()})

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.united import UnitedFlows
-from mixcni.decode.payloads import can_read_again, read_payloads
-from mixcni.errors import CaptureError
+from mixcni.decode.payloads import payloads_again
 
 PROTOCOL_UDP = 17
 COMPARED_OCTETS: Final = 32  # of a payload: what a snaplen of 96 leaves of it behind Ethernet, a tag, IPv4 and UDP is 50
@@ -57,15 +56,11 @@ def _tokens(every: UnitedFlows, rows: NDArray[np.int64]) -> list[tuple[int, Toke
         mine[every.flow[rows[(every.point[rows] == point) & (every.protocol[rows] == PROTOCOL_UDP)]]] = True
         segments = flows.segments
         kept = np.flatnonzero(mine[segments["flow"]] & (segments["copy_of"] < 0))
-        kept = kept[np.argsort(segments["packet"][kept], kind="stable")]
         packet = segments["packet"][kept]
         left -= packet.size
-        if left < 0 or not can_read_again(flows.packets):
+        payloads = payloads_again(flows.packets, packet) if left >= 0 else None
+        if payloads is None:
             return []
-        try:
-            payloads = read_payloads(flows.packets, packet)
-        except CaptureError:
-            return []  # it has changed since: whoever reads its messages says so
         flow = (segments["flow"][kept] + every.first_row[point]).tolist()
         ways, lengths = segments["direction"][kept].tolist(), flows.packets["payload_octets"][packet].tolist()
         for row, way, length, payload in zip(flow, ways, lengths, payloads, strict=True):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.translation import SAME_HOST_NS
-from mixcni.kernels.grouping import numbered
+from mixcni.kernels.grouping import numbered, ranks
 
 Columns = dict[str, NDArray[Any]]
 KIND = ("conversation", "direction", "start", "end", "acknowledged", "tcp_flags")
@@ -102,11 +102,10 @@ def _forms(
 
 def _heard_bare(columns: Columns, rows: NDArray[np.int64], primary: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Of segments without octets in other flows, whether each is the k-th of its kind, and the main flow has k such."""
-    kinds = np.stack([columns[name][rows].astype(np.int64) for name in KIND], axis=1)
-    kind = np.unique(kinds, axis=0, return_inverse=True)[1].reshape(-1)
+    kind = numbered(*(columns[name][rows] for name in KIND))
     available = np.bincount(kind[primary], minlength=int(kind.max(initial=-1)) + 1)
     others = kind[~primary]
-    return np.asarray(_ranks(others) < available[others])
+    return np.asarray(ranks(others) < available[others])
 
 
 def _cut(columns: Columns, rows: NDArray[np.int64]) -> _Pairs:
@@ -126,18 +125,9 @@ def _heard_pieces(pairs: _Pairs, forms: _Forms, times: NDArray[np.int64]) -> NDA
 
     A form of the main flow must have it at the same time: a retransmission may take another way. The main form goes before all.
     """
-    rank = _ranks(numbered(forms.form[pairs.row], pairs.piece))
+    rank = ranks(numbered(forms.form[pairs.row], pairs.piece))
     place = numbered(pairs.piece, rank)
     order = np.lexsort((pairs.row, ~forms.is_main[pairs.row], place))
     first = order[np.unique(place[order], return_index=True)[1]][place]
     apart = np.abs(times[pairs.row[first]] - times[pairs.row])
     return np.asarray((first != np.arange(place.size)) & (~forms.is_primary[pairs.row] | (apart <= SAME_HOST_NS)))
-
-
-def _ranks(number: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) how many before each have the same number."""
-    order = np.argsort(number, kind="stable")
-    ordered = number[order]
-    ranks = np.empty(number.size, dtype=np.int64)
-    ranks[order] = np.arange(number.size) - np.searchsorted(ordered, ordered)
-    return ranks

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.united import HALF, MASK, PROTOCOL_TCP, UnitedFlows
-from mixcni.kernels.grouping import numbered
+from mixcni.kernels.grouping import numbered, ranks
 
 MOST_UNSEEN = 1 << 20  # octets in flight between what two points saw of one connection, a large window (RFC 7323) and more
 
@@ -23,10 +23,7 @@ def match_by_key(every: UnitedFlows) -> NDArray[np.int64]:
     is_tcp = every.protocol[rows] == PROTOCOL_TCP
     base = np.where(is_tcp, every.base[rows, 0], 0)
     at_point = numbered(keys[rows], base, every.point[rows], every.tunnelled[rows])
-    order = np.argsort(at_point, kind="stable")
-    ordered = at_point[order]
-    again = np.empty(rows.size, dtype=np.int64)
-    again[order] = np.arange(rows.size) - np.searchsorted(ordered, ordered)
+    again = ranks(at_point)
     again[~is_tcp] = 0
     conversation = np.full(len(every), -1, dtype=np.int64)
     conversation[rows] = numbered(keys[rows], base, again)

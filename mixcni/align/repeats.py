@@ -12,8 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.decode.payloads import can_read_again, read_payloads
-from mixcni.errors import CaptureError
+from mixcni.decode.payloads import payloads_again
 from mixcni.flows import FlowTable
 from mixcni.flows.kernel.copies import COPY_NS
 from mixcni.kernels.grouping import numbered
@@ -168,12 +167,8 @@ def _payloads(points: Sequence[FlowTable], every: Columns, rows: NDArray[np.int6
         mine = rows[every["point"][rows] == point]
         if not mine.size:
             continue
-        if not can_read_again(flows.packets):
+        octets = payloads_again(flows.packets, every["packet"][mine])
+        if octets is None:
             return []
-        mine = mine[np.argsort(every["packet"][mine], kind="stable")]
-        try:
-            octets = read_payloads(flows.packets, every["packet"][mine])
-        except CaptureError:
-            return []  # it has changed since: whoever reads its messages says so
         payloads.update(zip(mine.tolist(), octets, strict=True))
     return [payloads[row] for row in rows.tolist()]

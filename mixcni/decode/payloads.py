@@ -54,6 +54,21 @@ def read_payloads(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:
     return payloads if every is rows else [payloads[row] for row in np.searchsorted(every, rows).tolist()]
 
 
+def payloads_again(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes] | None:
+    """As `read_payloads`, of rows in any order; None where the files no longer give them, which who reads messages says."""
+    if not can_read_again(packets):
+        return None
+    order = np.argsort(rows, kind="stable")
+    try:
+        payloads = read_payloads(packets, rows[order])
+    except CaptureError:
+        return None
+    found = [b""] * rows.size
+    for row, payload in zip(order.tolist(), payloads, strict=True):
+        found[row] = payload
+    return found
+
+
 def read_senders(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:
     """The hardware address from which each frame came, as its link layer has it; empty where it has none, or it was cut.
 

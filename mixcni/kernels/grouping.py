@@ -56,6 +56,15 @@ def place_in_groups(number, order, following, rows):
         following[group] = place + 1
 
 
+def ranks(number: NDArray[Any]) -> NDArray[np.int64]:
+    """(n,) how many rows before each have the same number."""
+    order = np.argsort(number, kind="stable")
+    ordered = number[order]
+    rank = np.empty(number.size, dtype=np.int64)
+    rank[order] = np.arange(number.size) - np.searchsorted(ordered, ordered)
+    return rank
+
+
 def distinct(numbers: NDArray[Any], count: int) -> NDArray[np.int64]:
     """(d,) the different ones among integers in [0, count), ascending."""
     occurs = np.zeros(count, dtype=np.bool_)

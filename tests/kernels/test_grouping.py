@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixcni.kernels.grouping import distinct, grouped, in_order, numbered
+from mixcni.kernels.grouping import distinct, grouped, in_order, numbered, ranks
 from tests.kernels.forms import FORMS, in_form
 
 WIDE = st.integers(-(2**63), 2**63 - 1)
@@ -34,6 +34,11 @@ def test_columns_of_several_types_are_numbered_together() -> None:
 @given(st.lists(st.integers(0, 20)))
 def test_what_occurs_is_told_once_and_in_order(numbers: list[int]) -> None:
     assert distinct(np.array(numbers, dtype=np.int32), 21).tolist() == sorted(set(numbers))
+
+
+@given(st.lists(st.integers(-3, 3)))
+def test_a_rank_counts_the_equal_ones_before(numbers: list[int]) -> None:
+    assert ranks(np.array(numbers, dtype=np.int64)).tolist() == [numbers[:at].count(one) for at, one in enumerate(numbers)]
 
 
 @given(ROWS)
