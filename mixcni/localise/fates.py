@@ -200,7 +200,7 @@ class FateRules:
             self._settle(rows[by_responder], Fate.REFUSED, Reason.BY_RESPONDER)
             self._leave(rows[unwatched], Reason.NO_WINDOW, farthest[unwatched] + 1)
             copies = counts[self.conversation[rows[on_way]], heard[on_way]] + 1  # the refusals, and the request
-            lacking = Copies(np.repeat(np.arange(copies.size), copies), np.repeat(time[on_way], copies))
+            lacking = Copies.at_once(time[on_way], copies)
             self._refuse(rows[on_way], reason, farthest[on_way], beyond[on_way], lacking, failed[:, None] & self.request_passed)
 
     def reset_in_passing(self, refusals: Refusals) -> None:
@@ -222,7 +222,7 @@ class FateRules:
         rows, beyond, time = rows[watched], beyond[watched], time[watched]
         self.last_seen[rows] = reached[rows]
         copies = refusals.resets[self.conversation[rows], heard[rows]]
-        lacking = Copies(np.repeat(np.arange(copies.size), copies), np.repeat(time, copies))
+        lacking = Copies.at_once(time, copies)
         self._refuse(rows, Reason.BY_RESET, heard[rows], beyond, lacking, failed[:, None] & seen)
 
     def _refuse(

@@ -28,6 +28,11 @@ class Copies(NamedTuple):
     of: NDArray[np.int64]
     time_ns: NDArray[np.int64]
 
+    @classmethod
+    def at_once(cls, times: NDArray[np.int64], counts: NDArray[np.int64]) -> "Copies":
+        """Of each exchange so many copies, all at its time; (n,) each."""
+        return cls(np.repeat(np.arange(counts.size), counts), np.repeat(times, counts))
+
     def part(self, chosen: NDArray[np.bool_]) -> "Copies":
         """Those of the exchanges that (n,) `chosen` holds for; `of` counts these alone."""
         kept, number = chosen[self.of], np.cumsum(chosen) - 1
