@@ -282,12 +282,7 @@ class Report:
         return what_if(self.localisation, self.cluster, policy, self.pod_cidrs)
 
     def to_dict(self, *, every_exchange: bool = False) -> dict[str, Any]:
-        """The report by the contract `mixcni.report/1`; exchanges that were answered only with `every_exchange`.
-
-        Raises
-        ------
-        CaptureError : an input is no longer where it was, so that its checksum cannot be told
-        """
+        """The report by the contract `mixcni.report/1`; exchanges that were answered only with `every_exchange`."""
         return report_object(self, every_exchange=every_exchange)
 
     def to_json(self, *, every_exchange: bool = False) -> str:
@@ -317,7 +312,7 @@ class Report:
         Raises
         ------
         ParameterError : another suffix
-        CaptureError : a capture is no longer where it was; .txt needs none
+        CaptureError : .pcapng, and a capture is no longer where it was
 
         Examples
         --------
