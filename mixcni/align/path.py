@@ -39,12 +39,14 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequen
     graph.add_nodes_from(range(len(names)))
     found += _told_by_time(conversations, points, names, nodes, graph)
     graph.add_edges_from((near, far) for near, far, _ in found)
-    by_name = sorted(range(len(names)), key=lambda position: names[position])
+    empty = {position for position, flows in enumerate(points) if not len(flows.packets)}
+    by_name = sorted(range(len(names)), key=lambda position: (position in empty, names[position]))
+    lacking = [f"{names[position]} has no packets, and stands last" for position in by_name if position in empty]
     rank = {position: i for i, position in enumerate(by_name)}
     if not nx.is_directed_acyclic_graph(graph):
-        return by_name, ["hop limits and times contradict each other: the points stand in the order of their names"]
+        return by_name, ["hop limits and times contradict each other: the points stand in the order of their names", *lacking]
     if not found:
-        return by_name, ["nothing tells the points apart: they stand in the order of their names"]
+        return by_name, ["nothing tells the points apart: they stand in the order of their names", *lacking]
     unplaced = set(nx.isolates(graph))  # what got no answer may have been lost before them
     order = list(nx.lexicographical_topological_sort(graph, key=lambda position: (position in unplaced, rank[position])))
     reasons = [f"{names[near]} before {names[far]}: {reason}" for near, far, reason in found]
@@ -53,7 +55,8 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequen
         for near, far in itertools.pairwise(order)
         if far not in unplaced and not nx.has_path(graph, near, far)
     ]
-    return order, [*reasons, *(f"{names[point]} stands last, nothing tells where it is" for point in order if point in unplaced)]
+    reasons += [f"{names[point]} stands last, nothing tells where it is" for point in order if point in unplaced - empty]
+    return order, [*reasons, *lacking]
 
 
 def _told_by_headers(

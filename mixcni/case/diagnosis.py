@@ -55,9 +55,6 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
     points = tuple(watched)
     if not case.path_given and len(points) > 1:
         order, reasons = infer_order([point.name for point in points], tracked, [point.node for point in points])
-        empty = [position for position in order if not len(tracked[position].packets)]
-        order = [position for position in order if position not in empty] + empty  # what got no answer may be lost before it
-        reasons += [f"{points[position].name} has no packets, and stands last" for position in empty]
         points, tracked = tuple(points[i] for i in order), [tracked[i] for i in order]
         names = " → ".join(point.name for point in points)
         assumptions.append(f"the path of a request is taken to be {names}: {'; '.join(reasons)}")

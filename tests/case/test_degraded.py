@@ -118,6 +118,7 @@ def test_without_a_manifest_a_capture_without_packets_stands_last(tmp_path: Path
     assert report.to_dict()["path"] == ["node", "cilium"]
     assert report.verdict == "undecided"
     assert any("cilium has no packets, and stands last" in assumption for assumption in report.assumptions)
+    assert not any("nothing tells where it is" in assumption for assumption in report.assumptions)
 
 
 def test_a_cut_capture_gives_what_stands_before_and_says_what_was_dropped(tmp_path: Path) -> None:
