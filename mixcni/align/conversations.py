@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from mixcni.align.clock import ClockModel
 from mixcni.align.matching import match_by_key
-from mixcni.align.translation import Translated, best_flows, join_translated
+from mixcni.align.strands import best_flows
+from mixcni.align.translation import Translated, join_translated
 from mixcni.align.united import MASK, UnitedFlows, sequence_distance
-from mixcni.kernels.grouping import numbered
+from mixcni.kernels.grouping import in_order, numbered
 from mixcni.schema import CANDIDATES, CONVERSATIONS
 from mixcni.tables import AddressBook, Table
 from mixcni.topology import Translation
@@ -214,23 +215,18 @@ def _ends(
 
 
 def _candidates(found: Translated, number_of: NDArray[np.int64]) -> CandidateTable:
-    rows = {
-        pair: (int(pairing.evidence), pairing.bits)
-        for pairing in found.doubtful
-        for pair in (
-            (int(number_of[pairing.one]), int(number_of[pairing.other])),
-            (int(number_of[pairing.other]), int(number_of[pairing.one])),
-        )
-        if pair[0] != pair[1]
-    }
-    ordered = sorted(rows)
-    columns = {
-        "conversation": [pair[0] for pair in ordered],
-        "candidate": [pair[1] for pair in ordered],
-        "evidence": [rows[pair][0] for pair in ordered],
-        "evidence_bits": [rows[pair][1] for pair in ordered],
-    }
-    return CandidateTable({name: np.array(values, dtype=CANDIDATES[name].dtype) for name, values in columns.items()})
+    """The pairings that were not made, each way round; of several of one pair the last."""
+    doubtful = found.doubtful
+    ends = number_of[doubtful.one], number_of[doubtful.other]
+    both = np.concatenate(ends), np.concatenate(ends[::-1])
+    bits, evidence = np.tile(doubtful.bits, 2), np.tile(doubtful.evidence, 2)
+    rows = in_order(*both)
+    rows = rows[both[0][rows] != both[1][rows]]
+    here, there = both[0][rows], both[1][rows]
+    last = np.append((here[1:] != here[:-1]) | (there[1:] != there[:-1]), True)[: rows.size]
+    rows = rows[last]
+    columns = {"conversation": both[0], "candidate": both[1], "evidence": evidence, "evidence_bits": bits}
+    return CandidateTable({name: column[rows].astype(CANDIDATES[name].dtype) for name, column in columns.items()})
 
 
 def _common_bases(

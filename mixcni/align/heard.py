@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.align.translation import SAME_HOST_NS
+from mixcni.align.strands import SAME_HOST_NS
 from mixcni.kernels.grouping import numbered, ranks
 
 Columns = dict[str, NDArray[Any]]

@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.align.united import HALF, MASK, PROTOCOL_TCP, UnitedFlows
+from mixcni.align.united import PROTOCOL_TCP, UnitedFlows, sequence_distance
 from mixcni.kernels.grouping import numbered, ranks
 
 MOST_UNSEEN = 1 << 20  # octets in flight between what two points saw of one connection, a large window (RFC 7323) and more
@@ -39,36 +39,35 @@ def _join_unbegun(
     Each joins the nearest conversation of its key whose octets meet its own and which its point does not have yet, else it is
     one by itself.
     """
-    members: dict[int, dict[int, list[int]]] = defaultdict(dict)
+    of_key: dict[int, list[int]] = defaultdict(list)
     for row in np.flatnonzero((conversation >= 0) & np.isin(keys, keys[unbegun])).tolist():
-        members[int(keys[row])].setdefault(int(conversation[row]), []).append(row)
+        of_key[int(keys[row])].append(row)
     count = int(conversation.max(initial=-1)) + 1
     for row in unbegun.tolist():
-        of_key = members[int(keys[row])]
-        gaps = {
-            number: min((octets_between(every, row, other) for other in others), default=np.inf)
-            for number, others in of_key.items()
-            if not ((every.point[others] == every.point[row]) & (every.tunnelled[others] == every.tunnelled[row])).any()
-        }
-        number = min(gaps, key=lambda n: gaps[n], default=-1)
-        if number < 0 or gaps[number] > MOST_UNSEEN:
-            number, count = count, count + 1
-        of_key.setdefault(number, []).append(row)
-        conversation[row] = number
+        others = np.array(of_key[int(keys[row])], dtype=np.int64)
+        of_key[int(keys[row])].append(row)
+        heard_here = (every.point[others] == every.point[row]) & (every.tunnelled[others] == every.tunnelled[row])
+        others = others[~np.isin(conversation[others], conversation[others[heard_here]])]
+        mine = np.full(others.size, row)
+        gaps = octets_between(every, mine, others, every.is_turned(mine, others))
+        if gaps.min(initial=MOST_UNSEEN + 1) <= MOST_UNSEEN:
+            conversation[row] = conversation[others[gaps.argmin()]]
+        else:
+            conversation[row], count = count, count + 1
 
 
-def octets_between(every: UnitedFlows, row: int, other: int, *, turned: bool | None = None) -> float:
-    """Octets between what two flows saw, in the direction in which they are farther apart; 0 where they meet.
+def octets_between(
+    every: UnitedFlows, row: NDArray[np.int64], other: NDArray[np.int64], turned: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Octets between what two flows saw, in the direction in which they are farther apart, elementwise; 0 where they meet.
 
-    `turned` : whether the one stands the other way round; None: as their addresses tell
+    `turned` : whether the one stands the other way round
     """
-    if turned is None:
-        turned = every.initiator[row] != every.initiator[other] or every.initiator_port[row] != every.initiator_port[other]
-    widest = 0
+    widest = np.zeros(other.size, dtype=np.int64)
     for direction in (0, 1):
-        mine, theirs = (row, 1 - direction if turned else direction), (other, direction)
-        if not (every.based[mine] and every.based[theirs]):
-            continue
-        ahead = int((every.base[mine] - every.base[theirs] + HALF) & MASK) - int(HALF)
-        widest = max(widest, ahead - int(every.reach[theirs]), -ahead - int(every.reach[mine]))
+        its_way = turned ^ direction
+        ahead = sequence_distance(every.base[other, direction], every.base[row, its_way])
+        apart = np.maximum(ahead - every.reach[other, direction], -ahead - every.reach[row, its_way])
+        told = every.based[row, its_way] & every.based[other, direction]
+        np.maximum(widest, np.where(told, apart, 0), out=widest)
     return widest

@@ -17,7 +17,7 @@ from mixcni.align.clocks import match_transmissions
 from mixcni.align.conversations import ConversationTable
 from mixcni.align.envelope import LARGEST_DRIFT
 from mixcni.align.pairclock import Matched
-from mixcni.align.translation import SAME_HOST_NS
+from mixcni.align.strands import SAME_HOST_NS
 from mixcni.align.transmissions import TransmissionTable
 
 LEAST_TELLING: Final = 3  # times; one or two may be another copy of a segment, or a clock that was set in between
