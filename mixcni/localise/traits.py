@@ -6,6 +6,7 @@ so that its chance counts as often as traits were tried (Bonferroni).
 
 import ipaddress
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -61,12 +62,11 @@ def common_traits(alignment: Alignment, near: int, failing: NDArray[np.int64], o
     found = []
     tried = 0
     for what, values in _values(alignment, near, np.concatenate([failing, others])):
-        bad, good = values[: failing.size], values[failing.size :]
-        for value in sorted(set(bad) - {""}):
-            both, rest = bad.count(value), good.count(value)
+        bad, good = Counter(values[: failing.size]), Counter(values[failing.size :])
+        for value in sorted(bad.keys() - {""}):
+            chance = at_least_so_many(bad[value], bad[value] + good[value], failing.size, len(values))
+            found.append(Trait(what, value, bad[value], good[value], chance))
             tried += 1
-            chance = at_least_so_many(both, both + rest, len(bad), len(values))
-            found.append(Trait(what, value, both, rest, chance))
     told = [Trait(t.what, t.value, t.failing, t.others, t.chance * tried) for t in found if t.chance * tried <= MOST_CHANCE]
     return tuple(sorted(told, key=lambda trait: (trait.chance, trait.what, trait.value)))
 
