@@ -13,7 +13,6 @@ from mixcni.topology import Address, Translation
 MOST_OF_KEY: Final = 64  # conversations under one key; of more, a table of one moment says nothing of each
 
 Key = tuple[int, int, int]  # the lower and the higher end, each an address code and a port, and the protocol
-Orientation = tuple[int, int]
 
 
 class Statement(NamedTuple):

@@ -13,7 +13,7 @@ from mixcni.exchanges.streams import Stream
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 section 3.4
 HEADER: Final = 9
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
-END_STREAM, END_HEADERS, PADDED, HAS_PRIORITY = 0x1, 0x4, 0x8, 0x20
+END_HEADERS, PADDED, HAS_PRIORITY = 0x4, 0x8, 0x20
 FIXED_SIZES: Final = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 OF_CONNECTION: Final = (SETTINGS, PING, GOAWAY)
 MOST_PARTS: Final = 256  # frames of a header block: of more, an attack, no field is told (CVE-2024-27316 and its like)
@@ -27,16 +27,10 @@ class FrameRead:
     """A frame, [start, end) in its stream. `fields` are those of the header block that it ends; None where there is none."""
 
     kind: int
-    flags: int
     stream: int
     start: int
     end: int
     fields: Fields | None
-
-    @property
-    def ends_stream(self) -> bool:
-        """Whether its sender has nothing more to say on its stream."""
-        return self.kind == RST_STREAM or (self.kind in (DATA, HEADERS) and bool(self.flags & END_STREAM))
 
 
 class Blocks:
@@ -116,7 +110,7 @@ def read_frames(stream: Stream, offset: int) -> Iterator[FrameRead]:
                 parts = [*parts, body] if kind == CONTINUATION else [fragment_of(kind, flags, body)]
                 awaited = not flags & END_HEADERS
                 fields = None if awaited else blocks.decode(b"".join(parts))
-        yield FrameRead(kind, flags, identifier, at, min(end, stream.end), fields)
+        yield FrameRead(kind, identifier, at, min(end, stream.end), fields)
         at = end
 
 
