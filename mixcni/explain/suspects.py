@@ -13,6 +13,7 @@ from mixcni.cluster.policies import PolicyEngine
 from mixcni.explain.findings import Evidence
 from mixcni.localise import Localisation
 from mixcni.schema import Direction, ExchangeKind, Fate, Reason, TcpFlag
+from mixcni.tables import AddressBook
 from mixcni.topology import Address, Network
 from mixcni.words import listed, plural
 
@@ -125,10 +126,21 @@ def ends_text(localisation: Localisation, rows: NDArray[np.int64]) -> str:
     """Who called whom in these exchanges: `from 10.244.3.7 to 10.242.2.149 port 8080`."""
     table = localisation.alignment.conversations
     conversation = np.unique(localisation.fates["conversation"][rows])
-    sources = sorted({table.book.text(code) for code in table["initiator"][conversation].tolist()})
-    pairs = zip(table["responder"][conversation].tolist(), table["responder_port"][conversation].tolist(), strict=True)
-    targets = sorted({f"{table.book.text(code)} port {port}" for code, port in pairs})
+    sources, responders = (_addresses(table.book, table[name][conversation]) for name in ("initiator", "responder"))
+    ports = np.unique(table["responder_port"][conversation]).tolist()
+    if len(ports) == 1 and len(responders) > 1:
+        return f"from {listed(sources, 3)} to port {ports[0]} of {listed(responders, 3)}"
+    place = {address: number for number, address in enumerate(responders)}
+    callees = table.book.texts(table["responder"][conversation]), table["responder_port"][conversation].tolist()
+    pairs = sorted({*zip(*callees, strict=True)}, key=lambda end: (place[end[0]], end[1]))
+    targets = [f"{address} port {port}" for address, port in pairs]
     return f"from {listed(sources, 3)} to {listed(targets, 3)}"
+
+
+def _addresses(book: AddressBook, codes: NDArray[np.int32]) -> list[str]:
+    """The addresses of some codes as text, each once, in their order as numbers."""
+    found = (book.address(code) for code in np.unique(codes).tolist())
+    return [str(address) for address in sorted(found, key=lambda address: (address.version, int(address)))]
 
 
 def is_silence(localisation: Localisation, rows: NDArray[np.int64]) -> bool:

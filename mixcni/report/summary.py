@@ -86,7 +86,7 @@ def summarise(report: "Report") -> Summary:
     return Summary(
         title=report.title,
         verdict=str(localisation.verdict),
-        headline=_headline(localisation, report.findings_found),
+        headline=_headline(localisation, report.findings_found, has_dumps=bool(report.cluster.dumps)),
         path=" → ".join(point.name for point in localisation.points),
         points=tuple(_point_line(row) for row in point_rows(localisation)),
         hops=tuple(crossings(localisation)),
@@ -112,7 +112,7 @@ def evidence_place(fact: Evidence) -> str:
     return f"{fact.file}, {'frame' if len(fact.frames) == 1 else 'frames'} {shown}{f' and {more:,} more' if more else ''}"
 
 
-def _headline(localisation: Localisation, findings: Sequence[Finding]) -> str:
+def _headline(localisation: Localisation, findings: Sequence[Finding], *, has_dumps: bool) -> str:
     fates = localisation.fates
     verdict = VERDICTS[localisation.verdict]
     if localisation.losses:
@@ -129,9 +129,10 @@ def _headline(localisation: Localisation, findings: Sequence[Finding]) -> str:
         )
         way = "to the responder" if loss.direction == Direction.FORWARD else "back to the initiator"
         cause = next((finding for finding in findings if finding.loss == 0 and finding.is_named), None)
-        why = f": {cause_text(cause.cause)}" if cause else ": no cause is named by the dumps"
+        unnamed = "no cause is named by the dumps" if has_dumps else "without dumps no cause is named"
+        why = cause_text(cause.cause) if cause else unnamed
         ends = ends_text(localisation, loss.fates)
-        return f"{verdict}: {what} {ends} {verb} between {near} and {far} on the way {way}{why}"
+        return f"{verdict}: {what} {ends} {verb} between {near} and {far} on the way {way}: {why}"
     if localisation.verdict == Verdict.NO_LOSS:
         answered = np.flatnonzero(fates["fate"] == Fate.ANSWERED)
         count = np.unique(fates["conversation"][answered]).size

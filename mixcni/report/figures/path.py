@@ -34,8 +34,8 @@ def draw_path(localisation: Localisation) -> Drawing:
         if crossing.near < count - 1:
             _draw_hop(axes, crossing)
     for position, y, colour, text in ends:
-        write(axes, position + 0.1, y, text, ha="left", va="center", weight="bold")
-        axes.plot([position + 0.04], [y], marker="o", color=colour, markersize=5, linestyle="none")
+        write(axes, position - BOX + 0.06, y, text, ha="left", va="center", weight="bold")
+        axes.plot([position - BOX], [y], marker="o", color=colour, markersize=5, linestyle="none")
     if count < len(localisation.points):
         write(axes, count - 0.55, -0.95, f"and {len(localisation.points) - count} more points", ha="right")
     names = ", ".join(point.name for point in localisation.points)
@@ -88,9 +88,8 @@ def _draw_hop(axes: "Axes", crossing: Crossing) -> None:
     outward = 0.1 if direction == Direction.FORWARD else -0.1
     align = "bottom" if direction == Direction.FORWARD else "top"
     if over:
-        inward = -outward / 2 if lost else outward / 2
-        aside = align if not lost else {"bottom": "top", "top": "bottom"}[align]
-        write(axes, begin + (end - begin) * (0.22 if lost else 0.5), y + inward, f"{over:,}", ha="center", va=aside, color=colour)
+        aside, inward = (align, outward / 2) if not lost else ({"bottom": "top", "top": "bottom"}[align], -outward)
+        write(axes, (begin + end) / 2, y + inward, f"{over:,}", ha="center", va=aside, color=colour)
     if lost:
         middle = (begin + end) / 2
         axes.plot([middle], [y], marker="x", color=VERMILLION, markersize=10, markeredgewidth=2.6, linestyle="none")
