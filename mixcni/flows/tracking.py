@@ -20,6 +20,8 @@ from mixcni.flows.kernel.numbers import (
     FLOW,
     HOLE_WIDTH,
     LABELS,
+    LAYER_BITS,
+    LAYER_MASK,
     STREAM,
     WATCH,
 )
@@ -27,6 +29,7 @@ from mixcni.flows.sack import mark_spurious
 from mixcni.flows.tables import FlowTable, SegmentTable
 from mixcni.flows.turning import turn_round
 from mixcni.kernels.codes import CodeTable
+from mixcni.kernels.grouping import numbered
 from mixcni.kernels.jit import run
 from mixcni.schema import SEGMENTS
 from mixcni.tables import columns_in_one
@@ -74,10 +77,18 @@ class ContextColumns(NamedTuple):
     loose: NDArray[np.int32]
 
 
+class KeyColumns(NamedTuple):
+    """Of each flow key, the number of its ends and protocol, and that of these and its stack without identifiers behind them."""
+
+    ends: NDArray[np.int32]
+    loose: NDArray[np.int32]
+
+
 class TrackingState(NamedTuple):
     """What the kernel keeps between packets (mixcni.flows.kernel.numbers, mixcni.flows.kernel.packets)."""
 
     newest: NDArray[np.int32]
+    latest: NDArray[np.int32]
     watched: NDArray[np.int32]
     recent: NDArray[np.int64]
     flows: NDArray[np.int64]
@@ -107,7 +118,8 @@ class SegmentArrays(NamedTuple):
 def track_flows(packets: PacketTable) -> FlowTable:
     """The flows of one capture point: TCP by connection, UDP and ICMP echo by flow key until a minute passes without a packet.
 
-    A TCP SYN with a sequence number that is not its flow's opens another flow under the same key (RFC 9293 section 3.5).
+    A TCP SYN with a sequence number that is not its flow's opens another flow under the same key (RFC 9293 section 3.5);
+    segments that go on with the numbers of the connection before stay in its flow (RFC 5961 section 4: a stray SYN ends nothing).
     Packets of one key in different outer stacks are different flows, as tenants' addresses may be equal (`other_stack`).
     Where neither a SYN nor the ports tell which end is the initiator, payloads do (mixcni.flows.turning).
     A connection of a port with itself has one stream, forward, since its packets do not tell the two directions apart.
@@ -119,14 +131,13 @@ def track_flows(packets: PacketTable) -> FlowTable:
     columns = PacketColumns(**{name: packets[name] for name in PacketColumns._fields})
     options = OptionColumns(**{name: packets.options[name] for name in OptionColumns._fields})
     count = len(packets)
-    contexts = contexts_of(packets.stacks)
-    key_of, keys = _flow_keys(columns)
+    key_of, keys = _flow_keys(columns, contexts_of(packets.stacks))
     segments = SegmentArrays(**columns_in_one(SEGMENTS, count))
     samples = Samples(np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int64))
-    state = _first_state(keys)
+    state = _first_state(keys.ends.size)
     counts = np.zeros(COUNTS, dtype=np.int64)
     while True:
-        run(track_packets, count, columns, key_of, options, contexts, state, segments, samples, counts)
+        run(track_packets, count, columns, key_of, options, keys, state, segments, samples, counts)
         if counts[C_PACKETS] == count:
             break
         state = _enlarged(state, counts)
@@ -138,16 +149,24 @@ def track_flows(packets: PacketTable) -> FlowTable:
     return FlowTable(of_flows, packets, SegmentTable(of_segments))
 
 
-def _flow_keys(packets: PacketColumns) -> tuple[NDArray[np.int32], int]:
-    """(the number of each packet's flow key, how many keys there are)."""
+def _flow_keys(packets: PacketColumns, contexts: ContextColumns) -> tuple[NDArray[np.int32], KeyColumns]:
+    """(the number of each packet's flow key, what keys have in common)."""
     count = packets.present.size
     key_of = np.empty(count, dtype=np.int32)
     table = CodeTable(1, min(count // 8, KEYS_EXPECTED))
     done = 0
     while done < count:
-        done, table.count = run(key_packets, count, packets, done, *table.arrays, table.count, key_of)
+        done, table.count = run(key_packets, count, packets, done, contexts.exact, *table.arrays, table.count, key_of)
         table.grow_if_full()
-    return key_of, table.count
+    return key_of, _in_common(table.words(), contexts)
+
+
+def _in_common(keys: NDArray[np.uint32], contexts: ContextColumns) -> KeyColumns:
+    """Which keys have the same ends, and which of those the same stack but for identifiers."""
+    stack, layer = keys[:, 3] >> LAYER_BITS, keys[:, 3] & LAYER_MASK
+    ends = numbered(*keys[:, :3].T, layer) if stack.any() else np.arange(len(keys))
+    loose = numbered(ends, contexts.loose[stack])
+    return KeyColumns(ends.astype(np.int32), (loose + len(keys)).astype(np.int32))
 
 
 def contexts_of(stacks: StackTable) -> ContextColumns:
@@ -167,6 +186,7 @@ def _first_state(keys: int) -> TrackingState:
     flows = keys + WATCHES_A_PACKET  # mostly a key has one flow
     return TrackingState(
         newest=np.full(keys, -1, dtype=np.int32),
+        latest=np.full(2 * keys, -1, dtype=np.int32),
         watched=np.full(keys, -1, dtype=np.int32),
         recent=np.zeros(RECENT, dtype=np.int64),
         flows=np.zeros(flows * FLOW, dtype=np.int64),

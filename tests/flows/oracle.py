@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mixcni.schema import Ending, Label
+from tests.flows.places_twin import Places, Stacks, nearest
 from tests.flows.rows import ACK, FIN, RST, STACKS, SYN, Row
 from tests.flows.wireshark_twin import Watch
 from tests.flows.zeek_twin import Zeek
@@ -16,7 +17,6 @@ from tests.flows.zeek_twin import Zeek
 CIRCLE = 2**32
 MINUTE = 60 * 10**9
 MS = 10**6
-Stacks = Sequence[tuple[int, ...]]
 
 
 @dataclass
@@ -83,11 +83,12 @@ class Stream:
         around = [least + k * CIRCLE for k in range(turns - 1, turns + 3)]
         return min(around, key=lambda offset: (abs(offset - self.known), offset))
 
-    def credible(self, start: int, end: int) -> bool:
+    def credible(self, start: int, end: int, window: int | None = None) -> bool:
         """No farther ahead than a window, or going on from the stray before it."""
         if self.from_syn and end < 0:
             return False
-        window = max(self.windows, default=0) or 2**30
+        if window is None:
+            window = max(self.windows, default=0) or 2**30
         if end - self.known <= window:
             return True
         before, self.stray = self.stray, end
@@ -101,6 +102,7 @@ class Flow:
     initiator: tuple[int, int]
     responder: tuple[int, int]
     protocol: int
+    number: int
     times: list[int] = field(default_factory=list)
     streams: tuple[Stream, Stream] = field(default_factory=lambda: (Stream(), Stream()))
     syn_seen: bool = False
@@ -109,6 +111,7 @@ class Flow:
     resets: int = 0
     copies: int = 0
     other_stack: int = -1
+    predecessor: "Flow | None" = None
     watch: Watch = field(default_factory=Watch)
     zeek: Zeek = field(default_factory=Zeek)
     completeness: int = 0
@@ -198,7 +201,8 @@ def follow(flow: Flow, direction: int, row: Row, opened: bool) -> tuple[int, int
     acknowledged = -1
     if acks and other.base is not None:
         acknowledged = other.offset(row.ack)
-        if not other.credible(acknowledged, acknowledged):
+        before_any = (0 if syn else 65_535) if fresh and other.from_syn else None
+        if not other.credible(acknowledged, acknowledged, before_any):
             if fresh:
                 return offset, 0, nothing, -1
             acknowledged = -1
@@ -297,29 +301,6 @@ def union(intervals: list[tuple[int, int]]) -> int:
     return total
 
 
-def around(stack: int, stacks: Stacks, *, loose: bool) -> tuple[object, ...]:
-    """A stack without which end sent the packet; loose: without identifiers as well."""
-    found: list[object] = []
-    while stack:
-        outer, kind, identifier, source, destination = stacks[stack]
-        found.append((kind, None if loose else identifier, tuple(sorted((source, destination)))))
-        stack = outer
-    return tuple(found)
-
-
-def fit(flow: Flow, source: tuple[int, int], stack: int, stacks: Stacks) -> int:
-    """How well a packet's stack fits its flow."""
-    direction = 0 if flow.initiator == source else 1
-    own, other = flow.streams[direction].stack, flow.streams[1 - direction].stack
-    if own == stack:
-        return 4
-    if own >= 0:
-        return 0
-    if around(stack, stacks, loose=False) == around(other, stacks, loose=False):
-        return 3
-    return 2 if around(stack, stacks, loose=True) == around(other, stacks, loose=True) else 1
-
-
 def copied(row: Row, heard: Sequence[tuple[int, Row]], certain: bool) -> int:
     """The segment that a packet is a copy of, of those of its direction; -1."""
     for number, first in reversed(heard):
@@ -354,9 +335,9 @@ def complete(row: Row, *, is_first: bool) -> int:
 def track(rows: Iterable[Row], stacks: Stacks = STACKS) -> tuple[list[dict[str, Any]], list[dict[str, int]]]:
     """The rows of the FlowTable and of the SegmentTable."""
     flows: list[Flow] = []
-    chains: dict[Any, list[int]] = {}
+    places = Places(stacks)
     watches: dict[Any, Watch] = {}
-    heard: dict[tuple[int, int], list[tuple[int, Row]]] = {}
+    rows_before: dict[tuple[int, int], list[tuple[int, Row]]] = {}
     segments: list[dict[str, int]] = []
     for i, row in enumerate(rows):
         ends = ends_of(row)
@@ -370,32 +351,25 @@ def track(rows: Iterable[Row], stacks: Stacks = STACKS) -> tuple[list[dict[str, 
                 theirs = Label.PORT_REUSED if key in watches else theirs
                 watches[key] = Watch()
             theirs |= watches[key].follow(row)
-        chain = chains.setdefault(key, [])
-        best = max(chain[:16], key=lambda number: fit(flows[number], source, row.stack, stacks), default=None)
-        number = best
-        opened = False
-        if number is not None and not fit(flows[number], source, row.stack, stacks):
-            number = best = None
-        if number is not None:
-            direction = 0 if flows[number].initiator == source else 1
-            opened = row.protocol == 6 and is_of_another(flows[number], direction, row)
-            last = max(flows[number].times)
+        place, found = places.find(key, source, row.stack)
+        earlier, opened = found, False
+        if found is not None:
+            found = nearest(found, source, row)
+            opened = row.protocol == 6 and is_of_another(found, 0 if found.initiator == source else 1, row)
+            last = max(found.times)
             if opened or (row.protocol != 6 and row.time_ns - last > MINUTE and last >= 0):
-                number = None
-        if number is None:
+                found = None
+        if found is None:
             if said is None:
                 said = not (row.a_port < 32_768 <= row.b_port)
-            direction = 0 if said else 1
-            number = len(flows)
             initiator, responder = (source, destination) if said else (destination, source)
-            flows.append(Flow(initiator, responder, row.protocol))
-            if best is None:
-                flows[number].other_stack = chain[0] if chain else -1
-                chain.insert(0, number)
-            else:
-                flows[number].other_stack = flows[best].other_stack
-                chain[chain.index(best)] = number
-        flow = flows[number]
+            found = Flow(initiator, responder, row.protocol, len(flows))
+            flows.append(found)
+            places.enter(key, place, row.stack, found, earlier)
+            direction = 0 if said else 1
+        else:
+            direction = 0 if found.initiator == source else 1
+        flow, number = found, found.number
         flow.times.append(row.time_ns)
         stream = flow.streams[direction]
         stream.packets += 1
@@ -406,7 +380,7 @@ def track(rows: Iterable[Row], stacks: Stacks = STACKS) -> tuple[list[dict[str, 
             flow.completeness |= complete(row, is_first=len(flow.times) == 1)
         if len(flow.times) == 1 and direction == 1:
             flow.zeek.history += "^"
-        before = heard.setdefault((number, direction), [])
+        before = rows_before.setdefault((number, direction), [])
         copy_of, sub_hop = copied(row, before, bool(flow.copies)), 0
         before.append((len(segments), row))
         if copy_of >= 0:

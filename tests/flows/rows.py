@@ -67,15 +67,15 @@ def option_table(rows: Sequence[Row]) -> OptionTable:
     return OptionTable(columns)
 
 
-def stack_table() -> StackTable:
-    """STACKS as decoding would give it."""
+def stack_table(stacks: Sequence[tuple[int, ...]] = STACKS) -> StackTable:
+    """Outer stacks as decoding would give them."""
     names = ("outer", "kind", "identifier", "source", "destination")
     dtypes = ("int32", "uint8", "uint32", "int32", "int32")
-    columns = zip(names, dtypes, zip(*STACKS, strict=True), strict=True)
+    columns = zip(names, dtypes, zip(*stacks, strict=True), strict=True)
     return StackTable({name: np.array(values, dtype=dtype) for name, dtype, values in columns})
 
 
-def table_of(rows: Sequence[Row]) -> PacketTable:
+def table_of(rows: Sequence[Row], stacks: Sequence[tuple[int, ...]] = STACKS) -> PacketTable:
     """A packet table of these rows; the columns that tracking does not read are 0."""
     names = {
         "source": "a", "source_port": "a_port", "destination": "b", "destination_port": "b_port", "protocol": "protocol",
@@ -89,7 +89,7 @@ def table_of(rows: Sequence[Row]) -> PacketTable:
     columns["present"][:] = [LAYER_OF.get(row.protocol, 0) for row in rows]
     columns["frame_number"][:] = np.arange(1, len(rows) + 1)
     book = AddressBook(np.arange(4 * 16, dtype=np.uint32).reshape(-1, 4))
-    return PacketTable(columns, book, stacks=stack_table(), options=option_table(rows))
+    return PacketTable(columns, book, stacks=stack_table(stacks), options=option_table(rows))
 
 
 def rows_of(table: PacketTable) -> list[Row]:

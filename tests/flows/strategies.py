@@ -84,4 +84,7 @@ def plausible_connections(draw: st.DrawFn) -> list[Row]:
         rows = [copy for i, row in enumerate(rows) for copy in ([row, row._replace(ttl=ttl)] if i in chosen else [row])]
     for _ in range(draw(st.integers(0, 2))):
         rows.insert(draw(st.integers(0, len(rows))), draw(NONSENSE))
+    for _ in range(draw(st.integers(0, 2))):
+        (sender, receiver), at = draw(SIDES), draw(st.integers(0, len(rows)))
+        rows.insert(at, Row(*sender, *receiver, 6, SYN, draw(SEQ), 0, draw(PAYLOAD), 64, rows[at - 1].time_ns if rows else 0))
     return rows

@@ -7,8 +7,9 @@ from mixcni.decode import decode_packets
 from mixcni.flows import FlowTable, track_flows
 from mixcni.read import CaptureFile
 from mixcni.schema import Label
-from tests.flows.rows import Row, column, handshake, said, tracked
+from tests.flows.rows import STACKS, VXLAN, Row, column, handshake, said, table_of, tracked
 from tests.flows.test_tshark import SAMPLES
+from tests.kernels.forms import FORMS, in_form
 from tests.wire import MS
 
 SAME = {"ip_id": 7, "time_ns": 0}
@@ -96,6 +97,20 @@ def test_equal_keys_in_two_tunnels_are_two_flows():
     assert flows["other_stack"].tolist() == [-1, 0]
     assert column(flows, "label") == [0] * 8
     assert (flows["end_forward"].tolist(), flows["end_reverse"].tolist()) == ([10, 10], [1, 1])
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("form", FORMS)
+def test_equal_keys_in_any_number_of_tunnels_are_as_many_flows(form):
+    count = 100
+    tunnels = [(0, VXLAN, vni, *ends) for vni in range(count) for ends in ((10, 11), (11, 10))]
+    talk = [*handshake(), said(0, "PA", 1, 1, 9), said(1, "PA", 1, 10, 9)]
+    rows = [row for one in talk for vni in range(count) for row in around([one], 2 * vni + 1, 2 * vni + 2)]
+    with in_form(form):
+        flows = track_flows(table_of(rows, [STACKS[0], *tunnels]))
+    assert column(flows, "flow") == [*range(count)] * len(talk)
+    assert flows["other_stack"].tolist() == [*range(-1, count - 1)]
+    assert set(flows["end_forward"].tolist() + flows["end_reverse"].tolist()) == {10}
 
 
 def test_one_flow_heard_plain_and_in_its_tunnel_is_two_that_are_linked():

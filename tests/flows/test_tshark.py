@@ -72,6 +72,20 @@ def test_streams_and_flags_are_tsharks(path):
     assert (np.count_nonzero(flows["syn_seen"][tcp]), np.count_nonzero(flows["synack_seen"][tcp])) == (len(syn), len(synack))
 
 
+@pytest.mark.tshark
+def test_a_syn_in_the_midst_of_a_connection_begins_a_stream_and_takes_it_only_from_tshark(tmp_path):
+    talk = Conversation()
+    frames = [*talk.handshake(), *talk.exchange(b"GET", b"200", START + 4 * MS)]
+    syn = len(frames)
+    frames.append(talk.segment(0, "S", seq=77_000, ack=0, time_ns=START + 8 * MS))
+    frames += [talk.say(1, "A", time_ns=START + 9 * MS), *talk.exchange(b"GET", b"200", START + 10 * MS)]
+    path = write_pcap(tmp_path / "stray.pcap", frames)
+    flows = flows_of(path)
+    assert [int(row["tcp.stream"]) for row in tshark(path)] == [0] * syn + [1] * (len(frames) - syn)
+    assert flows.segments["flow"].tolist() == [0] * syn + [1] + [0] * (len(frames) - syn - 1)
+    assert labels_of(tshark(path)[syn]) == Label(int(flows.segments["label"][syn])) == Label.PORT_REUSED
+
+
 def by_frame(path: Path) -> tuple[dict[int, Label], dict[int, Label]]:
     """The labels of each TCP frame: as we give Wireshark's, and as tshark does."""
     theirs = {int(row["frame.number"]): labels_of(row) for row in tshark(path)}

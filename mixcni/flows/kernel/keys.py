@@ -1,4 +1,4 @@
-"""Packets -> flow keys: both ends and the protocol, the same for both directions."""
+"""Packets -> flow keys: both ends, the protocol and what is around them, the same for both directions."""
 
 from mixcni.flows.kernel.numbers import (
     ECHO_REPLY,
@@ -9,6 +9,9 @@ from mixcni.flows.kernel.numbers import (
     L_ICMPV6,
     L_TCP,
     L_UDP,
+    LAYER_BITS,
+    LAYER_MASK,
+    LAYER_SHIFT,
     NO_KEY,
 )
 from mixcni.kernels.hashing import find_code4
@@ -42,11 +45,12 @@ def is_low_first(source, source_port, destination, destination_port):
 
 
 @kernel
-def key_packets(packets, begin, slots, keys, count, key_of):
+def key_packets(packets, begin, exact, slots, keys, count, key_of):
     """Number the flow keys of packets from `begin` on; (where it stopped: at the end, or where the table is full; keys known).
 
     packets : PacketColumns, (n,) each
-    slots, keys, count : the table of keys (mixcni.kernels.hashing): lower end, higher end, their ports, protocol
+    exact : (s,) int32, of each outer stack, which others are the same with directions left out
+    slots, keys, count : the table of keys (mixcni.kernels.hashing): lower end, higher end, their ports, layer and stack
     key_of : (n,) int32, written: the key's number, NO_KEY where a packet can belong to no flow
     """
     i, room = begin, len(slots) // 2 - 1
@@ -54,7 +58,8 @@ def key_packets(packets, begin, slots, keys, count, key_of):
         followed, _, source_port, destination_port = ports_of(packets, i)
         if followed:
             w0, w1 = i64(packets.source[i]), i64(packets.destination[i])
-            w2, w3 = source_port << 16 | destination_port, i64(packets.protocol[i])
+            w2 = source_port << 16 | destination_port
+            w3 = i64(exact[packets.stack[i]]) << LAYER_BITS | i64(packets.present[i]) >> LAYER_SHIFT & LAYER_MASK
             if not is_low_first(w0, source_port, w1, destination_port):
                 w0, w1, w2 = w1, w0, destination_port << 16 | source_port
             slot, key = find_code4(slots, keys, w0, w1, w2, w3)

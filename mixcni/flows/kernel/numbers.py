@@ -9,6 +9,8 @@ O_BAD_TOTAL, O_OPTIONS_CUT = 0x08, 0x80  # mixcni.schema.Oddity
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10  # mixcni.schema.TcpFlag
 FORWARD, REVERSE = 0, 1  # mixcni.schema.Direction
 NO_KEY = -1
+LAYER_SHIFT, LAYER_BITS = 4, 4  # where the layers of transport are among those of a packet
+LAYER_MASK = (1 << LAYER_BITS) - 1
 # mixcni.schema.Label
 RETRANSMISSION, FAST_RETRANSMISSION, SPURIOUS_RETRANSMISSION, OUT_OF_ORDER, DUPLICATE_ACK = 0x1, 0x2, 0x4, 0x8, 0x10
 LOST_SEGMENT, ACK_LOST_SEGMENT, KEEP_ALIVE, KEEP_ALIVE_ACK, ZERO_WINDOW = 0x20, 0x40, 0x80, 0x100, 0x200
@@ -28,10 +30,12 @@ MAX_HOLES = 256  # of a stream; the oldest is given up then, since every late se
 # STACK_FORWARD, STACK_REVERSE : outer stack of the last packet of each direction, -1 without any
 # F_WATCH : what Wireshark's analysis knows of it, -1 without any
 # SYN_NS : when its SYN came, -1 where none did
-# BESIDE : the next flow of the same key, in another outer stack; OTHER_STACK : an earlier one; both -1 where there is none
+# BESIDE : the next flow of the same key, in another outer stack; OTHER_STACK : an earlier one of the same ends in another
+# PREDECESSOR : the connection that a SYN took the key from; all three -1 where there is none
+# ENDS : number of its two ends and protocol, whatever is around them; PLACE : the key under which it stands
 INITIATOR, STACK_FORWARD, STACK_REVERSE, FIRST_NS, LAST_NS, COPIES, COMPLETENESS, F_WATCH = range(8)
 HANDSHAKE_RTT_NS, SYN_NS, RESPONDER, PROTOCOL, BESIDE, OTHER_STACK, CLOSED_BY, SYN_SEEN = range(8, 16)
-SYNACK_SEEN, FINS, RESETS = range(16, 19)
+SYNACK_SEEN, FINS, RESETS, PREDECESSOR, ENDS, PLACE = range(16, 22)
 FLOW = 24  # whole lines of the cache
 PORT_BITS = 16
 

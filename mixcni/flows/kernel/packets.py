@@ -1,13 +1,25 @@
 """Packets -> flows in one pass."""
 
 from mixcni.flows.kernel.copies import are_copies, exchange_recent, hash_packet
-from mixcni.flows.kernel.flow import begin_flow, end_of, find_flow, is_initiator, opens_another, rows_of
+from mixcni.flows.kernel.flow import (
+    NO_FLOW,
+    begin_flow,
+    direction_of,
+    end_of,
+    find_flow,
+    is_initiator,
+    join_partner,
+    nearer_of,
+    opens_another,
+    place_flow,
+    place_of,
+    rows_of,
+)
 from mixcni.flows.kernel.keys import is_low_first, ports_of
 from mixcni.flows.kernel.measure import UNMEASURED, time_handshake, time_round_trip, time_window
 from mixcni.flows.kernel.numbers import (
     ACK,
     ACKED,
-    BESIDE,
     C_FLOWS,
     C_HOLES,
     C_OPTIONS,
@@ -19,6 +31,7 @@ from mixcni.flows.kernel.numbers import (
     COMPLETENESS,
     COPIES,
     END,
+    ENDS,
     F_WATCH,
     FIN,
     FINS,
@@ -28,7 +41,6 @@ from mixcni.flows.kernel.numbers import (
     HANDSHAKE_RTT_NS,
     HISTORY,
     HOLE_WIDTH,
-    INITIATOR,
     L_FRAGMENT,
     L_TCP,
     L_UDP,
@@ -40,10 +52,10 @@ from mixcni.flows.kernel.numbers import (
     O_BAD_TOTAL,
     O_OPTIONS_CUT,
     OCTETS,
-    OTHER_STACK,
     PACKETS,
     PAYLOAD,
     PORT_REUSED,
+    PREDECESSOR,
     RESETS,
     REVERSE,
     RST,
@@ -151,16 +163,16 @@ def prefetch_rows(flow, flows, streams, watches):
 
 
 @kernel
-def track_packets(packets, key_of, options, contexts, state, segments, samples, counts):
+def track_packets(packets, key_of, options, keys, state, segments, samples, counts):
     """Assign packets to flows, from where `counts` says; it is left where the pass stopped: at the end, or where a table is full.
 
     packets : PacketColumns, (n,) each; key_of : (n,) int32, numbers of their flow keys, NO_KEY where one belongs to no flow
-    options : OptionColumns; contexts : ContextColumns, one row an outer stack
+    options : OptionColumns; keys : KeyColumns, one row a flow key
     state : TrackingState
     segments : SegmentArrays; samples : SampleArrays, of round trips
     counts : (COUNTS,) int64
     """
-    newest, watched, recent, history = state.newest, state.watched, state.recent, state.history
+    newest, latest, watched, recent, history = state.newest, state.latest, state.watched, state.recent, state.history
     flows, streams, labels, holes, watches, users = (
         state.flows, state.streams, state.labels, state.holes, state.watches, state.users
     )  # fmt: skip
@@ -181,13 +193,19 @@ def track_packets(packets, key_of, options, contexts, state, segments, samples, 
         flags, seq, ack = i64(packets.tcp_flags[i]), i64(packets.seg_seq[i]), i64(packets.seg_ack[i])
         stack, time_ns = i64(packets.stack[i]), i64(packets.time_ns[i])
         is_tcp = 1 if present & L_TCP else 0
-        head = i64(newest[key])
-        flow, direction, before = head, FORWARD, -1
+        if newest[key] == NO_FLOW:
+            join_partner(key, sender, newest, latest, keys, flows)
+        place = place_of(key, newest)
+        flow, direction, before = i64(newest[place]), FORWARD, NO_FLOW
         if flow >= 0:
-            direction = FORWARD if flows[flow * FLOW + INITIATOR] == sender else REVERSE
+            direction = direction_of(flow, sender, flows)
             if stack != flows[flow * FLOW + STACK_FORWARD + direction]:
-                flow, direction, before = find_flow(head, sender, stack, flows, contexts)
+                flow, direction, before = find_flow(flow, sender, stack, flows)
+                if flow < 0:
+                    place = key
         earlier, reused, is_first = flow, 0, 0
+        if flow >= 0 and is_tcp and flows[flow * FLOW + PREDECESSOR] >= 0 and flags & (SYN | ACK) != SYN:
+            flow, direction = nearer_of(flow, direction, sender, flags, seq, ack, flows, streams)
         if flow >= 0:
             own, other = rows_of(flow, direction)
             if is_tcp:
@@ -206,15 +224,7 @@ def track_packets(packets, key_of, options, contexts, state, segments, samples, 
             own, other = rows_of(flow, direction)
             if direction == REVERSE:
                 add_letter(history, flow, FORWARD, FLIPPED)
-            at = flow * FLOW
-            flows[at + BESIDE], flows[at + OTHER_STACK] = head, head
-            if earlier >= 0:  # the key's chain has the newest flow of each stack
-                flows[at + BESIDE] = flows[earlier * FLOW + BESIDE]
-                flows[at + OTHER_STACK] = flows[earlier * FLOW + OTHER_STACK]
-            if earlier >= 0 and before >= 0:
-                flows[before * FLOW + BESIDE] = flow
-            else:
-                newest[key] = flow
+            place_flow(flow, key, place, earlier, before, newest, latest, keys, flows, streams)
         at = flow * FLOW
         flows[at + STACK_FORWARD + direction] = stack
         if time_ns >= 0:  # packets need not be in the order of time, and may lack one
@@ -279,7 +289,8 @@ def track_packets(packets, key_of, options, contexts, state, segments, samples, 
             oddity, window = i64(packets.oddity[i]), i64(packets.seg_wnd[i])
             sized = not present & L_FRAGMENT and not (oddity & O_BAD_TOTAL and payload == 0)
             cut = oddity & O_OPTIONS_CUT
-            watch, another = i64(watched[key]), 0
+            ends = i64(flows[at + ENDS])
+            watch, another = i64(watched[ends]), 0
             side = 1 - is_low_first(source, source_port, destination, destination_port)
             if watch >= 0:
                 if is_another(watches, (2 * watch + side) * WATCH, flags, seq):
@@ -288,7 +299,7 @@ def track_packets(packets, key_of, options, contexts, state, segments, samples, 
                     part_from(watch, flows, users, watches, counts)
             if watch < 0 or another:
                 watch = take_watch(watches, counts)
-                watched[key] = watch
+                watched[ends] = watch
                 users[watch] = -1
                 if flows[at + F_WATCH] < 0:
                     flows[at + F_WATCH], users[watch] = watch, flow
@@ -302,7 +313,7 @@ def track_packets(packets, key_of, options, contexts, state, segments, samples, 
             label_wireshark = theirs
             if fed:
                 watch = i64(flows[at + F_WATCH])
-                if watch != watched[key]:
+                if watch != watched[ends]:
                     mine, its, pair = (2 * watch + side) * WATCH, (2 * watch + 1 - side) * WATCH, 2 * watch * WATCH
                     theirs = 0
                     if sized:

@@ -35,12 +35,15 @@ from mixcni.flows.kernel.numbers import (
     SEQUENCE_MASK,
     SPURIOUS_RETRANSMISSION,
     SYN,
+    TOLD,
     UNKNOWN,
     WINDOW,
     ZERO_WINDOW_PROBE,
 )
-from mixcni.flows.kernel.stream import farthest, learn_base, place, reaches
+from mixcni.flows.kernel.stream import farthest, learn_base, place, reaches, window_of
 from mixcni.kernels.jit import i64, kernel
+
+UNSCALED_WINDOW = 65_535  # RFC 7323 section 2.2: that of a SYN is never scaled
 
 
 @kernel
@@ -61,8 +64,10 @@ def place_reset(streams, own, other, flags, seq, ack):
 def place_segment(streams, own, other, flags, seq, ack, payload, window):
     """(offset, length, offset acknowledged or -1, whether it is taken, whether its stream begins anew) of one that is no reset.
 
-    A segment that the receiver would not take has length 0 and acknowledges nothing. A SYN sets the base anew as long as nothing
-    of that side was acknowledged: a connection may get two different SYN-ACKs, and the initiator says which one counts.
+    A segment that the receiver would not take has length 0 and acknowledges nothing. What a side says first acknowledges no more
+    than what its SYN's window let be sent, and a SYN no more than was sent: old numbers answer no SYN. A SYN sets the base anew
+    as long as nothing of that side was acknowledged: a connection may get two different SYN-ACKs, and the initiator says which
+    one counts.
     """
     length = payload + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)
     based, base = i64(streams[own + BASED]), i64(streams[own + BASE])
@@ -72,11 +77,14 @@ def place_segment(streams, own, other, flags, seq, ack, payload, window):
     taken = 1
     if known:
         offset = place(base, farthest(streams, own), seq)
-        taken = 0 if differs else reaches(streams, own, offset, offset + length)
+        taken = 0 if differs else reaches(streams, own, offset, offset + length, window_of(streams, own))
     acknowledged = -1
     if flags & ACK and taken and streams[other + BASED] != UNKNOWN:
         acknowledged = place(i64(streams[other + BASE]), farthest(streams, other), ack)
-        if not reaches(streams, other, acknowledged, acknowledged):
+        room = window_of(streams, other)
+        if not known and streams[other + BASED] == TOLD:
+            room = 0 if flags & SYN else UNSCALED_WINDOW
+        if not reaches(streams, other, acknowledged, acknowledged, room):
             acknowledged = -1
             taken = known
     if not taken:

@@ -48,17 +48,21 @@ def farthest(streams, row):
 
 
 @kernel
-def reaches(streams, row, start, end):
-    """Whether a stream can have come from `start` as far as `end`: no farther than any window that its receiver advertised.
+def window_of(streams, row):
+    """The largest window that the receiver of a stream can have advertised."""
+    window = i64(streams[row + WINDOW])
+    return window or LARGEST_WINDOW
+
+
+@kernel
+def reaches(streams, row, start, end, window):
+    """Whether a stream can have come from `start` as far as `end`: no farther than `window` octets behind what is known of it.
 
     Where a capture misses more than a window, the first segment behind the gap is not believed, and the one that goes on
     from it is. A repetition confirms nothing: a late segment of an older connection repeats as well.
     """
     if end < 0 and streams[row + BASED] == TOLD:
         return 0
-    window = i64(streams[row + WINDOW])
-    if window == 0:
-        window = LARGEST_WINDOW
     if end <= farthest(streams, row) + window:
         return 1
     stray = i64(streams[row + STRAY])
