@@ -252,18 +252,21 @@ class FateRules:
             self.confidence[kept], self.hop_confidence[kept] = 1 - doubt[~doubtful], 1 - none
 
     def lost_request(self) -> None:
-        """No response; the request was seen at a point and not at the next, and nobody acknowledged it."""
+        """No response, and nobody acknowledged the request: its first octets that a point lacks were seen before it.
+
+        A responder waits for the first octets that it lacks. What follows them may have been sent once, and not been watched.
+        """
         rows = np.flatnonzero(~self.decided & ~self.request_acknowledged)
-        farthest = self._last(self.request_passed)[rows]
-        partly = farthest < 0
-        self._leave(rows[partly], Reason.NOT_SEEN_WHOLE, np.full(int(partly.sum()), -1))
-        rows, farthest = rows[~partly], farthest[~partly]
+        unseen = ~self.request_passed[rows].any(axis=1)
+        self._leave(rows[unseen], Reason.NOT_SEEN_WHOLE, np.full(int(unseen.sum()), -1))
+        rows = rows[~unseen]
+        last = self._last(self.witness[rows, :, Direction.FORWARD])
+        atom = first_without(self.request, self.atom_passed)[rows, last]
+        farthest = np.maximum(self._last(self.request_passed)[rows], self._last(self.atom_passed[atom]))
         beyond = self._first(self.witness[rows, :, Direction.FORWARD] & (self.positions > farthest[:, None]))
         self.last_seen[rows] = farthest
         watched = beyond < len(self.points)
-        rows, beyond = rows[watched], beyond[watched]
-        atom = first_without(self.request, self.atom_passed)[rows, beyond]
-        self._lose(rows, Direction.FORWARD, beyond, atom)
+        self._lose(rows[watched], Direction.FORWARD, beyond[watched], atom[watched])
 
     def silent(self) -> None:
         """The request arrived at the last point, or was acknowledged, and nothing came back."""
