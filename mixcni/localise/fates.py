@@ -199,9 +199,21 @@ class FateRules:
             self.last_seen[rows] = self._last(self.request_passed)[rows]
             self._settle(rows[by_responder], Fate.REFUSED, Reason.BY_RESPONDER)
             self._leave(rows[unwatched], Reason.NO_WINDOW, farthest[unwatched] + 1)
-            copies = counts[self.conversation[rows[on_way]], heard[on_way]] + 1  # the refusals, and the request
-            lacking = Copies.at_once(time[on_way], copies)
-            self._refuse(rows[on_way], reason, farthest[on_way], beyond[on_way], lacking, failed[:, None] & self.request_passed)
+            rows, farthest, beyond = rows[on_way], farthest[on_way], beyond[on_way]
+            lacking = Copies.at_once(time[on_way], counts[self.conversation[rows], heard[on_way]])
+            lacking = lacking.with_more(self._asked(rows, farthest, beyond))
+            passed = failed[:, None] & self.request_passed & self.concerned
+            self._refuse(rows, reason, farthest, beyond, lacking, passed)
+
+    def _asked(self, rows: NDArray[np.int64], near: NDArray[np.int64], far: NDArray[np.int64]) -> Copies:
+        """The copies of each request that its near point saw, of the octets that the far one lacks, while that one watched."""
+        atom, found = first_without(self.request, self.atom_passed)[rows, far], Copies.at_once(rows[:0], rows[:0])
+        for source, target in np.unique(np.stack([near, far], axis=1), axis=0).tolist():
+            here, window = np.flatnonzero((near == source) & (far == target)), self.windows[target]
+            if window is not None:
+                mine = copies_at(self.atoms, source, window, atom[here])
+                found = found.with_more(Copies(here[mine.of], mine.time_ns))
+        return found
 
     def reset_in_passing(self, refusals: Refusals) -> None:
         """A reset came back for a request that had got farther than where the reset began: no responder sent it.
@@ -236,7 +248,7 @@ class FateRules:
     ) -> None:
         """Call each row refused between two points, if the far one's capture does not merely lack what the near one has.
 
-        `lacking` : the packets that the far point lacks, by place in `rows`; those of one row as if at one time
+        `lacking` : the packets that the far point lacks, by place in `rows`; the refusals of one row as if at one time
         `passed` : (n, p) whether the like of them, of exchanges that failed as well, were at each point
         """
         for source, target in np.unique(np.stack([near, far], axis=1), axis=0).tolist():

@@ -33,6 +33,10 @@ class Copies(NamedTuple):
         """Of each exchange so many copies, all at its time; (n,) each."""
         return cls(np.repeat(np.arange(counts.size), counts), np.repeat(times, counts))
 
+    def with_more(self, other: "Copies") -> "Copies":
+        """These and others of the same exchanges."""
+        return Copies(*(np.concatenate(columns) for columns in zip(self, other, strict=True)))
+
     def part(self, chosen: NDArray[np.bool_]) -> "Copies":
         """Those of the exchanges that (n,) `chosen` holds for; `of` counts these alone."""
         kept, number = chosen[self.of], np.cumsum(chosen) - 1

@@ -31,7 +31,7 @@ from tests.localise.test_fates import (
     without_packets,
 )
 from tests.scene import Scene, Sent, Talk, captured, rewritten, scene, scene_of
-from tests.wire import MS, START
+from tests.wire import MS, START, icmp_error
 
 
 def cut_short(hop: str, closed_ms: float = 0) -> Talk:
@@ -257,3 +257,23 @@ def test_a_reset_that_its_sender_made_while_the_request_passed_is_no_responders(
     talk.say(1100, 0, "PA", 100)
     talk.say(1105, 1, "RA", begun="B")
     assert scene(background(), talk, points=POINTS).told(1)[1] == ("REFUSED", "BC", "request", "BY_RESET")
+
+
+@pytest.mark.parametrize("others", [0, 6], ids=["alone", "beside others that never meet A"])
+def test_requests_that_a_point_lacks_each_at_its_time_were_not_all_missed_in_the_pause_of_their_refusals(others: int) -> None:
+    """A router before B refuses six attempts when it has tried for 3 s, all at once: one silence of B's, as a pause has it."""
+    sent = background().sent
+    for number in range(6):
+        talk = Talk(initiator=(CLIENT, 44_000 + number))
+        talk.repeated((150 + 100 * number, 1150 + 100 * number), 0, "S", lost="AB")
+        error = icmp_error("10.118.201.53", CLIENT, talk.sent[0].frame, time_ns=START + (3000 + number) * MS)
+        sent = [*sent, *talk.sent, Sent(error, 1, begun="A")]
+        probe = Talk(initiator=("10.242.2.153", 50_000 + number), responder=("10.242.2.31", 9100))
+        probe.handshake(10 + 190 * number)
+        sent += without_packets(probe, "AC").sent
+    for number in range(others):
+        talk = Talk(initiator=("10.242.2.153", 45_000 + number), responder=("10.242.2.77", 53))
+        talk.repeated(SYN_TIMES, 0, "S")
+        sent += without_packets(talk, "AC").sent
+    losses = scene_of(captured(sent), POINTS).localisation.losses
+    assert [(loss.near, loss.far, loss.conversations) for loss in losses] == [(0, 1, 6)]
