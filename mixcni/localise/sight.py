@@ -16,7 +16,7 @@ from mixcni.align import Alignment, forward_hop_limit
 from mixcni.align.united import flow_bounds
 from mixcni.localise.atoms import Atoms
 from mixcni.localise.kinds import LeftOut, find_left_out
-from mixcni.localise.missrate import SLACK_NS
+from mixcni.localise.missrate import SLACK_NS, is_inside
 from mixcni.localise.passage import Passage, may_be_seen, never_answer, rewritten_before, rewritten_towards, take_other_ways
 from mixcni.localise.watch import Watch
 from mixcni.schema import Direction, Sight
@@ -135,9 +135,9 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment, passed: N
             if not len(alignment.points[position].packets):
                 assumed_windows.append(position)
     beyond = positions > farthest[:, None]
-    hidden = hidden_directions(points, alignment) | unseen_directions(alignment, atoms, passed, seen)
-    hidden |= ~np.array([point.passed_by for point in points], dtype=np.bool_).reshape(len(points), 2)
     slacks = tuple(SLACK_NS + (clock.uncertainty_ns or 0) for clock in alignment.clocks)
+    hidden = hidden_directions(points, alignment) | unseen_directions(alignment, atoms, passed, seen, windows, slacks)
+    hidden |= ~np.array([point.passed_by for point in points], dtype=np.bool_).reshape(len(points), 2)
     witness = (sight == Sight.SEEN) | ((sight == Sight.MISSING) & beyond)
     return Sights(
         sight=sight,
@@ -203,9 +203,14 @@ def hidden_directions(points: Sequence[CapturePoint], alignment: Alignment) -> N
 
 
 def unseen_directions(
-    alignment: Alignment, atoms: Atoms, passed: NDArray[np.bool_], seen: NDArray[np.bool_]
+    alignment: Alignment,
+    atoms: Atoms,
+    passed: NDArray[np.bool_],
+    seen: NDArray[np.bool_],
+    windows: Sequence[Watch | None],
+    slacks: Sequence[int],
 ) -> NDArray[np.bool_]:
-    """(p, 2) whether a point sees one direction alone: none of what went the other way, though some of it got past.
+    """(p, 2) whether a point sees one direction alone: none of what went the other way, though some of it got past as it watched.
 
     Then it lies on the one way and not on the other (asymmetric routing), or its capture has a filter, and its silence about the
     other proves nothing. Whoever replies has a request, so that replies seen here show that requests got past.
@@ -217,8 +222,10 @@ def unseen_directions(
     heard[table["point"][rows], table["direction"][rows]] = True
     hidden = heard[:, ::-1] & ~heard
     for point in np.flatnonzero(hidden[:, Direction.REVERSE]).tolist():
+        window = windows[point]
         reverse = shared[atoms.stream // 2] & (atoms.stream % 2 == Direction.REVERSE) & seen[atoms.stream // 2, point]
-        hidden[point, Direction.REVERSE] = bool((reverse & passed[:, point] & (atoms.counts > 0).any(axis=1)).any())
+        got_past = reverse & passed[:, point] & (atoms.counts > 0).any(axis=1)
+        hidden[point, Direction.REVERSE] = window is not None and bool((got_past & is_inside(atoms, window, slacks[point])).any())
     return hidden
 
 

@@ -145,6 +145,23 @@ def test_of_a_late_capture_only_its_window_counts(
     assert scene_of(frames, {**POINTS, "C": {**POINTS["C"], "window": (begin, end)}}).told(1) == told
 
 
+def test_responses_that_got_past_before_a_capture_began_do_not_show_that_it_hears_none() -> None:
+    """A's capture begins when the outage has: it has requests alone of what B has too, and the responses of another pod."""
+    talk = connected()
+    talk.exchange(1100)
+    asked = talk.say(2000, 0, "PA", 100)
+    replied = talk.say(2010, 1, "PA", 200, lost="AB")
+    for ms in (2300, 3000, 5000):
+        talk.again(ms, asked)
+        talk.again(ms + 10, replied, lost="AB")
+    probe = Talk(initiator=("10.244.3.1", 50_000), responder=(CLIENT, 8081))
+    probe.handshake(1900)
+    probe.exchange(END_MS)
+    frames = captured([*talk.sent, *without_packets(probe, "BC").sent])
+    frames["A"] = [frame for frame in frames["A"] if frame.time_ns > START + 1900 * MS]
+    assert scene_of(frames, POINTS).told(0)[-1] == lost("AB", "response")
+
+
 @pytest.mark.parametrize("hours", [-7, 7, 24 * 365])
 @pytest.mark.parametrize("talk", [syn("BC"), response("BC"), answered_throughout, refused_on_the_way])
 def test_a_clock_that_is_off_by_hours_changes_nothing(hours: int, talk: Callable[[], Talk]) -> None:
