@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align import Alignment
+from mixcni.kernels.grouping import distinct
 from mixcni.schema import Direction, TcpFlag
 
 ALL_ALIKE: Final = 8  # conversations that must all have taken one way; were there two ways, one in 128 such runs had one alone
@@ -103,13 +104,14 @@ def _has_reverse(alignment: Alignment, point: int) -> NDArray[np.bool_]:
     return found
 
 
-def never_answer(alignment: Alignment) -> NDArray[np.bool_]:
-    """(c,) whether nothing came from a conversation's responder, in any conversation with it: then nothing tells where it is."""
+def answering(alignment: Alignment) -> NDArray[np.bool_]:
+    """(address codes,) whether anything but resets came from an address, in any conversation, as any point names it."""
     table, conversations = alignment.transmissions, alignment.conversations
     heard = np.zeros(len(conversations.book), dtype=np.bool_)
     came = (table["direction"] == Direction.REVERSE) & ((table["tcp_flags"] & TcpFlag.RST) == 0)
-    heard[conversations["responder"][table["conversation"][came]]] = True
-    return np.asarray(~heard[conversations["responder"]])
+    names = conversations.ends.responder[distinct(table["conversation"][came], len(conversations))]
+    heard[names[names >= 0]] = True
+    return heard
 
 
 def may_be_seen(alignment: Alignment) -> NDArray[np.bool_]:

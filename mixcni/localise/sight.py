@@ -17,7 +17,7 @@ from mixcni.align.united import flow_bounds
 from mixcni.localise.atoms import Atoms
 from mixcni.localise.kinds import LeftOut, find_left_out
 from mixcni.localise.missrate import SLACK_NS, is_inside
-from mixcni.localise.passage import Passage, may_be_seen, never_answer, rewritten_before, rewritten_towards, take_other_ways
+from mixcni.localise.passage import Passage, answering, may_be_seen, rewritten_before, rewritten_towards, take_other_ways
 from mixcni.localise.watch import Watch
 from mixcni.schema import Direction, Sight
 from mixcni.topology import CapturePoint, PointKind, in_networks
@@ -159,22 +159,30 @@ def _expectations(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(c, p) twice: whether a conversation is expected at each point, and whether it may pass there at all.
 
-    `nearest`, `farthest` : (c,) the first and the last position where each conversation was seen
+    An address that nobody answers from may be anywhere. It is expected at a point in whose scope is what was called before a NAT
+    made that address of it: a service's, whose backend is gone.
+
+    Parameters
+    ----------
+    nearest, farthest : (c,) the first and the last position where each conversation was seen
     """
     conversations = alignment.conversations
-    every, unheard = np.arange(len(conversations)), never_answer(alignment)
+    every, heard = np.arange(len(conversations)), answering(alignment)
+    unheard, called = ~heard[conversations["responder"]], conversations.ends.responder
+    stale = ~heard[called[every, farthest]]
     expected, concerned = np.zeros((2, len(conversations), len(points)), dtype=np.bool_)
     for position, point in enumerate(points):
         passing = addresses_passing(point, alignment, position)
         nearby = np.where(position > farthest, farthest, nearest).clip(0, len(points) - 1)
         initiator = passing[0][conversations.ends.initiator[every, nearby]]
-        responder = passing[1][conversations.ends.responder[every, nearby]]
+        responder = passing[1][called[every, nearby]]
         arrives, came = rewritten_towards(alignment, position), rewritten_before(alignment, position)
         responder = np.where(arrives == Passage.UNCHANGED, responder, arrives == Passage.REWRITTEN)
         initiator = np.where(came == Passage.UNCHANGED, initiator, came == Passage.REWRITTEN)
         may_pass = (arrives == Passage.UNKNOWN) | (came == Passage.UNKNOWN)
         if point.scope:
-            expected[:, position] = initiator | responder
+            by_any_name = (passing[1][called] & (called >= 0)).any(axis=1)
+            expected[:, position] = initiator | responder | (stale & by_any_name & (position > farthest))
         else:
             either = np.where(position < nearest, initiator, initiator | responder)
             expected[:, position] = np.where(position > farthest, responder, either)

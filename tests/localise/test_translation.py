@@ -13,7 +13,7 @@ from tests.localise.test_fates import ANSWERED, POINTS, background, lost, networ
 from tests.localise.test_properties import RUNS, broken, facts, framed, talks
 from tests.scene import End, Scene, Sent, Talk, captured, scene, scene_of
 
-CLIENT, SERVER, NODE, POD = "10.244.3.7", "10.242.2.149", "10.118.201.53", "10.242.2.200"
+CLIENT, SERVER, NODE, POD, SERVICE = "10.244.3.7", "10.242.2.149", "10.118.201.53", "10.242.2.200", "10.96.0.10"
 PORTS = (*range(41_000, 41_040), *range(42_000, 42_040), *range(43_000, 43_040))
 SNAT: Mapping[End, End] = {(CLIENT, port): (NODE, 20_000 + i) for i, port in enumerate(PORTS)}
 DNAT: Mapping[End, End] = {(SERVER, 8080): (POD, 80)}
@@ -98,6 +98,31 @@ def test_a_request_to_a_service_with_one_pod_is_lost_on_the_hop_to_it() -> None:
         talk.exchange(100)
     seen = scene(background(), *others, syn("BC")(), seen_as={"C": DNAT})
     assert seen.told(10) == [lost("BC", "request")]
+
+
+@pytest.mark.parametrize(
+    ("called", "answers", "told"),
+    [
+        ((SERVICE, 80), False, lost("BC", "request")),
+        ((SERVICE, 80), True, undecided("NO_WINDOW")),
+        (("10.96.0.11", 80), False, undecided("NO_WINDOW")),
+    ],
+    ids=["a backend that is gone", "a backend elsewhere", "a service that is not in the scope"],
+)
+def test_a_service_in_a_points_scope_leads_there_but_for_what_answers_elsewhere(
+    called: End, told: tuple[str, ...], *, answers: bool
+) -> None:
+    """A sees the service's address, B what a NAT made of it: an address that is not in the scope of C, the service's pod."""
+    talk = Talk(initiator=(CLIENT, 41_000), responder=called)
+    talk.repeated((1000, 2000, 4000), 0, "S", lost="BC")
+    other = Talk(initiator=(CLIENT, 43_000), responder=called)
+    if answers:
+        other.handshake(500)
+        other.exchange(600)
+        other.sent = [replace(one, missed="C") for one in other.sent]
+    points = {**POINTS, "C": {**POINTS["C"], "scope": (network(f"{SERVER}/32"), network(f"{SERVICE}/32"))}}
+    seen = scene(background(), other, talk, points=points, seen_as={name: {called: (POD, 80)} for name in "BC"})
+    assert seen.told(len(seen.alignment.conversations) - 1) == [told]
 
 
 def test_what_may_be_the_same_connection_is_no_witness_against_it() -> None:
