@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mixcni.decode.packets import PacketTable, _Builder
 from mixcni.errors import CaptureError
 from mixcni.read import STANDARD_INPUT, CaptureFile, FrameBlock
+from mixcni.read.chosen import ReadFrames, read_chosen
 from mixcni.read.frames import FrameArrays
 from mixcni.schema import Layer
 
@@ -38,7 +39,7 @@ def read_payloads(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:
     CaptureError : a file cannot be opened any more, or has changed since it was decoded
     """
     payloads: list[bytes] = []
-    builder = _Builder(expected=rows.size)
+    builder = _Builder(expected=len(packets))  # in the form that has decoded them
     every = packets.fragments.added_to(rows)
     for octets, frames, part in _frames_again(packets, every):
         builder.add(FrameBlock(octets, frames, 1, 0), 0)
@@ -93,11 +94,17 @@ def _frames_again(
     packets: PacketTable, rows: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.uint8], FrameArrays, NDArray[np.int64]]]:
     """(octets of a block, the wanted frames in it, their rows), block after block."""
+    file = packets["file"]
     for number, path in enumerate(packets.files):
-        first, last = np.searchsorted(packets["file"], [number, number + 1])
+        first, last = (int(np.searchsorted(file, file.dtype.type(number), side)) for side in ("left", "right"))
         wanted = rows[slice(*np.searchsorted(rows, [first, last]))]
         done = 0
         if wanted.size:
+            every = ReadFrames(*(packets[name][first:last] for name in ("captured_length", "original_length", "time_ns")))
+            for octets, frames in read_chosen(path, every, wanted - first):
+                yield octets, frames, wanted[done : done + frames.start.size]
+                done += frames.start.size
+        if done < wanted.size:  # where they stand, their lengths do not tell
             for block in CaptureFile(path).blocks():
                 behind = block.first_frame_number + block.frames.start.size
                 count = int(np.searchsorted(packets["frame_number"][wanted[done:]], behind))

@@ -1,5 +1,6 @@
 """Classic pcap: microseconds or nanoseconds, either byte order, Kuznetzov's modified records."""
 
+import struct
 from collections.abc import Iterator
 from typing import Any, Final, Literal, NamedTuple
 
@@ -39,6 +40,27 @@ MAGICS: Final = {
     b"\x34\xcd\xb2\xa1": Variant(0, 0, 24),
     b"\xa1\xb2\xcd\x34": Variant(1, 0, 24),
 }
+
+
+class FileHeader(NamedTuple):
+    """What the first FILE_HEADER octets of a file say."""
+
+    variant: Variant
+    version: tuple[int, int]
+    snap_length: int
+    link_type: int
+
+    @classmethod
+    def of(cls, octets: bytes) -> "FileHeader":
+        """That of a file that begins with one of MAGICS."""
+        variant = MAGICS[octets[:4]]
+        numbers = struct.unpack_from(f"{'>' if variant.big else '<'}2H8x2I", octets, 4)
+        return cls(variant, numbers[:2], numbers[2], numbers[3] & 0xFFFF)
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the original length of a record may come first."""
+        return self.version < SINCE_CAPTURED_FIRST or self.version == DG_UX
 
 
 class PcapRecords:
@@ -119,17 +141,16 @@ class PcapReader:
         if not source.need(FILE_HEADER):
             self.damage.append(stop(source, "the file header", FILE_HEADER, source.stream_error or "pcap format", truncated=True))
             return
-        version = self._number_at(4, 2), self._number_at(6, 2)
-        if version[0] < OLDEST_MAJOR:
-            limit = f"version, which is {version[0]}.{version[1]} and not {OLDEST_MAJOR}.0 or later"
+        header = FileHeader.of(source.text(source.begin, FILE_HEADER))
+        if header.version[0] < OLDEST_MAJOR:
+            limit = f"version, which is {header.version[0]}.{header.version[1]} and not {OLDEST_MAJOR}.0 or later"
             self.damage.append(stop(source, "the file header", FILE_HEADER, limit, truncated=False))
             return
-        self._is_old = version < SINCE_CAPTURED_FIRST or version == DG_UX
+        self._is_old = header.is_old
         if self._is_old:  # where its records begin cannot be told from their lengths
             self._resynchroniser = Resynchroniser(source, is_wanted=False)
-        snap_length, link_type = self._number_at(16), self._number_at(20) & 0xFFFF
         ticks = 1_000_000_000 if variant.nanoseconds else 1_000_000
-        self.interfaces.append(Interface(link_type, snap_length, ticks_per_second=ticks))
+        self.interfaces.append(Interface(header.link_type, header.snap_length, ticks_per_second=ticks))
         source.begin += FILE_HEADER
         frames = FrameArrays.of_size(FRAMES_A_BLOCK)
         number = 1
@@ -145,7 +166,7 @@ class PcapReader:
                 variant.record_header,
                 variant.nanoseconds,
                 int(self._is_old),
-                link_type,
+                header.link_type,
                 MAX_CAPTURED,
                 frames,
             )
@@ -175,8 +196,8 @@ class PcapReader:
             return self._damaged(f"the header of record {number}", header, source.stream_error or "pcap format")
         return self._damaged(f"record {number}", header + self._captured(), source.stream_error or "length field")
 
-    def _number_at(self, at: int, size: int = 4) -> int:
-        return int.from_bytes(self.source.text(self.source.begin + at, size), self._order)
+    def _number_at(self, at: int) -> int:
+        return int.from_bytes(self.source.text(self.source.begin + at, 4), self._order)
 
     def _captured(self) -> int:
         """The captured length of the record at hand."""

@@ -112,6 +112,20 @@ def test_a_cut_payload_is_what_was_captured(tmp_path):
     assert read_payloads(packets, np.array([0])) == [b"0123"]
 
 
+def test_payloads_behind_damage_are_read_again(tmp_path):
+    """Where frames stand is then told by a search, and not by the lengths of those before them."""
+    frames = [udp_frame(("10.0.0.1", 9), ("10.0.0.2", 9), bytes([n]) * 5_000, time_ns=n) for n in range(200)]
+    path = write_pcap(tmp_path / "damaged.pcap", frames)
+    octets = bytearray(path.read_bytes())
+    octets[32:36] = b"\xff" * 4  # the first record's captured length
+    path.write_bytes(octets)
+    capture = CaptureFile(path)
+    packets = decode_packets([capture])
+    assert len(packets) == 199
+    assert len(capture.damage) == 1
+    assert read_payloads(packets, np.array([3, 198])) == [bytes([4]) * 5_000, bytes([199]) * 5_000]
+
+
 def test_hints_are_rows_of_the_packets_that_have_them(tmp_path):
     conversation = Conversation()
     frames = [*conversation.handshake(), *conversation.exchange(b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n", 1)]
