@@ -4,18 +4,21 @@ A capture is read once for its headers; payloads are fetched only of flows that 
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.decode.kernel import copy_spans
 from mixcni.decode.packets import PacketTable, _Builder
 from mixcni.errors import CaptureError
+from mixcni.kernels.jit import run
 from mixcni.read import STANDARD_INPUT, CaptureFile, FrameBlock
 from mixcni.read.chosen import ReadFrames, read_chosen
 from mixcni.read.frames import FrameArrays
 from mixcni.schema import Layer
 
+OCTETS_AN_ITEM: Final = 128  # copied one by one they take as long as an item of mixcni.kernels.jit
 SENDER_OCTETS: Final = 6
 SENDER_AT: Final = {1: 6, 113: 6, 276: 12}
 """Where a frame has its sender's hardware address, by link type: Ethernet (IEEE 802.3), LINUX_SLL, LINUX_SLL2."""
@@ -39,20 +42,61 @@ def read_payloads(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:
     CaptureError : a file cannot be opened any more, or has changed since it was decoded
     """
     payloads: list[bytes] = []
-    builder = _Builder(expected=len(packets))  # in the form that has decoded them
     every = packets.fragments.added_to(rows)
-    for octets, frames, part in _frames_again(packets, every):
+    for octets, begin, end, _, reassembled in _payloads_in(packets, every):
+        read = _spans(octets, begin, end)
+        for row, payload in reassembled.items():
+            read[row] = payload
+        payloads.extend(read)
+    return payloads if every is rows else [payloads[row] for row in np.searchsorted(every, rows).tolist()]
+
+
+def copy_payloads(
+    packets: PacketTable, rows: NDArray[np.int64], into: NDArray[np.uint8], places: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Write the payload of each packet of TCP or UDP to its place; (n,) whether it was captured whole, else nothing is written.
+
+    Parameters
+    ----------
+    packets, rows : as `read_payloads` has them, no fragments among them
+    into : with room for the payload octets of each from its place on
+
+    Raises
+    ------
+    CaptureError : as there
+    """
+    is_whole = np.zeros(rows.size, dtype=np.bool_)
+    done = 0
+    for octets, begin, end, part, _ in _payloads_in(packets, rows):
+        mine = slice(done, done + part.size)
+        sizes = packets["payload_octets"][part]
+        is_whole[mine] = (begin >= 0) & (end - begin == sizes)
+        run(copy_spans, into.size // OCTETS_AN_ITEM, octets, begin, np.where(is_whole[mine], sizes, 0), into, places[mine])
+        done += part.size
+    return is_whole
+
+
+class _Payloads(NamedTuple):
+    """Where payloads stand in some octets, and (by place in `rows`) those that their packets' fragments made."""
+
+    octets: NDArray[np.uint8]
+    begin: NDArray[np.int64]
+    end: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    reassembled: dict[int, bytes]
+
+
+def _payloads_in(packets: PacketTable, rows: NDArray[np.int64]) -> Iterator[_Payloads]:
+    """The payloads of these rows, block after block; begin -1 where there is none."""
+    builder = _Builder(expected=len(packets))  # in the form that has decoded them
+    for octets, frames, part in _frames_again(packets, rows):
         builder.add(FrameBlock(octets, frames, 1, 0), 0)
         at = builder.payload_at[: part.size]
         sizes = builder.packets.arrays["payload_octets"][: part.size].astype(np.int64)
         builder.forget_rows()
         ends = frames.start + frames.captured
         has_size = (packets["present"][part] & (Layer.TCP | Layer.UDP)) != 0
-        read = _spans(octets, at, np.where(has_size, np.minimum(ends, at + sizes), ends))
-        for row, payload in builder.payloads.items():
-            read[row] = payload
-        payloads.extend(read)
-    return payloads if every is rows else [payloads[row] for row in np.searchsorted(every, rows).tolist()]
+        yield _Payloads(octets, at, np.where(has_size, np.minimum(ends, at + sizes), ends), part, builder.payloads)
 
 
 def payloads_again(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes] | None:

@@ -6,14 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.decode.payloads import can_read_again
-from mixcni.exchanges.messages import Found, Reading
+from mixcni.exchanges.columns import Codes, Messages
+from mixcni.exchanges.kernel import ODD
+from mixcni.exchanges.messages import Found
 from mixcni.exchanges.reading import Records, choose_segments, count_left, read_flows
-from mixcni.exchanges.recognise import Protocol, recognise
+from mixcni.exchanges.recognise import recognise
 from mixcni.exchanges.retries import link_retries
-from mixcni.exchanges.tables import TEXTS, DetailTable, ExchangeTable
+from mixcni.exchanges.tables import DetailTable, ExchangeTable
 from mixcni.exchanges.tls import tell_turn
 from mixcni.exchanges.turns import pair_turns
+from mixcni.exchanges.whole import read_whole
 from mixcni.flows import FlowTable
+from mixcni.kernels.grouping import in_order
 from mixcni.schema import DETAILS, EXCHANGES, ExchangeKind
 
 NEVER = np.iinfo(np.int64).max
@@ -37,38 +41,29 @@ def pair_exchanges(flows: FlowTable) -> ExchangeTable:
     since = np.zeros((len(flows), 2), dtype=np.int64)
     if not can_read_again(flows.packets):
         return ExchangeTable(pair_turns(flows, since))
-    http = np.zeros((len(flows), 2), dtype=np.int64)
     protocol = recognise(flows)
-    readings: dict[int, Reading] = {}
+    codes: Codes = {"": 0}
+    chosen = choose_segments(flows, protocol)
+    whole = read_whole(flows, protocol, chosen, codes)
+    is_read = whole.counts[:, 0] != ODD
+    http = np.where(is_read[:, None], whole.counts, count_left(flows, protocol, chosen.left))
+    since[is_read] = NEVER
+    found: list[tuple[int, int, Found]] = []
     records: dict[int, Records] = {}
-    if (protocol != Protocol.OTHER).any():
-        chosen = choose_segments(flows, protocol)
-        for flow, found in read_flows(flows, protocol, chosen):
-            if isinstance(found, tuple):
-                records[flow] = found
-                continue
-            http[flow] = found.requests, found.responses
-            if found.exchanges:
-                readings[flow] = found
-                since[flow] = found.beyond or (NEVER, NEVER)
-        http += count_left(flows, protocol, chosen.left)
+    for flow, reading in read_flows(flows, protocol, chosen.without(flows, is_read)):
+        if isinstance(reading, tuple):
+            records[flow] = reading
+            continue
+        http[flow] += reading.requests, reading.responses
+        found.extend((flow, number, one) for number, one in enumerate(reading.exchanges, 1))
+        if reading.exchanges:
+            since[flow] = reading.beyond or (NEVER, NEVER)
+    messages = Messages.joined([*whole.messages, Messages.of(found, codes)])
     turns = pair_turns(flows, since)
-    messages = _with_turns_behind(turns, readings)
+    behind = turns["kind"] == ExchangeKind.TURN  # the messages
+    turns["number"] += np.where(behind, np.bincount(messages.flow, minlength=len(flows))[turns["flow"]], 0).astype(np.int32)
     told = _tell_records(turns, records)
-    return _table(flows, turns, messages, told, http)
-
-
-def _with_turns_behind(turns: Columns, readings: dict[int, Reading]) -> list[tuple[int, int, Found]]:
-    """(flow, number, exchange) of every message, numbered from 1; turns behind them are numbered on."""
-    messages: list[tuple[int, int, Found]] = []
-    for flow in sorted(readings):
-        exchanges = readings[flow].exchanges
-        messages.extend((flow, number, found) for number, found in enumerate(exchanges, 1))
-        first, last = np.searchsorted(turns["flow"], [flow, flow + 1])
-        turns["number"][first:last] += np.where(turns["kind"][first:last] == ExchangeKind.TURN, len(exchanges), 0).astype(
-            np.int32
-        )
-    return messages
+    return _table(flows, turns, messages, told, codes, http)
 
 
 def _tell_records(turns: Columns, records: dict[int, Records]) -> list[tuple[int, Found]]:
@@ -92,47 +87,21 @@ def _tell_records(turns: Columns, records: dict[int, Records]) -> list[tuple[int
 
 
 def _table(
-    flows: FlowTable,
-    turns: Columns,
-    messages: list[tuple[int, int, Found]],
-    told: list[tuple[int, Found]],
-    http: NDArray[np.int64],
+    flows: FlowTable, turns: Columns, messages: Messages, told: list[tuple[int, Found]], codes: Codes, http: NDArray[np.int64]
 ) -> ExchangeTable:
-    """Turns and messages in one table, with what both say."""
-    rows = {
-        "flow": [flow for flow, _, _ in messages],
-        "number": [number for _, number, _ in messages],
-        "kind": [found.kind for *_, found in messages],
-        "request_start": [found.request[0] for *_, found in messages],
-        "request_end": [found.request[1] for *_, found in messages],
-        "response_start": [found.response[0] for *_, found in messages],
-        "response_end": [found.response[1] for *_, found in messages],
-        "request_packet": [found.request_packet for *_, found in messages],
-        "response_packet": [found.response_packet for *_, found in messages],
-    }
+    """Turns and messages in one table, with what both say; `told` are rows of `turns`, and what those say."""
     columns = {
-        name: np.concatenate([turns[name], np.array(rows[name], dtype=column.dtype)]) for name, column in EXCHANGES.items()
+        name: np.concatenate([turns[name], getattr(messages, name).astype(column.dtype)]) for name, column in EXCHANGES.items()
     }
-    order = np.lexsort((columns["number"], columns["flow"]))
+    order = in_order(columns["flow"], columns["number"])
     place = np.empty(order.size, dtype=np.int64)
     place[order] = np.arange(order.size)
-    behind = turns["flow"].size
-    said = [(int(place[row]), found) for row, found in told]
-    said += [(int(place[behind + i]), found) for i, (*_, found) in enumerate(messages)]
-    said.sort(key=lambda one: one[0])
-    sorted_columns = {name: array[order] for name, array in columns.items()}
-    return ExchangeTable(sorted_columns, _details(flows, sorted_columns, said), http)
-
-
-def _details(flows: FlowTable, columns: Columns, said: list[tuple[int, Found]]) -> DetailTable:
-    codes: dict[str, int] = {"": 0}
-    values: dict[str, list[int]] = {name: [] for name in DETAILS}
-    retries = link_retries(flows, columns, said)
-    for (row, found), retry in zip(said, retries, strict=True):
-        values["exchange"].append(row)
-        values["retry_of"].append(retry)
-        for name in TEXTS:
-            values[name].append(codes.setdefault(getattr(found, name), len(codes)))
-        for name in ("status", "grpc_status", "interim", "identifier"):
-            values[name].append(getattr(found, name))
-    return DetailTable({name: np.array(values[name], dtype=column.dtype) for name, column in DETAILS.items()}, tuple(codes))
+    ordered = {name: array[order] for name, array in columns.items()}
+    rows = np.array([row for row, _ in told], dtype=np.int64)
+    said = Messages.joined([Messages.of([(0, 0, found) for _, found in told], codes), messages])
+    exchange = place[np.append(rows, turns["flow"].size + np.arange(messages.flow.size))]
+    by_place = np.argsort(exchange)
+    exchange, said = exchange[by_place], said.part(by_place)._replace(flow=ordered["flow"][exchange[by_place]])
+    details = said._asdict() | {"exchange": exchange, "retry_of": link_retries(flows, said, exchange)}
+    typed = {name: details[name].astype(column.dtype) for name, column in DETAILS.items()}
+    return ExchangeTable(ordered, DetailTable(typed, tuple(codes)), http)

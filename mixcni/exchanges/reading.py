@@ -42,6 +42,11 @@ class Selection(NamedTuple):
     offsets: NDArray[np.int64]
     left: NDArray[np.int64]
 
+    def without(self, flows: FlowTable, is_read: NDArray[np.bool_]) -> "Selection":
+        """The same without the segments of some flows, (f,)."""
+        kept = ~is_read[flows.segments["flow"][self.rows]]
+        return self._replace(rows=self.rows[kept], offsets=self.offsets[kept])
+
 
 def read_flows(flows: FlowTable, protocol: NDArray[np.uint8], chosen: Selection) -> Iterator[tuple[int, Reading | Records]]:
     """(flow, what was read of it): records where it speaks TLS.

@@ -1,13 +1,14 @@
 """Requests that were tried again: on a new connection after the first attempt failed, or as the same datagram once more."""
 
 from collections import defaultdict, deque
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.exchanges.messages import Found
+from mixcni.exchanges.columns import Messages
 from mixcni.flows import FlowTable
+from mixcni.kernels.grouping import in_order, numbered
 from mixcni.schema import ExchangeKind
 
 RETRY_WINDOW_NS: Final = 30_000_000_000  # from a failed attempt to the next; Envoy and resolvers wait less between attempts
@@ -15,12 +16,13 @@ FAILED_STATUSES: Final = (502, 503, 504)  # of a gateway that did not reach the 
 UNAVAILABLE, SERVFAIL = 14, 2  # gRPC status, DNS RCODE (RFC 1035 section 4.1.1)
 CLOSE_NOTIFY: Final = 0  # the one alert that is no error (RFC 8446 section 6)
 PATIENCE_NS: Final = 1_000_000_000  # an answer that takes longer may have come after its client gave up
+NEVER: Final = np.iinfo(np.int64).max
 CANDIDATES: Final = 8  # of failed attempts for the same, the newest, that a request may try again
 RETRIED: Final = (ExchangeKind.HTTP1, ExchangeKind.HTTP2, ExchangeKind.GRPC, ExchangeKind.DNS, ExchangeKind.TLS_HANDSHAKE)
 
 
-def link_retries(flows: FlowTable, columns: dict[str, NDArray[Any]], said: list[tuple[int, Found]]) -> list[int]:
-    """For each exchange the row of the earlier one that it tries again; -1 where it is a first attempt.
+def link_retries(flows: FlowTable, said: Messages, exchange: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) for each exchange the row of the earlier one that it tries again; -1 where it is a first attempt.
 
     An exchange is a retry where, within the retry window, the same client asked the same server the same before, by method and
     target, question or server name, on another flow, and that attempt failed: unanswered when this one began, or answered by a
@@ -28,50 +30,59 @@ def link_retries(flows: FlowTable, columns: dict[str, NDArray[Any]], said: list[
 
     Parameters
     ----------
-    columns : of all exchanges; said : (row, exchange), ascending
+    said : of exchanges whose protocol is known; exchange : (n,) their rows in the exchange table
     """
-    links = [-1] * len(said)
+    links = np.full(exchange.size, -1, dtype=np.int64)
     times = flows.packets["time_ns"]
-    ends = {name: flows[name] for name in ("initiator", "responder", "responder_port")}
-    newest: dict[tuple[Any, ...], deque[int]] = defaultdict(lambda: deque(maxlen=CANDIDATES))
-    asked = [i for i, (_, found) in enumerate(said) if found.kind in RETRIED and found.request_packet >= 0]
-    for i in sorted(asked, key=lambda one: (int(times[said[one][1].request_packet]), said[one][1].request_packet)):
-        row, found = said[i]
-        flow = int(columns["flow"][row])
-        if found.again >= 0:
-            links[i] = row - int(columns["number"][row]) + 1 + found.again  # its flow's exchanges are numbered from 1
-            continue
-        if not (found.target or (found.kind == ExchangeKind.TLS_HANDSHAKE and found.host)):
-            continue
-        key = (*(int(column[flow]) for column in ends.values()), found.kind, found.method, found.target, found.host)
-        began = int(times[found.request_packet])
-        for j in reversed(newest[key]):
-            earlier_row, earlier = said[j]
-            if began - int(times[earlier.request_packet]) > RETRY_WINDOW_NS:
+    asked = np.isin(said.kind, RETRIED) & (said.request_packet >= 0)
+    again = asked & (said.again >= 0)
+    links[again] = exchange[again] - said.number[again] + 1 + said.again[again]  # its flow's exchanges are numbered from 1
+    named = (said.target > 0) | ((said.kind == ExchangeKind.TLS_HANDSHAKE) & (said.host > 0))
+    rows = np.flatnonzero(asked & ~again & named)
+    rows = rows[in_order(times[said.request_packet[rows]], said.request_packet[rows])]
+    ends = (flows[name][said.flow[rows]] for name in ("initiator", "responder", "responder_port"))
+    same = numbered(*ends, *(getattr(said, name)[rows] for name in ("kind", "method", "target", "host")))
+    attempts = _Attempts(said.part(rows), times)
+    failed = attempts.failed_by(attempts.began + PATIENCE_NS)
+    tried = np.flatnonzero((np.bincount(same[failed], minlength=int(same.max(initial=-1)) + 1) > 0)[same])
+    newest: dict[int, deque[int]] = defaultdict(lambda: deque(maxlen=CANDIDATES))
+    for i in tried.tolist():
+        candidates = newest[int(same[i])]
+        for j in reversed(candidates):
+            if attempts.began[i] - attempts.began[j] > RETRY_WINDOW_NS:
                 break
-            if int(columns["flow"][earlier_row]) != flow and _failed(earlier, times, began) and _same_request(earlier, found):
-                links[i] = earlier_row
+            if attempts.may_be_tried_by(j, i):
+                links[rows[i]] = exchange[rows[j]]
                 break
-        if _failed(found, times, began + PATIENCE_NS):
-            newest[key].append(i)
+        if failed[i]:
+            candidates.append(i)
         else:  # what is asked after an answer is asked anew
-            others = [j for j in newest[key] if not _same_request(said[j][1], found)]
-            newest[key] = deque(others, maxlen=CANDIDATES)
+            newest[int(same[i])] = deque((j for j in candidates if not attempts.are_one(j, i)), maxlen=CANDIDATES)
     return links
 
 
-def _failed(attempt: Found, times: NDArray[np.int64], by_ns: int) -> bool:
-    """Whether an attempt had failed when the next one began."""
-    if attempt.is_missed:
-        return False
-    if attempt.response_packet < 0 or int(times[attempt.response_packet]) > by_ns:
-        return True
-    if attempt.kind == ExchangeKind.DNS:
-        return attempt.status == SERVFAIL
-    if attempt.kind == ExchangeKind.TLS_HANDSHAKE:
-        return attempt.status > CLOSE_NOTIFY
-    return attempt.status in FAILED_STATUSES or attempt.grpc_status == UNAVAILABLE
+class _Attempts:
+    """Requests in the order of their times: `began`, (n,) ns, and whether and when each failed."""
 
+    def __init__(self, said: Messages, times: NDArray[np.int64]) -> None:
+        self.began = times[said.request_packet]
+        self._said = said
+        self._answered_ns = np.where(said.response_packet < 0, NEVER, times[said.response_packet])
+        by_gateway = np.isin(said.status, FAILED_STATUSES) | (said.grpc_status == UNAVAILABLE)
+        is_dns, is_tls = said.kind == ExchangeKind.DNS, said.kind == ExchangeKind.TLS_HANDSHAKE
+        self._is_error = np.where(is_dns, said.status == SERVFAIL, np.where(is_tls, said.status > CLOSE_NOTIFY, by_gateway))
 
-def _same_request(one: Found, other: Found) -> bool:
-    return not (one.request_id and other.request_id) or one.request_id == other.request_id
+    def failed_by(self, time_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n,) whether each had failed at a time: it had no answer yet, or one that says so."""
+        return np.asarray((self._said.is_missed == 0) & ((self._answered_ns > time_ns) | self._is_error))
+
+    def may_be_tried_by(self, earlier: int, later: int) -> bool:
+        """Whether one of another flow had failed when a later one for the same began, and nothing tells the two apart."""
+        unanswered = self._answered_ns[earlier] > self.began[later]
+        failed = not self._said.is_missed[earlier] and (unanswered or self._is_error[earlier])
+        return bool(failed and self._said.flow[earlier] != self._said.flow[later] and self.are_one(earlier, later))
+
+    def are_one(self, one: int, other: int) -> bool:
+        """Whether no `x-request-id` tells two requests apart."""
+        identifiers = self._said.request_id
+        return bool(not identifiers[one] or not identifiers[other] or identifiers[one] == identifiers[other])

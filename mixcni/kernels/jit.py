@@ -137,20 +137,26 @@ def is_compiled(form: Any) -> bool:
     return bool(form.signatures) or any(Path(form.stats.cache_path).glob(f"*.{form.py_func.__qualname__}-*.nbi"))
 
 
-def run(function: Callable[..., Any], work: int, *arguments: Any) -> Any:
-    """The kernel over `arguments`, in the form that is faster for `work` items: those of earlier blocks count as well."""
+def machine_code(function: Callable[..., Any], work: int, *arguments: Any) -> Callable[..., Any] | None:
+    """The machine-code form of a kernel for `work` items of such arguments; None where the plain form is faster."""
     if work < PLAIN_BELOW or os.environ.get("NUMBA_DISABLE_JIT") == "1":
-        return plain(function, *arguments)
+        return None
     known = (function, *map(type, arguments))
     form = _READY.get(known)
     if form is None:
         form = compiled(function, fields_of(arguments))
         if not is_compiled(form):
             if work < PLAIN_UNCOMPILED:
-                return plain(function, *arguments)
+                return None
             LOG.info("compiling %s, which takes some seconds, once", function.__name__)
         _READY[known] = form
-    return form(*arguments)
+    return form
+
+
+def run(function: Callable[..., Any], work: int, *arguments: Any) -> Any:
+    """The kernel over `arguments`, in the form that is faster for `work` items: those of earlier blocks count as well."""
+    form = machine_code(function, work, *arguments)
+    return plain(function, *arguments) if form is None else form(*arguments)
 
 
 @contextmanager

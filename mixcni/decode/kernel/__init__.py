@@ -6,5 +6,6 @@ cut or cannot be is flagged in `oddity`, and never stops a decode. Every loop ov
 
 from mixcni.decode.kernel.frames import ADDRESSES_A_FRAME, STACKS_A_FRAME, decode_frames
 from mixcni.decode.kernel.hints import hint_payloads
+from mixcni.decode.kernel.spans import copy_spans
 
-__all__ = ["ADDRESSES_A_FRAME", "STACKS_A_FRAME", "decode_frames", "hint_payloads"]
+__all__ = ["ADDRESSES_A_FRAME", "STACKS_A_FRAME", "copy_spans", "decode_frames", "hint_payloads"]
