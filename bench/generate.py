@@ -21,11 +21,15 @@ MIXES: Final = {
     "udp": ("udp",),
     "ipv6": ("ipv6",),
     "vxlan": ("vxlan",),
+    "http": ("http",),
     "mixed": ("tcp", "udp", "ipv6", "vxlan"),
     "short": ("tcp",),
     "single": ("tcp",),
 }
-"""Which kinds of conversation a mix has, in equal shares; `short` has conversations of ten packets, `single` just one."""
+"""Which kinds of conversation a mix has, in equal shares; `short` has conversations of ten packets, `single` just one.
+
+`http` is `tcp` with messages of HTTP/1.1 in place of text.
+"""
 
 SEED: Final = 20240501
 CHUNK: Final = 1 << 16  # packets put together at a time
@@ -38,6 +42,9 @@ HOSTS, SERVERS, FIRST_PORT, PORTS = 2_000, 200, 32_768, 28_000
 SERVER_PORT: Final = 7_777
 VXLAN_PORT: Final = 4_789  # IANA
 FIN, SYN, PSH, ACK = 0x01, 0x02, 0x08, 0x10
+REQUEST: Final = (
+    b"GET /api/v1/items?page=1 HTTP/1.1\r\nHost: shop.default.svc.cluster.local\r\nUser-Agent: bench/1\r\nAccept: */*\r\nX-Pad: "
+)
 TEXT: Final = np.frombuffer(b"the quick brown fox jumps over the lazy dog; ", dtype=np.uint8)
 
 RECORD = np.dtype([("seconds", "<u4"), ("fraction", "<u4"), ("captured", "<u4"), ("original", "<u4")])
@@ -82,8 +89,10 @@ TCP = np.dtype(
 )
 UDP = np.dtype([("source", ">u2"), ("destination", ">u2"), ("length", ">u2"), ("checksum", ">u2")])
 VXLAN = np.dtype([("flags", ">u4"), ("vni", ">u4")])
+OVER_IPV4: Final = np.dtype([("record", RECORD), ("ethernet", ETHERNET), ("ip", IPV4), ("transport", TCP)])
 HEADERS: Final = {
-    "tcp": np.dtype([("record", RECORD), ("ethernet", ETHERNET), ("ip", IPV4), ("transport", TCP)]),
+    "tcp": OVER_IPV4,
+    "http": OVER_IPV4,
     "udp": np.dtype([("record", RECORD), ("ethernet", ETHERNET), ("ip", IPV4), ("transport", UDP)]),
     "ipv6": np.dtype([("record", RECORD), ("ethernet", ETHERNET), ("ip", IPV6), ("transport", TCP)]),
     "vxlan": np.dtype(
@@ -108,6 +117,7 @@ class Packets(NamedTuple):
     conversation, kind, direction : (n,) int64; `kind` is a row in the mix's tuple, `direction` 0 from the initiator
     flags, payload : (n,) int64, TCP flags and octets of payload
     seq, ack : (n,) int64, already on the circle of 2**32
+    message : (n,) int64, octets of the request or response that begins with a packet's payload; 0 where none does
     time_ns : (n,) int64, since the capture's beginning
     """
 
@@ -118,6 +128,7 @@ class Packets(NamedTuple):
     payload: NDArray[np.int64]
     seq: NDArray[np.int64]
     ack: NDArray[np.int64]
+    message: NDArray[np.int64]
     time_ns: NDArray[np.int64]
 
     def rows(self, chosen: Any) -> "Packets":
@@ -126,21 +137,24 @@ class Packets(NamedTuple):
 
 
 def tcp_script(exchanges: int, segments: int) -> NDArray[np.int64]:
-    """Rows (direction, flags, payload, sequence, acknowledgment) of a connection, numbers from the initial ones on."""
-    opening = [(0, SYN, 0), (1, SYN | ACK, 0), (0, ACK, 0)]
-    exchange = [(0, PSH | ACK, 120), *[(1, ACK, 1_380)] * (segments - 1), (1, PSH | ACK, 700), (0, ACK, 0)]
-    closing = [(0, FIN | ACK, 0), (1, FIN | ACK, 0), (0, ACK, 0)]
-    direction, flags, payload = np.concatenate([opening, np.tile(exchange, (exchanges, 1)), closing]).T
+    """Rows (direction, flags, payload, message, sequence, acknowledgment) of a connection, numbers from the initial ones on."""
+    opening = [(0, SYN, 0, 0), (1, SYN | ACK, 0, 0), (0, ACK, 0, 0)]
+    response = [[1, ACK, 1_380, 0] for _ in range(segments - 1)] + [[1, PSH | ACK, 700, 0]]
+    response[0][3] = sum(payload for _, _, payload, _ in response)
+    exchange = [(0, PSH | ACK, 120, 120), *response, (0, ACK, 0, 0)]
+    closing = [(0, FIN | ACK, 0, 0), (1, FIN | ACK, 0, 0), (0, ACK, 0, 0)]
+    direction, flags, payload, message = np.concatenate([opening, np.tile(exchange, (exchanges, 1)), closing]).T
     octets = payload + (flags & (SYN | FIN) != 0)
     sent = octets * (direction == [[0], [1]])
     due = np.cumsum(sent, axis=1) - sent
     rows = np.arange(direction.size)
-    return np.stack([direction, flags, payload, due[direction, rows], due[1 - direction, rows] * (flags & ACK != 0)], axis=1)
+    numbers = due[direction, rows], due[1 - direction, rows] * (flags & ACK != 0)
+    return np.stack([direction, flags, payload, message, *numbers], axis=1)
 
 
 def udp_script(exchanges: int) -> NDArray[np.int64]:
     """As `tcp_script`, of datagrams: a short request and a longer response in turn."""
-    return np.array([(0, 0, 60, 0, 0), (1, 0, 420, 0, 0)] * exchanges, dtype=np.int64)
+    return np.array([(0, 0, 60, 60, 0, 0), (1, 0, 420, 420, 0, 0)] * exchanges, dtype=np.int64)
 
 
 TCP_SCRIPTS: Final = [tcp_script(exchanges, segments) for exchanges, segments in ((1, 1), (1, 8), (3, 1), (5, 2), (12, 3))]
@@ -174,13 +188,13 @@ def make_packets(mix: str, count: int, seed: int) -> Packets:
     place = np.arange(conversation.size) - np.repeat(np.cumsum(lengths[script]) - lengths[script], lengths[script])
     first = np.cumsum(lengths) - lengths
     turn = np.concatenate(scripts)[first[script[conversation]] + place]
-    direction, flags, payload = turn[:, 0], turn[:, 1], turn[:, 2]
+    direction, flags, payload, message = turn[:, :4].T
     time_ns = begin[conversation] + place * STEP_NS + random.integers(JITTER_NS, size=place.size)
     is_tcp = flags != 0
-    seq = (initial[direction, conversation] + turn[:, 3]) % (1 << 32) * is_tcp
-    ack = (initial[1 - direction, conversation] + turn[:, 4]) % (1 << 32) * (flags & ACK != 0)
+    seq = (initial[direction, conversation] + turn[:, 4]) % (1 << 32) * is_tcp
+    ack = (initial[1 - direction, conversation] + turn[:, 5]) % (1 << 32) * (flags & ACK != 0)
     time_ns += (random.random(place.size) < LATE) * (payload > 0) * (STEP_NS + JITTER_NS)
-    packets = Packets(conversation, kind[conversation], direction, flags, payload, seq, ack, time_ns)
+    packets = Packets(conversation, kind[conversation], direction, flags, payload, seq, ack, message, time_ns)
     again = packets.rows((random.random(place.size) < TWICE) & (payload > 0) & is_tcp)
     again = again._replace(time_ns=again.time_ns + RESEND_NS)
     every = Packets(*(np.concatenate(pair) for pair in zip(packets, again, strict=True)))
@@ -261,7 +275,31 @@ def _records(kinds: tuple[str, ...], packets: Packets) -> NDArray[np.uint8]:
         headers = headers_of(kind, packets.rows(chosen))
         width = headers.dtype.itemsize
         octets[start[chosen][:, None] + np.arange(width)] = headers.view(np.uint8).reshape(-1, width)
+        if kind == "http":
+            _write_messages(octets, start[chosen] + width, packets.rows(chosen))
     return octets
+
+
+def _write_messages(octets: NDArray[np.uint8], start: NDArray[np.int64], packets: Packets) -> None:
+    """Write the heads of requests and responses at the beginning of the payloads that begin with one."""
+    for direction, size in np.unique(
+        np.stack([packets.direction, packets.message], axis=1)[packets.message > 0], axis=0
+    ).tolist():
+        head = np.frombuffer(message_head(direction, size), dtype=np.uint8)
+        rows = (packets.direction == direction) & (packets.message == size)
+        octets[start[rows][:, None] + np.arange(head.size)] = head
+
+
+def message_head(direction: int, size: int) -> bytes:
+    """The head of a request or response that has `size` octets with its content."""
+    if direction == 0:
+        return REQUEST + b"x" * (size - len(REQUEST) - 4) + b"\r\n\r\n"
+    for digits in range(1, 8):
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
+        length = size - (len(head) - 2 + digits)
+        if len(str(length)) == digits:
+            return head % length
+    raise ValueError(f"a response has more than {size} octets")
 
 
 def write_capture(path: Path, mix: str, count: int, seed: int = SEED) -> Path:

@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple
 READ_OCTETS: Final = 1 << 20
 KERNELS_LOADED: Final = 20_000  # packets that make mixcni load its machine code
 ENDLESS_S: Final = 1_000_000  # a flow of NFStream's ends with the file only, as mixcni's does
-TCP_MIXES: Final = ("tcp", "ipv6", "short", "single")
+TCP_MIXES: Final = ("tcp", "ipv6", "http", "short", "single")
 CONVERSATION = re.compile(rb"<->\s+\S+\s+\d+ [\d,]+ \w+\s+\d+ [\d,]+ \w+\s+(\d+) ")
 
 
@@ -52,7 +52,7 @@ class Peer(NamedTuple):
     against: str = ""
     wanted: int = 0
     most: int = 1_000_000
-    mixes: tuple[str, ...] = ("tcp", "udp", "ipv6", "vxlan", "mixed", "short", "single")
+    mixes: tuple[str, ...] = ("tcp", "udp", "ipv6", "vxlan", "http", "mixed", "short", "single")
 
     @property
     def is_program(self) -> bool:
@@ -252,7 +252,13 @@ PEERS: Final = {
     "nfstream": Peer(nfstream_flows, "nfstream", "", FLOWS, 20, most=200_000),
     "tshark-analysis": Peer(tshark_analysis, "tshark", "--version", DIAGNOSE, 20, most=100_000),
     "tshark-conv": Peer(
-        tshark_conversations, "tshark", "--version", FLOWS, 50, most=100_000, mixes=("tcp", "ipv6", "vxlan", "short", "single")
+        tshark_conversations,
+        "tshark",
+        "--version",
+        FLOWS,
+        50,
+        most=100_000,
+        mixes=("tcp", "ipv6", "vxlan", "http", "short", "single"),
     ),
 }
 

@@ -1,4 +1,4 @@
-"""HTTP/1 connections of which every octet was captured, in order and once: read by a kernel, since most connections are such.
+"""HTTP/1 connections of which every octet was captured: read by a kernel, since most connections are such.
 
 What it refuses, as a connection that goes on with another protocol, mixcni.exchanges.http1 reads: both find the same.
 """
@@ -112,7 +112,10 @@ def _nothing() -> tuple[NDArray[np.uint8] | NDArray[np.int64] | StreamArrays | C
 
 
 def _whole_segments(flows: FlowTable, protocol: NDArray[np.uint8], chosen: Selection) -> _Segments:
-    """The segments of the HTTP/1 flows of which each octet from the first on was captured once, in the order of the streams."""
+    """The segments of the HTTP/1 flows of which each octet from the first on was captured, in the order of the streams.
+
+    A segment that was sent again as it was stands there once; where others overlap, it is not told here which came first.
+    """
     table, packets = flows.segments, flows.packets
     is_whole = protocol == Protocol.HTTP1
     is_whole[table["flow"][chosen.left]] = False
@@ -121,8 +124,11 @@ def _whole_segments(flows: FlowTable, protocol: NDArray[np.uint8], chosen: Selec
     stream = table["flow"][rows].astype(np.int64) * 2 + table["direction"][rows]
     order = in_order(stream, offsets)
     rows, offsets, stream = rows[order], offsets[order], stream[order]
+    octets = packets["payload_octets"][table["packet"][rows]].astype(np.int64)
+    again = (np.diff(stream) == 0) & (np.diff(offsets) == 0) & (np.diff(octets) == 0)
+    once = np.append(True, ~again)[: rows.size]  # the first transmission in the file
+    rows, offsets, stream, octets = rows[once], offsets[once], stream[once], octets[once]
     packet = table["packet"][rows]
-    octets = packets["payload_octets"][packet].astype(np.int64)
     wanted = np.append(1, offsets[:-1] + octets[:-1])[: rows.size]
     wanted[1:][stream[1:] != stream[:-1]] = 1
     cut = packets["captured_length"][packet] != packets["original_length"][packet]

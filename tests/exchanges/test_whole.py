@@ -210,7 +210,9 @@ def mixed(path: Path) -> FlowTable:
             initiator=("10.244.3.7", 41_000 + number),
         )
         if number % 4 == 3:
-            talk.insert(6, talk[5].at(talk[5].time_ns + 1))
+            talk.insert(6, talk[5].at(talk[5].time_ns + 1))  # sent again
+        if number % 4 == 2 and len(talk) > 8:
+            talk[4:6] = talk[5].at(talk[4].time_ns), talk[4].at(talk[5].time_ns)  # and out of order
         frames.extend(talk)
     frames.extend(talk_of([(0, UPGRADE), (1, SWITCHING + b"\x81\x00")], initiator=("10.244.3.7", 42_000)))
     return flows_of(path, sorted(frames, key=lambda frame: frame.time_ns))
