@@ -158,6 +158,7 @@ def join_flows(
     bases = _common_bases(every, conversation, best, flipped, own)
     primary = _primary(every, conversation)
     shift = sequence_distance(bases[conversation], own)
+    shift[_shaken(every, flipped)] = 0  # whatever a firewall makes of the numbers, a handshake begins at octet 0
     members = []
     for point in range(len(points)):
         rows = slice(every.first_row[point], every.first_row[point + 1])
@@ -227,6 +228,11 @@ def _candidates(found: Translated, number_of: NDArray[np.int64]) -> CandidateTab
     rows = rows[last]
     columns = {"conversation": both[0], "candidate": both[1], "evidence": evidence, "evidence_bits": bits}
     return CandidateTable({name: column[rows].astype(CANDIDATES[name].dtype) for name, column in columns.items()})
+
+
+def _shaken(every: UnitedFlows, flipped: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(n, 2) whether the handshake told a flow's base, in the directions in which it tells that of the conversation."""
+    return np.stack([every.syn_seen & ~flipped, every.synack_seen & ~flipped], axis=1)
 
 
 def _common_bases(

@@ -26,7 +26,7 @@ class Strands:
     there : (k, p) bool, whether each point has it
     best : (k,) the flow that tells most of it; key : (k,) int64, number of its flow key; is_tcp : (k,) bool
     begun : numbers of those whose ISS another has too
-    unbegun : of TCP those that a point lacks, if the handshake of one of them was not seen
+    partial : of TCP those that a point lacks; unbegun : these, if the handshake of one of them was not seen
     datagrams : without streams, those that a point lacks
     """
 
@@ -47,6 +47,7 @@ class Strands:
         partial = is_tcp & lacking
         known, times = np.unique(self.iss[self.iss >= 0], return_counts=True)
         self.begun = np.flatnonzero(np.isin(self.iss, known[times > 1]))
+        self.partial = np.flatnonzero(partial)
         self.unbegun = np.flatnonzero(partial & (partial & (self.iss < 0)).any())
         self.datagrams = np.flatnonzero(~is_tcp & lacking)
         self._members = np.argsort(conversation, kind="stable")
@@ -73,6 +74,14 @@ class Strands:
         held = np.zeros(len(self.there), dtype=np.bool_)
         held[self.conversation[seen]] = True
         return options, held
+
+    def begins_told(self) -> NDArray[np.bool_]:
+        """(k,) whether a handshake told every flow of one where its numbers begin, in each direction that it has segments of."""
+        every = self.every
+        untold = every.based & ~np.stack([every.syn_seen, every.synack_seen], axis=1)
+        told = np.ones(len(self.there), dtype=np.bool_)
+        told[self.conversation[untold.any(axis=1)]] = False
+        return told
 
     def may_meet(self, pairs: Pairs) -> NDArray[np.bool_]:
         """Whether the keys of two differ, and no point has both; or where one does, whether it heard both at once.

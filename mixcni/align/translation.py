@@ -1,7 +1,8 @@
 """The same TCP connection under other addresses: what a NAT leaves as it is tells that two flows are one.
 
-A NAT rewrites addresses and ports. Sequence numbers, acknowledgments, options and timestamps pass it unchanged (RFC 3022); where
-something rewrites those too (a SYN proxy, a proxy that ends the connection), the two halves are two conversations here.
+A NAT rewrites addresses and ports. Sequence numbers, acknowledgments, options and timestamps pass it unchanged (RFC 3022). A
+firewall that chooses other initial numbers leaves the ends as they are. Where something rewrites both (a proxy that ends the
+connection), the two halves are two conversations here.
 
 Evidence is weighed in bits, one a halving of the chance that two unrelated flows show the same, and conflicts are taken off.
 Flows are joined one to one: each must be the other's best by a margin; what is not is listed, and nobody guesses. Where a table
@@ -73,7 +74,8 @@ def join_translated(
     translations : what tables of the cluster state
     """
     strands = Strands(every, conversation, clocks)
-    pairings = Pairings.joined([_pair_by_handshake(strands), pair_in_midst(strands), pair_datagrams(strands)])
+    by_syns = [_pair_by_handshake(strands), _pair_renumbered(strands)]
+    pairings = Pairings.joined([*by_syns, pair_in_midst(strands), pair_datagrams(strands)])
     pairings = _with_payload(strands, pairings)
     best, unsure = mutual_best(pairings, strands.there, ENOUGH_BITS, MARGIN_BITS)
     statements = stated_pairs(every, strands.best, translations)
@@ -110,14 +112,38 @@ def _pair_by_handshake(strands: Strands) -> Pairings:
     same_irs = (its[0] == its[1])[kept] & (its[0] >= 0)[kept]
     bits = ISN_BITS + ISN_BITS * same_irs
     evidence = int(Evidence.ISS) | int(Evidence.IRS) * same_irs
+    return _weighed_by_syns(strands, Pairings(one, other, np.zeros(one.size, dtype=np.bool_), bits, evidence))
+
+
+def _pair_renumbered(strands: Strands) -> Pairings:
+    """Pairings of one flow key and two initial sequence numbers, of which no point has both: a firewall may have chosen one.
+
+    Where a handshake did not tell how the numbers moved, two may be one, and are not joined.
+    """
+    numbers = strands.partial
+    one, other = (numbers[places] for places in pairs_within(numbered(strands.key[numbers]), MOST_EQUAL))
+    apart = ~(strands.there[one] & strands.there[other]).any(axis=1)
+    one, other = one[apart], other[apart]
+    nothing = np.zeros(one.size, dtype=np.int64)
+    found = _weighed_by_syns(strands, Pairings(one, other, nothing.astype(np.bool_), nothing, nothing | int(Evidence.KEY)))
+    told = strands.begins_told()
+    joinable = told[found.one] & told[found.other]
+    return found._replace(bits=np.where(joinable, found.bits, np.minimum(found.bits, ENOUGH_BITS - 1)))
+
+
+def _weighed_by_syns(strands: Strands, pairings: Pairings) -> Pairings:
+    """The pairings with what their SYNs' options, the ends that stayed and their times weigh."""
+    one, other = pairings.one, pairings.other
     options, seen = strands.syn_options()
     comparable = seen[one] & seen[other]
-    same = comparable & (options[one, 1:3] == options[other, 1:3]).all(axis=1)  # a middlebox may lower the MSS, not the others
+    same = comparable & (options[one, 1:3] == options[other, 1:3]).all(axis=1)  # a middlebox may lower the MSS
+    common = options[one, 2] & options[other, 2]  # or take options out
+    stripped = (options[one, 1] == options[other, 1]) & ((common == options[one, 2]) | (common == options[other, 2]))
     stamped = same & (options[one, 3] == options[other, 3]) & (options[one, 3] > 0)
-    bits += SAME_OPTIONS_BITS * same - SAME_TIMESTAMP_BITS * (comparable & ~same) + SAME_TIMESTAMP_BITS * stamped
-    evidence |= int(Evidence.TIMESTAMPS) * stamped
-    bits += strands.kept_end_bits((one, other))
-    return strands.weighed(Pairings(one, other, np.zeros(one.size, dtype=np.bool_), bits, evidence))
+    bits = pairings.bits + SAME_OPTIONS_BITS * same - SAME_TIMESTAMP_BITS * (comparable & ~same & ~stripped)
+    bits += SAME_TIMESTAMP_BITS * stamped + strands.kept_end_bits((one, other))
+    evidence = pairings.evidence | int(Evidence.TIMESTAMPS) * stamped
+    return strands.weighed(pairings._replace(bits=bits, evidence=evidence))
 
 
 def _with_payload(strands: Strands, pairings: Pairings) -> Pairings:
