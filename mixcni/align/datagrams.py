@@ -16,11 +16,12 @@ from mixcni.align.conversations import ConversationTable
 from mixcni.align.kernel import cluster_equal, find_first
 from mixcni.align.repeats import Columns, divide_by_payload, heard_once, match_once, match_repeats, not_told_apart
 from mixcni.align.united import PROTOCOL_TCP
+from mixcni.decode import PacketTable
 from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
 from mixcni.kernels.grouping import grouped, in_order, numbered
 from mixcni.kernels.jit import run
-from mixcni.schema import Direction
+from mixcni.schema import Direction, Layer
 
 LONGEST_WAY_NS: Final = 1_000_000_000  # from the first point to the last
 
@@ -77,6 +78,7 @@ def _of_point(flows: FlowTable, conversations: ConversationTable, point: int, ti
     """One point's datagrams, each once: those of main flows, and of others what those do not have."""
     segments, members = flows.segments, conversations.members_at(point)
     kept = np.flatnonzero((flows["protocol"][segments["flow"]] != PROTOCOL_TCP) & (segments["copy_of"] < 0))
+    kept = kept[~_in_part(flows.packets)[segments["packet"][kept]]]
     flow, packet = segments["flow"][kept], segments["packet"][kept]
     return {
         "conversation": members.conversation[flow],
@@ -87,6 +89,17 @@ def _of_point(flows: FlowTable, conversations: ConversationTable, point: int, ti
         "time_ns": times[packet],
         "packet": packet,
     }
+
+
+def _in_part(packets: PacketTable) -> NDArray[np.bool_]:
+    """(n,) whether of a packet fragments are missing, without which no host takes it (RFC 1122 section 3.3.2).
+
+    A capture without any later fragment has a filter by port, which none of them passes: there the first one stands for all.
+    """
+    present = packets["present"]
+    if not (present & Layer.LATER_FRAGMENT).any():
+        return np.zeros(present.size, dtype=np.bool_)
+    return np.asarray((present & (Layer.FRAGMENT | Layer.LATER_FRAGMENT)) == Layer.FRAGMENT)
 
 
 def _groups(every: Columns) -> NDArray[np.int64]:
