@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.transmissions import TransmissionTable
+from mixcni.kernels.grouping import numbered
 from mixcni.kernels.jit import run
 from mixcni.localise.kernel import cover_atoms, locate_bounds
 from mixcni.localise.watch import Watch
@@ -66,17 +67,28 @@ class Atoms:
         counts, first, _ = _cover(self.begin[rows], self.stop[rows], here, self.time_ns[rows], (self.stream.size, 1))
         return counts[:, 0], first[:, 0]
 
-    def received(self, acknowledged: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(a,) whether an atom's receiver acknowledged it; `acknowledged` is (streams,), the highest offset."""
-        return np.asarray(self.end <= acknowledged[self.stream])
+    def received(self, acknowledged: NDArray[np.int64], is_tcp: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(a,) whether an atom is known to have reached its receiver: acknowledged, or a request that was replied to.
 
-    def passed(self, acknowledged: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(a, p) whether an atom is known to have been at each point: seen there or farther on its way, or acknowledged."""
+        Parameters
+        ----------
+        acknowledged : (streams,) the highest offset that each stream's receiver acknowledged
+        is_tcp : (c,) whether a conversation has streams; of the others requests and replies of one turn have one number
+        """
+        found = np.asarray(self.end <= acknowledged[self.stream])
+        rows = np.flatnonzero(~is_tcp[self.stream // 2] & (self.counts > 0).any(axis=1))
+        forward = self.stream[rows] % 2 == Direction.FORWARD
+        number = numbered(self.stream[rows] // 2, self.start[rows])
+        found[rows[forward]] = np.isin(number[forward], number[~forward])
+        return found
+
+    def passed(self, received: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(a, p) whether an atom is known to have been at each point: seen there or farther on its way, or `received`."""
         seen = self.counts > 0
         forward = np.logical_or.accumulate(seen[:, ::-1], axis=1)[:, ::-1]
         reverse = np.logical_or.accumulate(seen, axis=1)
         onwards = np.where((self.stream % 2 == Direction.FORWARD)[:, None], forward, reverse)
-        return np.asarray(onwards | self.received(acknowledged)[:, None])
+        return np.asarray(onwards | received[:, None])
 
 
 def _counts(

@@ -366,6 +366,12 @@ class FateRules:
         """Whether a point saw each request again so long after a time that its initiator had waited in vain for a response."""
         return np.asarray(self.atoms.last_ns[self.request.begin[rows], point] - since >= LEAST_RTO_NS)
 
+    def _satisfied(self, point: int) -> NDArray[np.bool_]:
+        """(n,) whether a datagram's response, which nothing acknowledges, was seen at a point, its request not again later."""
+        replied = self.atoms.first_ns[self.response.begin, point]
+        again = self._asked_again(np.arange(replied.size), point, replied)
+        return np.asarray((self.columns["kind"] == ExchangeKind.DATAGRAM) & (replied != NEVER) & ~again)
+
     def _arrived(self, rows: NDArray[np.int64], direction: Direction, target: int, counts: NDArray[np.int64]) -> int:
         """How many exchanges on a hop beside `rows`, which may have begun to arrive, did arrive and failed all the same.
 
@@ -375,7 +381,7 @@ class FateRules:
         if direction == Direction.FORWARD:
             begin, failed = self.request.begin, self.fate != Fate.ANSWERED
         else:
-            begin, failed = self.response.begin, self.has_response & ~self.response_acknowledged
+            begin, failed = self.response.begin, self.has_response & ~self.response_acknowledged & ~self._satisfied(target)
         failed[rows] = False
         begin = begin[failed]
         return int(((counts[begin] > 0) & (self.atoms.counts[begin, target] > 0)).sum())

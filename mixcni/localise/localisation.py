@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mixcni.align import Alignment
 from mixcni.exchanges import ExchangeTable
 from mixcni.localise.atoms import NEVER, Atoms, Intervals, cut_atoms
-from mixcni.localise.exchanges import merge_exchanges
+from mixcni.localise.exchanges import PROTOCOL_TCP, merge_exchanges
 from mixcni.localise.fates import FateRules, FateTable
 from mixcni.localise.missrate import MissRate, Passing, is_inside, is_watched, known_to_pass, miss_rates, whole_miss_rates
 from mixcni.localise.refusals import Refusals, find_refusals
@@ -140,9 +140,10 @@ def localise_losses(
     first_piece = response.begin + (columns["response_end"] > columns["response_start"])
     response = Intervals(response.begin, first_piece)
     acknowledged = acknowledged_offsets(alignment)
-    passed = atoms.passed(acknowledged)
+    received = atoms.received(acknowledged, alignment.conversations["protocol"] == PROTOCOL_TCP)
+    passed = atoms.passed(received)
     sights = judge_sights(points, alignment, passed, atoms)
-    passing = known_to_pass(atoms, _watching(sights), acknowledged, sights.windows, sights.slacks)
+    passing = known_to_pass(atoms, _watching(sights), received, sights.windows, sights.slacks)
     rates = miss_rates(atoms, passing, [point.dropped for point in points])
     silences = [
         find_silences(atoms, found.proven, point, times, rate)

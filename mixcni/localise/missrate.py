@@ -1,9 +1,10 @@
 """How much each capture missed by itself: octets that are proven to have passed a point and are not in its file.
 
-An octet passed a point if others saw it and its receiver acknowledged it, or if points on both sides of it saw it. What only the
-point itself saw proves nothing, for what it missed of that nobody knows; but between octets of a stream that it has, all that was
-acknowledged passed it, seen or not. The share of those that the capture lacks is its miss rate, told as an exact interval; with a
-Beta prior the chance that k sightings in a row were all missed is a number (the Beta-binomial of ALGORITHMS.md 1c).
+An octet passed a point if others saw it and its receiver acknowledged it, or replied to the datagram, or if points on both
+sides of it saw it. What only the point itself saw proves nothing, for what it missed of that nobody knows; but between octets
+of a stream that it has, all that was acknowledged passed it, seen or not. The share of those that the capture lacks is its miss
+rate, told as an exact interval; with a Beta prior the chance that k sightings in a row were all missed is a number (the
+Beta-binomial of ALGORITHMS.md 1c).
 """
 
 import math
@@ -136,7 +137,7 @@ def whole_miss_rates(atoms: Atoms, passing: Sequence[Passing], seen: NDArray[np.
 def known_to_pass(
     atoms: Atoms,
     watching: NDArray[np.bool_],
-    acknowledged: NDArray[np.int64],
+    received: NDArray[np.bool_],
     windows: Sequence[Watch | None],
     slacks: Sequence[int],
 ) -> list[Passing]:
@@ -146,11 +147,10 @@ def known_to_pass(
     ----------
     atoms : of all conversations
     watching : (c, p, 2) whether the point saw the conversation or should have, by direction
-    acknowledged : (streams,) int64, highest stream offset that its receiver acknowledged
+    received : (a,) whether an atom is known to have reached its receiver
     windows : one a point, on the common clock; slacks : ns, how near its ends nothing can be told
     """
     there = atoms.counts > 0
-    received = atoms.received(acknowledged)
     before, after = np.zeros_like(there), np.zeros_like(there)
     before[:, 1:] = np.logical_or.accumulate(there, axis=1)[:, :-1]
     after[:, :-1] = np.logical_or.accumulate(there[:, ::-1], axis=1)[:, ::-1][:, 1:]

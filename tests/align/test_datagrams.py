@@ -133,3 +133,55 @@ def test_clocks_are_told_by_datagrams_alone() -> None:
     seen = scene_of(frames)
     assert abs(seen.alignment.clocks[2].offset_ns - 7 * 3600 * S) <= (seen.alignment.clocks[2].uncertainty_ns or 0)
     assert {row[0] for row in seen.told()} == {"ANSWERED"}
+
+
+def fragmented(frame: Frame, size: int = 1480) -> list[Frame]:
+    """A datagram in IPv4 fragments of `size` octets."""
+    header, payload = frame.octets[14:34], frame.octets[34:]
+    found = []
+    for at in range(0, len(payload), size):
+        flags = (0x2000 if at + size < len(payload) else 0) | at // 8
+        piece = payload[at : at + size]
+        total = (20 + len(piece)).to_bytes(2)
+        ip = header[:2] + total + header[4:6] + flags.to_bytes(2) + header[8:10] + bytes(2) + header[12:]
+        found.append(Frame(frame.time_ns + at, frame.octets[:14] + ip + piece))
+    return found
+
+
+def large_replies(first_alone: set[int], *, filtered: str = "") -> list[tuple[str, ...]]:
+    """What is told of questions with large replies, of which A has some in their first fragment alone; `filtered` points all."""
+    sent = [question(1000 + 100 * i, i, client=(CLIENT[0], 40_000 + i)) for i in range(12)]
+    large = {i: datagram(RESOLVER, (CLIENT[0], 40_000 + i), 1010 + 100 * i, 2000 + i, 3000) for i in range(12)}
+    frames = captured([*background(), *sent])
+    for place, name in enumerate("CBA"):
+        for i, reply in large.items():
+            pieces = fragmented(reply.at(reply.time_ns + place * MS))
+            frames[name] += pieces[:1] if name in filtered or (name == "A" and i in first_alone) else pieces
+        frames[name].sort(key=lambda frame: frame.time_ns)
+    seen = scene_of(frames)
+    return [row for number in range(1, 13) for row in seen.told(number)]
+
+
+def test_a_datagram_of_which_a_fragment_is_lost_has_not_arrived() -> None:
+    """As where a firewall drops what has no ports; of 12 replies half are so."""
+    told = large_replies({0, 2, 4, 6, 8, 10})
+    assert told == [lost("AB", "response"), ANSWERED] * 6
+
+
+def test_a_capture_with_a_filter_by_port_has_first_fragments_alone() -> None:
+    assert large_replies(set(range(12)), filtered="ABC") == [ANSWERED] * 12
+    assert large_replies(set(range(12)), filtered="A") == [ANSWERED] * 12
+
+
+def test_of_many_questions_whose_replies_arrive_a_few_lose_theirs() -> None:
+    """Nothing acknowledges a datagram: that most replies arrived, and nobody asked again, says that the capture misses little."""
+    sent = []
+    for i in range(40):
+        client = (CLIENT[0], 40_000 + i)
+        sent += [
+            question(1000 + 100 * i, i, client=client),
+            reply(1010 + 100 * i, i, client=client, lost="AB" if i in (7, 19) else ""),
+        ]
+    told_of = told(sent)[1]
+    assert [i for i, row in enumerate(told_of) if row == lost("AB", "response")] == [7, 19]
+    assert told_of.count(ANSWERED) == 38
