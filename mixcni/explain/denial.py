@@ -5,6 +5,7 @@ reason 133). The endpoint, the identity that its node gives the other end, the p
 asked; a denial is named only where a map or a manifest shows one.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -24,6 +25,7 @@ from mixcni.explain.remedies import allow_remedies
 from mixcni.explain.suspects import Facts, Pair, Suspect, attempts_at, is_silence, pairs_of, policy_port, shown_by
 from mixcni.schema import Direction, Fate
 from mixcni.topology import Address
+from mixcni.words import listed, plural
 
 AUDIT: Final = "Disabled (Audit)"  # policies are judged, and what they would drop is reported and let through
 PRIOR = 0.1  # of connection attempts that vanish silently next to the endpoint, before any dump is read
@@ -144,7 +146,7 @@ def examine_denial(side: Side, suspect: Suspect, facts: Facts) -> Finding | None
     return Finding(
         cause=side.cause,
         confidence=confidence,
-        sentence=_sentence(case, pair, suspect, rows, facts),
+        sentence=_sentence(case, pairs, suspect, rows, facts),
         evidence=tuple(case.evidence),
         against=tuple(case.against),
         remedies=remedies,
@@ -154,9 +156,9 @@ def examine_denial(side: Side, suspect: Suspect, facts: Facts) -> Finding | None
     )
 
 
-def _sentence(case: _Case, pair: Pair, suspect: Suspect, rows: NDArray[np.int64], facts: Facts) -> str:
-    target = f"{pair.responder}:{pair.port}" if pair.responder.version == 4 else f"[{pair.responder}]:{pair.port}"
-    what = f"connection attempts from {pair.initiator} to {target}"
+def _sentence(case: _Case, pairs: Collection[Pair], suspect: Suspect, rows: NDArray[np.int64], facts: Facts) -> str:
+    initiators = listed(sorted({str(pair.initiator) for pair in pairs}))
+    what = f"connection attempts from {initiators} to {listed(sorted({_target(pair) for pair in pairs}))}"
     policy = f"{case.side.direction.capitalize()} policy"
     if case.endpoint is None:
         near = facts.localisation.points[suspect.near].name
@@ -175,6 +177,10 @@ def _sentence(case: _Case, pair: Pair, suspect: Suspect, rows: NDArray[np.int64]
         f"{policy} of endpoint {case.endpoint.id} denied {count} {what}: enforcement is on, {who}, "
         f"and no rule {'allows it' if case.has_map else 'is known to allow it'}, so the default is to drop"
     )
+
+
+def _target(pair: Pair) -> str:
+    return f"{pair.responder}:{pair.port}" if pair.responder.version == 4 else f"[{pair.responder}]:{pair.port}"
 
 
 def _silence(case: _Case, suspect: Suspect, rows: NDArray[np.int64], facts: Facts) -> None:
@@ -206,7 +212,8 @@ def _contrast(case: _Case, pair: Pair, facts: Facts) -> None:
     sources = sorted({table.book.text(int(table["initiator"][row])) for row in to_pair})
     attempts = attempts_at(localisation, np.flatnonzero(np.isin(fates["conversation"], to_pair)), last)
     says = (
-        f"in the same capture {len(to_pair)} other conversations with {pair.responder} were answered, from "
+        f"in the same capture {plural(len(to_pair), 'other conversation')} with {pair.responder} "
+        f"{'was' if len(to_pair) == 1 else 'were'} answered, from "
         f"{', '.join(sources[:4])}: the pod serves, and the way into it works"
     )
     case.evidence.append(shown_by(facts, says, last, attempts[:SHOWN_ATTEMPTS], odds=ODDS_CONTRAST, of=attempts.size))

@@ -89,9 +89,15 @@ class Localisation:
 
     @property
     def crossing(self) -> NDArray[np.bool_]:
-        """(c,) whether a conversation concerns the path: more than one point saw it or should have, or there is but one."""
+        """(c,) whether a conversation concerns the path: more than one point saw it or should have, or there is but one.
+
+        Or may have: what is left undecided may pass the points that nothing tells whether it does.
+        """
+        least = min(2, len(self.points))
         watching = (self.sights.sight != Sight.UNOBSERVABLE).sum(axis=1)
-        return np.asarray(watching >= min(2, len(self.points)))
+        open_ones = np.zeros(watching.size, dtype=np.bool_)
+        open_ones[self.fates["conversation"][self.fates["fate"] == Fate.UNDECIDED]] = True
+        return np.asarray((watching >= least) | (open_ones & (self.sights.concerned.sum(axis=1) >= least)))
 
 
 def acknowledged_offsets(alignment: Alignment) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WIDTH: Final = 100
+EMPTY_HOP: Final = 6  # columns of a hop over which nothing came
 COLOURS: Final = {"loss": "bold red", "no_loss": "bold green", "undecided": "bold yellow"}
 
 
@@ -61,7 +62,7 @@ def _print_path(console: "Console", summary: Summary) -> None:
         for position, point in enumerate(summary.points):
             line.append(printable(point.name), style="bold")
             here = [hop for hop in summary.hops if hop.near == position]
-            width = max((len(_hop_text(hop)) for hop in here), default=0)
+            width = max((len(_hop_text(hop)) for hop in here), default=0) or EMPTY_HOP
             for hop in here:
                 if hop.direction == direction:
                     text = _hop_text(hop)
