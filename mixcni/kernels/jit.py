@@ -27,7 +27,7 @@ LOG = logging.getLogger("mixcni")
 i64 = int  # becomes numpy.int64 in the compiled form
 PLAIN_BELOW = 6_000  # items of work, about 50 ms in plain form: loading numba and its cache takes ten times as long
 PLAIN_UNCOMPILED = 150_000  # items, some 3 s in plain form: what no machine code is made for, though it is used where it is there
-OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "forceinline": True, "_nrt": False}
+OPTIONS: dict[str, Any] = {"nogil": True, "forceinline": True, "_nrt": False}
 """What numba is told of every kernel. None allocates, so references to arrays need not be counted: where they are, a call between
 kernels takes two atomic operations an array and is not inlined, and most of the time of decoding goes there."""
 COMPILERS_VERSION = 1  # to be raised with every change in what mixcni.kernels.indices and mixcni.kernels.native make
@@ -103,6 +103,7 @@ def compiled(function: Callable[..., Any], fields: Fields = ()) -> Callable[...,
 
     from mixcni.kernels.indices import KernelCompiler
     from mixcni.kernels.native import FORMS
+    from mixcni.kernels.stored import kept_on_disk
 
     assert isinstance(function, FunctionType)
     if function in FORMS:
@@ -114,8 +115,7 @@ def compiled(function: Callable[..., Any], fields: Fields = ()) -> Callable[...,
     twin = FunctionType(function.__code__, replaced, function.__name__, function.__defaults__)
     twin.__module__ = function.__module__
     twin.__qualname__ = f"{function.__qualname__}_{_digest(function, fields)}"
-    form: Callable[..., Any] = njit(pipeline_class=KernelCompiler, **OPTIONS)(twin)
-    return form
+    return kept_on_disk(njit(pipeline_class=KernelCompiler, **OPTIONS)(twin))
 
 
 def _view(argument: Any) -> Any:

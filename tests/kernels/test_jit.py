@@ -208,3 +208,30 @@ def test_numba_is_loaded_where_it_helps_and_compiles_for_large_work_alone(work, 
 def test_machine_code_that_is_on_disk_is_used_for_middling_work(tmp_path):
     assert after_work(jit.PLAIN_UNCOMPILED, "0", tmp_path) == ["True", "True"]
     assert after_work(jit.PLAIN_BELOW, "0", tmp_path) == ["True", "True"]
+
+
+STORED = """
+import sys
+import numpy as np
+from mixcni.kernels.grouping import place_in_groups
+from mixcni.kernels.hashing import empty_slots, enter_codes
+from mixcni.kernels.jit import compiled
+slots = empty_slots(8)
+compiled(enter_codes, ((), (), ()))(slots, np.arange(16, dtype=np.uint32), 4)
+print("numba.np.linalg" in sys.modules, sorted(slots[:-1].tolist()))
+order, following, rows = np.array([2, 0, 1]), np.array([0, 2]), np.zeros(3, dtype=np.int64)
+compiled(place_in_groups, ((),) * 4)(np.array([0, 1, 0]), order, following, rows)
+print("numba.np.linalg" in sys.modules, rows.tolist())
+"""
+
+
+@pytest.mark.kernels
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="NUMBA_DISABLE_JIT=1: nothing is compiled")
+def test_machine_code_from_disk_needs_no_compiler_and_leaves_it_usable(tmp_path):
+    """The first kernel is on disk in the second process; the other one is compiled behind it, and both are there in the third."""
+    slots, rows = [-1, -1, -1, -1, 0, 1, 2, 3], [2, 0, 1]
+    assert after_work(jit.PLAIN_UNCOMPILED, "0", tmp_path) == ["True", "True"]
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    for compiles in (True, False):
+        done = subprocess.run([sys.executable, "-c", STORED], env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines() == [f"False {slots}", f"{compiles} {rows}"]
