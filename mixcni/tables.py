@@ -25,10 +25,10 @@ ALIGNMENT = 64  # octets: a line of the cache
 
 
 def columns_in_one(schema: Schema, rows: int) -> dict[str, NDArray[Any]]:
-    """A schema's columns, not yet filled, in one piece of memory: the system gives it in large pages where it is large."""
+    """A schema's columns, all 0, in one piece of memory: the system gives it as it is used, in large pages where it is large."""
     sizes = [rows * np.dtype(column.dtype).itemsize for column in schema.values()]
     starts = np.cumsum([0, *(-(-size // ALIGNMENT) * ALIGNMENT for size in sizes)]).tolist()
-    memory = np.empty(starts[-1], dtype=np.uint8)
+    memory = np.zeros(starts[-1], dtype=np.uint8)
     return {
         name: memory[start : start + size].view(column.dtype)
         for (name, column), start, size in zip(schema.items(), starts, sizes, strict=False)

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.kernel import span_flows, survey_flows
-from mixcni.decode import PacketTable
 from mixcni.flows import FlowTable
 from mixcni.kernels.grouping import numbered
 from mixcni.kernels.jit import run
 from mixcni.schema import Encapsulation, OptionFlag, TcpFlag
-from mixcni.tables import recode, unite_address_books
+from mixcni.tables import Table, recode, unite_address_books
 
 HALF, MASK = np.int64(1 << 31), np.int64((1 << 32) - 1)
 PROTOCOL_TCP = 6
@@ -110,12 +109,8 @@ class UnitedFlows:
             packet = segments["packet"][kept]
             flags = flows.packets["tcp_flags"][packet]
             kept, packet = kept[(flags & TcpFlag.ACK) != 0], packet[(flags & TcpFlag.ACK) != 0]
-            option = option_rows(flows.packets, packet)
-            stamped = (
-                (option >= 0) & ((flows.packets.options["flags"][option] & OptionFlag.TIMESTAMPS) != 0)
-                if (len(flows.packets.options))
-                else np.zeros(packet.size, dtype=np.bool_)
-            )
+            stamp = rows_of_packets(flows.packets.timestamps, packet)
+            stamped = stamp >= 0
             columns = {
                 "row": segments["flow"][kept] + self.first_row[point],
                 "direction": segments["direction"][kept],
@@ -125,7 +120,7 @@ class UnitedFlows:
             }
             for name in ("ts_val", "ts_ecr"):
                 value = np.full(packet.size, -1, dtype=np.int64)
-                value[stamped] = flows.packets.options[name][option[stamped]]
+                value[stamped] = flows.packets.timestamps[name][stamp[stamped]]
                 columns[name] = value
             parts.append({name: columns[name].astype(np.int64) for name in names})
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
@@ -155,12 +150,12 @@ class UnitedFlows:
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
-def option_rows(packets: PacketTable, packet: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) the row of each packet in the table of options; -1 where it has none."""
-    known = packets.options["packet"]
+def rows_of_packets(beside: Table, packet: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the row of each packet in a table that has one for some packets, in their order; -1 where there is none."""
+    known = beside["packet"]
     if not known.size:
         return np.full(packet.size, -1, dtype=np.int64)
-    at = np.minimum(np.searchsorted(known, packet), known.size - 1)
+    at = np.minimum(np.searchsorted(known, packet.astype(known.dtype)), known.size - 1)
     return np.where(known[at] == packet, at, -1)
 
 
@@ -199,8 +194,12 @@ def _survey(flows: FlowTable) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
 def _syn_options(flows: FlowTable, syn_packet: NDArray[np.int64]) -> NDArray[np.int64]:
     """(f, 4) the options of each flow's first SYN."""
     options = np.full((len(flows), 4), NO_OPTIONS, dtype=np.int64)
-    option = option_rows(flows.packets, syn_packet)
+    stamp = rows_of_packets(flows.packets.timestamps, syn_packet)
+    stamped = stamp >= 0
+    options[stamped, :3] = -1, -1, OptionFlag.TIMESTAMPS  # where there are no others
+    options[stamped, 3] = flows.packets.timestamps["ts_val"][stamp[stamped]]
+    option = rows_of_packets(flows.packets.options, syn_packet)
     held = option >= 0
-    for number, name in enumerate(("mss", "window_scale", "flags", "ts_val")):
+    for number, name in enumerate(("mss", "window_scale", "flags")):
         options[held, number] = flows.packets.options[name][option[held]]
     return options

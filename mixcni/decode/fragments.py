@@ -38,7 +38,7 @@ class FragmentTable(Table):
         return rows
 
 
-def own_fragments(columns: dict[str, NDArray[Any]]) -> None:
+def own_fragments(columns: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> None:
     """Write the ports of every later fragment whose first one was captured; in place.
 
     Fragments are of one packet if addresses, protocol, outer stack and identification are equal and they are within a minute.
@@ -46,8 +46,9 @@ def own_fragments(columns: dict[str, NDArray[Any]]) -> None:
     Parameters
     ----------
     columns : of a PacketTable
+    rows : of fragments, and of packets that were put together, ascending
     """
-    rows = np.flatnonzero(columns["present"] & Layer.FRAGMENT)
+    rows = rows[(columns["present"][rows] & Layer.FRAGMENT) != 0]
     if not rows.size:
         return
     names = ("source", "destination", "protocol", "stack", "ip_id")

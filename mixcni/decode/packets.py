@@ -15,12 +15,13 @@ from mixcni.decode.stacks import KIND_BITS, StackTable
 from mixcni.kernels.codes import CodeTable
 from mixcni.kernels.jit import run
 from mixcni.read import CaptureFile, FrameBlock
-from mixcni.schema import HINTS, NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS, Layer, Oddity, Schema
+from mixcni.schema import HINTS, NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS, TIMESTAMPS, Layer, Oddity, Schema
 from mixcni.tables import AddressBook, Table, columns_in_one
 
 SACK_BLOCKS_A_FRAME = 4  # what 40 octets of options hold (RFC 2018 section 3)
 RECORD_HEADER = 16  # octets, of pcap
-COUNTED = ("quotes", "options", "sacks", "neighbours")  # side tables that decoding itself writes
+COUNTED = ("quotes", "options", "timestamps", "sacks", "neighbours")  # side tables that decoding itself writes
+MOSTLY_ZERO = ("oddity", "stack", "file", "interface")  # written where they are not: pages that are left alone take no memory
 SLACK = 1.05  # more rows than the frames of a block let expect of the rest of its file
 AROUND = Layer.ETHERNET | Layer.VLAN | Layer.TUNNEL  # what a packet that was put together has from its frame
 MOST_EXPECTED = 1 << 27  # rows: a sparse file may state a size that no memory holds
@@ -65,10 +66,16 @@ class OptionArrays(NamedTuple):
     mss: NDArray[np.int32]
     window_scale: NDArray[np.int16]
     flags: NDArray[np.uint16]
-    ts_val: NDArray[np.uint32]
-    ts_ecr: NDArray[np.uint32]
     sack_start: NDArray[np.int64]
     sack_count: NDArray[np.uint8]
+
+
+class TimestampArrays(NamedTuple):
+    """The columns of a TimestampTable as the kernel writes them."""
+
+    packet: NDArray[np.uint32]
+    ts_val: NDArray[np.uint32]
+    ts_ecr: NDArray[np.uint32]
 
 
 class SackArrays(NamedTuple):
@@ -104,6 +111,7 @@ class SideArrays(NamedTuple):
 
     quotes: QuoteArrays
     options: OptionArrays
+    timestamps: TimestampArrays
     sacks: SackArrays
     neighbours: NeighbourArrays
     payload_at: NDArray[np.int64]
@@ -115,6 +123,7 @@ class Counts(NamedTuple):
 
     quotes: int
     options: int
+    timestamps: int
     sacks: int
     neighbours: int
     addresses: int
@@ -137,9 +146,15 @@ class QuoteTable(Table):
 
 
 class OptionTable(Table):
-    """The TCP options of segments that have any, one row a segment, in the order of the packets."""
+    """The TCP options of segments that have others than timestamps, one row a segment, in the order of the packets."""
 
     schema = OPTIONS
+
+
+class TimestampTable(Table):
+    """The timestamps of segments that have them, mostly nearly all, in the order of the packets (RFC 7323 section 3)."""
+
+    schema = TIMESTAMPS
 
 
 class SackTable(Table):
@@ -164,9 +179,9 @@ class PacketTable(Table):
     """The packets of one capture point in file order, file after file.
 
     `files` are the paths that the column `file` numbers; `book` has the addresses; `stacks` what is around packets; `quotes` the
-    headers quoted by ICMP errors; `options` and `sacks` TCP's options; `neighbours` ARP and neighbour discovery; `hints` what
-    payloads begin like; `fragments` of which frames a packet was put together. Such a packet has the row of the fragment that
-    came last; the others have no layer above IP.
+    headers quoted by ICMP errors; `options`, `timestamps` and `sacks` TCP's options; `neighbours` ARP and neighbour discovery;
+    `hints` what payloads begin like; `fragments` of which frames a packet was put together. Such a packet has the row of the
+    fragment that came last; the others have no layer above IP.
     """
 
     schema = PACKETS
@@ -175,6 +190,7 @@ class PacketTable(Table):
     stacks: StackTable
     quotes: QuoteTable
     options: OptionTable
+    timestamps: TimestampTable
     sacks: SackTable
     neighbours: NeighbourTable
     hints: HintTable
@@ -188,6 +204,7 @@ class PacketTable(Table):
         stacks: StackTable | None = None,
         quotes: QuoteTable | None = None,
         options: OptionTable | None = None,
+        timestamps: TimestampTable | None = None,
         sacks: SackTable | None = None,
         neighbours: NeighbourTable | None = None,
         hints: HintTable | None = None,
@@ -199,6 +216,7 @@ class PacketTable(Table):
         self.stacks = stacks or StackTable.outermost()
         self.quotes = quotes or QuoteTable.empty()
         self.options = options or OptionTable.empty()
+        self.timestamps = timestamps or TimestampTable.empty()
         self.sacks = sacks or SackTable.empty()
         self.neighbours = neighbours or NeighbourTable.empty()
         self.hints = hints or HintTable.empty()
@@ -231,14 +249,15 @@ class _Columns:
         self.arrays = {name: np.empty(0, dtype=column.dtype) for name, column in schema.items()}
 
     def reserve(self, rows: int, expected: int = 0) -> None:
-        """Have room for `rows` more, and at once for the rows that are expected in all; untouched room costs no memory."""
+        """Have room for `rows` more, all 0, and at once for the rows expected in all; untouched room costs no memory."""
         needed = self.rows + rows
         old = next(iter(self.arrays.values())).size
         if needed <= old:
             return
         larger = columns_in_one(self.schema, max(needed, expected, old + old // 2))
         for name, array in self.arrays.items():
-            larger[name][: self.rows] = array[: self.rows]
+            if array[: self.rows].any():
+                larger[name][: self.rows] = array[: self.rows]
         self.arrays = larger
 
     def finished(self) -> dict[str, NDArray[Any]]:
@@ -260,6 +279,7 @@ class _Builder:
         self.sides = {
             "quotes": _Columns(QUOTES),
             "options": _Columns(OPTIONS),
+            "timestamps": _Columns(TIMESTAMPS),
             "sacks": _Columns(SACK_BLOCKS),
             "neighbours": _Columns(NEIGHBOURS),
             "hints": _Columns(HINTS),
@@ -271,11 +291,15 @@ class _Builder:
         self.fragment_at = np.empty(0, dtype=np.int64)
         self.frames = 0  # so far
         self.fragments = Reassembler()
+        self.fragment_rows = [np.empty(0, dtype=np.int64)]
         self.parts: list[tuple[int, int]] = []  # (row of a fragment, row of the packet that it is part of)
         self.payloads: dict[int, bytes] = {}  # of the packets that this block's fragments made whole, by row
 
     def forget_rows(self) -> None:
         """Drop the packets so far, and keep the codes of addresses and stacks."""
+        for name in MOSTLY_ZERO:
+            self.packets.arrays[name][: self.packets.rows] = 0
+        del self.fragment_rows[1:]
         for table in (self.packets, *self.sides.values()):
             table.rows = 0
 
@@ -295,13 +319,18 @@ class _Builder:
         rows = slice(first, first + count)
         columns["time_ns"][rows] = frames.time_ns
         columns["frame_number"][rows] = np.arange(block.first_frame_number, block.first_frame_number + count)
-        columns["file"][rows] = file
-        columns["interface"][rows] = frames.interface
+        if file:
+            columns["file"][rows] = file
+        if frames.interface.any():
+            columns["interface"][rows] = frames.interface
         columns["original_length"][rows] = frames.original
         columns["captured_length"][rows] = frames.captured
         packets.rows += count
         self.payloads = {}
-        for at in np.flatnonzero(out.present[rows] & Layer.FRAGMENT).tolist():
+        fragments = np.flatnonzero(out.present[rows] & Layer.FRAGMENT)
+        if fragments.size:
+            self.fragment_rows.append(first + fragments)
+        for at in fragments.tolist():
             captured = int(frames.start[at]) + int(frames.captured[at])
             self._add_fragment(block.octets, int(self.fragment_at[at]), captured, first + at, out)
 
@@ -328,6 +357,7 @@ class _Builder:
         sides = SideArrays(
             QuoteArrays(**tables["quotes"].arrays),
             OptionArrays(**tables["options"].arrays),
+            TimestampArrays(**tables["timestamps"].arrays),
             SackArrays(**tables["sacks"].arrays),
             NeighbourArrays(**tables["neighbours"].arrays),
             payload_at,
@@ -361,6 +391,7 @@ class _Builder:
         self.parts += [(part, row) for part in datagram.rows if part != row]
         whole = whole_packet(fragment, datagram)
         before = {name: int(getattr(out, name)[row]) for name in ("present", "oddity", "ip_id", "stack")}
+        out.oddity[row] = out.stack[row] = 0
         places = np.empty(2, dtype=np.int64)
         self._reserve_sides(1, 0)
         self._decode(whole, row, out, places[:1], places[1:], self.frames)
@@ -389,7 +420,7 @@ class _Builder:
     def table(self, files: Sequence[Path]) -> PacketTable:
         """All packets so far."""
         columns = self.packets.finished()
-        own_fragments(columns)
+        own_fragments(columns, np.concatenate(self.fragment_rows))
         sides = {name: table.finished() for name, table in self.sides.items()}
         fragments = hide_fragments(columns, sides, self.parts)
         return PacketTable(
@@ -399,6 +430,7 @@ class _Builder:
             stacks=StackTable.of_words(self.stacks.words()),
             quotes=QuoteTable(sides["quotes"]),
             options=OptionTable(sides["options"]),
+            timestamps=TimestampTable(sides["timestamps"]),
             sacks=SackTable(sides["sacks"]),
             neighbours=NeighbourTable(sides["neighbours"]),
             hints=HintTable(sides["hints"]),

@@ -53,6 +53,7 @@ from mixcni.schema.packets import (
     QUOTES,
     SACK_BLOCKS,
     STACKS,
+    TIMESTAMPS,
 )
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "SACK_BLOCKS",
     "SEGMENTS",
     "STACKS",
+    "TIMESTAMPS",
     "TRANSMISSIONS",
     "Column",
     "Completeness",

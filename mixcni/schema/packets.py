@@ -46,11 +46,17 @@ OPTIONS: Final[Schema] = MappingProxyType(
         "packet": Column("int64", "", "mixcni", "row in the packet table"),
         "mss": Column("int32", "octet", "RFC 9293 3.7.1", "-1 where it is not there"),
         "window_scale": Column("int16", "", "RFC 7323 2.2", "shift count as sent; -1 where it is not there"),
-        "flags": Column("uint16", "", "mixcni.schema.OptionFlag"),
-        "ts_val": Column("uint32", "", "RFC 7323 3.2, TSval", "read only where flags has TIMESTAMPS"),
-        "ts_ecr": Column("uint32", "", "RFC 7323 3.2, TSecr", "read only where flags has TIMESTAMPS, and valid with ACK"),
+        "flags": Column("uint16", "", "mixcni.schema.OptionFlag", "timestamps alone make no row"),
         "sack_start": Column("int64", "", "mixcni", "row of the first block in the table of SACK blocks"),
         "sack_count": Column("uint8", "", "RFC 2018 3", "blocks from there on"),
+    }
+)
+
+TIMESTAMPS: Final[Schema] = MappingProxyType(
+    {
+        "packet": Column("uint32", "", "mixcni", "row in the packet table"),
+        "ts_val": Column("uint32", "", "RFC 7323 3.2, TSval"),
+        "ts_ecr": Column("uint32", "", "RFC 7323 3.2, TSecr", "valid with ACK"),
     }
 )
 

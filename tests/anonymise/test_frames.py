@@ -78,7 +78,7 @@ def facts_of(table: PacketTable, *, mapped: bool) -> dict[str, list[object]]:
             ]
         )  # fmt: skip
     found["stack"] = list(layers)
-    for side in (table.quotes, table.options, table.sacks, table.neighbours):
+    for side in (table.quotes, table.options, table.timestamps, table.sacks, table.neighbours):
         for name in side:
             values = side[name].tolist()
             if name in {"source", "destination", "sender", "target"}:

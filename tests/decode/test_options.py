@@ -14,7 +14,8 @@ from tests.kernels.forms import TWO_FORMS, in_form
 from tests.wire import START, Conversation, Frame, decoded
 
 MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}
-NONE = {"mss": -1, "window_scale": -1, "flags": 0, "ts_val": 0, "ts_ecr": 0, "blocks": []}
+NONE = {"mss": -1, "window_scale": -1, "flags": 0, "blocks": []}
+STAMPED = {"times": (2**32 - 1, 7)}
 TIMES = b"\x08\x0a" + (2**32 - 1).to_bytes(4) + (7).to_bytes(4)
 
 
@@ -36,6 +37,11 @@ def options_of(table, row=0):
     return {name: found[name] for name in NONE}
 
 
+def times_of(table):
+    """The packet, TSval and TSecr of each row in the table of timestamps."""
+    return list(zip(*(table.timestamps[name].tolist() for name in ("packet", "ts_val", "ts_ecr")), strict=True))
+
+
 OPTIONS = {
     "MSS": (b"\2\4\x05\xb4", {"mss": 1460}, 0),
     "an MSS of 65535": (b"\2\4\xff\xff", {"mss": 65535}, 0),
@@ -43,36 +49,37 @@ OPTIONS = {
     "window scale": (b"\3\3\7", {"window_scale": 7}, 0),
     "a window scale beyond 14": (b"\3\3\xff", {"window_scale": 255}, 0),
     "SACK permitted": (b"\4\2", {"flags": OptionFlag.SACK_PERMITTED}, 0),
-    "timestamps": (TIMES, {"flags": OptionFlag.TIMESTAMPS, "ts_val": 2**32 - 1, "ts_ecr": 7}, 0),
+    "timestamps": (TIMES, STAMPED, 0),
+    "timestamps as nearly all have them": (b"\1\1" + TIMES, STAMPED, 0),
     "DSS of MPTCP": (b"\x1e\x08\x20\1\0\0\0\1", {"flags": OptionFlag.DSS}, 0),
     "MP_CAPABLE and MP_FASTCLOSE": (
         b"\x1e\4\1\1\x1e\x0c\x70\0" + bytes(8),
         {"flags": OptionFlag.MP_CAPABLE | OptionFlag.MP_FASTCLOSE},
         0,
     ),
-    "MPTCP without a subtype, and one that is not followed": (b"\x1e\2\x1e\4\x80\1", None, 0),
+    "MPTCP without a subtype, and one that is not followed": (b"\x1e\2\x1e\4\x80\1", {}, 0),
     "one SACK block": (b"\1\1" + block(5, 9), {"blocks": [(5, 9)]}, 0),
     "three SACK blocks behind timestamps": (
         b"\1\1" + TIMES + b"\1\1" + block(5, 9, 2**32 - 1, 3, 0, 2**32 - 1)[:26],
-        {"flags": 2, "ts_val": 2**32 - 1, "ts_ecr": 7, "blocks": [(5, 9), (2**32 - 1, 3), (0, 2**32 - 1)]},
+        {"flags": 2, "blocks": [(5, 9), (2**32 - 1, 3), (0, 2**32 - 1)]} | STAMPED,
         0,
     ),
     "four SACK blocks": (block(*range(8)), {"blocks": [(0, 1), (2, 3), (4, 5), (6, 7)]}, 0),
     "a SYN of Linux": (
         b"\2\4\x05\xb4\4\2" + TIMES + b"\1\3\3\7",
-        {"mss": 1460, "window_scale": 7, "flags": 3, "ts_val": 2**32 - 1, "ts_ecr": 7},
+        {"mss": 1460, "window_scale": 7, "flags": 3} | STAMPED,
         0,
     ),
     "the last of two counts": (b"\2\4\0\1\2\4\0\2", {"mss": 2}, 0),
     "an unknown kind is passed over": (b"\xfe\4ab\3\3\1", {"window_scale": 1}, 0),
-    "nothing behind the end of options": (b"\0\3\3\1", None, 0),
-    "padding alone": (b"\1\1\1\1", None, 0),
-    "a SACK of no whole block": (b"\5\x06abcd", None, 0),
+    "nothing behind the end of options": (b"\0\3\3\1", {}, 0),
+    "padding alone": (b"\1\1\1\1", {}, 0),
+    "a SACK of no whole block": (b"\5\x06abcd", {}, 0),
     "an MSS of another length": (b"\2\3\1\3\3\1", {"window_scale": 1}, 0),
     "a length of 0": (b"\3\3\1\1\7\0\2\4", {"window_scale": 1}, Oddity.BAD_OPTION),
-    "a length of 1": (b"\7\1\2\4", None, Oddity.BAD_OPTION),
+    "a length of 1": (b"\7\1\2\4", {}, Oddity.BAD_OPTION),
     "a length beyond the header": (b"\3\3\1\x08\x0aabc", {"window_scale": 1}, Oddity.BAD_OPTION),
-    "no length": (b"\1\1\1\2", None, Oddity.BAD_OPTION),
+    "no length": (b"\1\1\1\2", {}, Oddity.BAD_OPTION),
 }
 
 
@@ -83,9 +90,11 @@ def test_options_are_read_as_their_standards_say(tmp_path, form, octets, read, o
     with in_form(form):
         table = decoded(tmp_path / "A.pcap", [segment(b""), segment(octets)])
     assert table["oddity"].tolist() == [0, oddity]
-    assert table.options["packet"].tolist() == ([] if read is None else [1])
-    if read is not None:
-        assert options_of(table) == NONE | read
+    times, others = read.get("times"), {name: value for name, value in read.items() if name != "times"}
+    assert times_of(table) == ([(1, *times)] if times else [])
+    assert table.options["packet"].tolist() == ([1] if others else [])
+    if others:
+        assert options_of(table) == NONE | others
 
 
 def test_options_agree_with_scapys_packing(tmp_path):
@@ -100,7 +109,8 @@ def test_options_agree_with_scapys_packing(tmp_path):
     ]
     octets = bytes(Ether(**MACS) / IP() / TCP(options=scapys))
     table = decoded(tmp_path / "A.pcap", [Frame(START, octets)])
-    assert options_of(table) == {"mss": 1400, "window_scale": 9, "flags": 3, "ts_val": 5, "ts_ecr": 6, "blocks": [(1, 2)]}
+    assert options_of(table) == {"mss": 1400, "window_scale": 9, "flags": 3, "blocks": [(1, 2)]}
+    assert times_of(table) == [(0, 5, 6)]
 
 
 @pytest.mark.kernels
@@ -111,7 +121,8 @@ def test_options_that_the_snap_length_cuts_are_read_as_far_as_they_go(tmp_path, 
         for kept in range(len(octets) + 1):
             table = decoded(tmp_path / "A.pcap", [segment(octets)], snap_length=14 + 20 + 20 + kept)
             expected = NONE | ({"mss": 1460} if kept >= 4 else {}) | ({"window_scale": 7} if kept >= 8 else {})
-            expected |= {"flags": 2, "ts_val": 2**32 - 1, "ts_ecr": 7} if kept >= 18 else {}
+            expected |= {"flags": 2} if kept >= 18 else {}
+            assert times_of(table) == ([(0, *STAMPED["times"])] if kept >= 18 else [])
             assert len(table.options) == (kept >= 4)
             assert kept < 4 or options_of(table) == expected
             oddity = Oddity(int(table["oddity"][0]))

@@ -5,8 +5,11 @@ import pytest
 
 from mixcni.decode import packets
 from mixcni.read import CaptureFile, FrameBlock
+from mixcni.schema import PACKETS, TIMESTAMPS
 from tests.wire import START, Frame, write_pcap
 
+SCHEMAS = {"packets": PACKETS, "timestamps": TIMESTAMPS}
+CUT_IN_A_VLAN = bytes(12) + b"\x81\0\0\x05\x08\0\x45"
 OCTETS = bytes(84)  # with its record's header 100 octets of file
 
 
@@ -43,3 +46,23 @@ def test_growth_keeps_the_rows_that_are_there(tmp_path):
     table = builder.table([tmp_path])
     assert table["file"].tolist() == [turn for turn in range(40) for _ in range(7)]
     assert table["frame_number"].tolist() == list(range(1, 8)) * 40
+
+
+def test_a_row_takes_no_more_than_a_line_of_the_cache():
+    """Timestamps, which nearly all segments have, take 12 octets beside."""
+    size = {name: sum(np.dtype(column.dtype).itemsize for column in schema.values()) for name, schema in SCHEMAS.items()}
+    assert size["packets"] <= 64
+    assert size["timestamps"] == 12
+
+
+def test_rows_that_are_used_again_keep_nothing_of_what_was_there(tmp_path):
+    """Columns that are mostly 0 are written only where they are not."""
+    builder = packets._Builder()
+    odd = CaptureFile(write_pcap(tmp_path / "A.pcap", [Frame(START, CUT_IN_A_VLAN)] * 3))
+    for block in odd.blocks():
+        builder.add(block, 1)
+    columns = builder.packets.arrays
+    assert all(columns[name][:3].all() for name in ("oddity", "stack", "file"))
+    builder.forget_rows()
+    builder.add(block_of(tmp_path / "B.pcap", 2, 0), 0)
+    assert not any(columns[name][:3].any() for name in ("oddity", "stack", "file"))

@@ -20,6 +20,7 @@ from mixcni.decode.packets import (
     QuoteArrays,
     SackArrays,
     SideArrays,
+    TimestampArrays,
 )
 from mixcni.decode.stacks import StackTable
 from mixcni.errors import CaptureError
@@ -27,7 +28,7 @@ from mixcni.kernels.hashing import empty_slots
 from mixcni.kernels.jit import run
 from mixcni.read import CaptureFile
 from mixcni.read.frames import FrameArrays
-from mixcni.schema import NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS
+from mixcni.schema import NEIGHBOURS, OPTIONS, PACKETS, QUOTES, SACK_BLOCKS, TIMESTAMPS
 from tests import faults, oracle
 from tests.decode.links import LINKS
 from tests.decode.test_frames import ODD, UNQUOTED, WHOLE, quoting
@@ -73,6 +74,7 @@ def empty_sides():
     arrays = {
         QuoteArrays: (QUOTES, 1),
         OptionArrays: (OPTIONS, 1),
+        TimestampArrays: (TIMESTAMPS, 1),
         SackArrays: (SACK_BLOCKS, 4),
         NeighbourArrays: (NEIGHBOURS, 1),
     }
@@ -92,7 +94,7 @@ def decode(record, form):
     sides = empty_sides()
     books = BookArrays(*book(ADDRESSES_A_FRAME), *book(STACKS_A_FRAME))
     with in_form(form):
-        done, *found = run(decode_frames, 1, octets, frames, 0, 0, out, sides, Counts(0, 0, 0, 0, 0, 1), books)
+        done, *found = run(decode_frames, 1, octets, frames, 0, 0, out, sides, Counts(0, 0, 0, 0, 0, 0, 1), books)
     assert done == 1
     counts = Counts(*found)
     words = books.keys[: 4 * counts.addresses].astype(">u4").tobytes()
@@ -122,8 +124,8 @@ def decode(record, form):
         blocks = slice(options.pop("sack_start"), counts.sacks)
         options["blocks"] = list(zip(sides.sacks.left[blocks].tolist(), sides.sacks.right[blocks].tolist(), strict=True))
         assert options.pop("sack_count") == len(options["blocks"])
-    neighbour = row(sides.neighbours, counts.neighbours)
-    return Decoded(columns, layers, row(sides.quotes, counts.quotes), options, neighbour)
+    quote, neighbour = row(sides.quotes, counts.quotes), row(sides.neighbours, counts.neighbours)
+    return Decoded(columns, layers, quote, options, row(sides.timestamps, counts.timestamps), neighbour)
 
 
 @st.composite

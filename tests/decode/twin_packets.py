@@ -27,6 +27,7 @@ class Decoded(NamedTuple):
     stack: tuple[Layer, ...] = ()
     quote: Row | None = None
     options: Row | None = None
+    timestamps: Row | None = None
     neighbour: Row | None = None
 
 
@@ -169,13 +170,18 @@ def _tcp(row: Row, payload: bytes, left: int) -> tuple[Decoded, int, int]:
         return Decoded(row), 0, BAD_HEADER
     row.update(source_port=source, destination_port=destination, seg_seq=seq, seg_ack=ack, tcp_flags=flags, seg_wnd=window)
     row["payload_octets"] = max(left - header, 0)
-    options, oddity = _options(payload[20:header], cut=len(payload) < min(header, left))
-    return Decoded(row, options=options), LAYERS["tcp"], oddity | (0 if header <= left else BAD_TOTAL)
+    options, timestamps, oddity = _options(payload[20:header], cut=len(payload) < min(header, left))
+    found = Decoded(row, options=options, timestamps=timestamps)
+    return found, LAYERS["tcp"], oddity | (0 if header <= left else BAD_TOTAL)
 
 
-def _options(octets: bytes, *, cut: bool) -> tuple[Row | None, int]:
-    """RFC 9293 section 3.2; RFC 7323 (window scale, timestamps), RFC 2018 (SACK); the last of a kind counts."""
-    found: Row = {"mss": -1, "window_scale": -1, "flags": 0, "ts_val": 0, "ts_ecr": 0, "blocks": []}
+def _options(octets: bytes, *, cut: bool) -> tuple[Row | None, Row | None, int]:
+    """(options, where there are others than timestamps; timestamps; oddity), the last of a kind counts.
+
+    RFC 9293 section 3.2; RFC 7323 (window scale, timestamps), RFC 2018 (SACK).
+    """
+    found: Row = {"mss": -1, "window_scale": -1, "flags": 0, "blocks": []}
+    timestamps: Row | None = None
     oddity = OPTIONS_CUT if cut else 0
     while octets and octets[0]:
         if octets[0] == 1:
@@ -195,12 +201,12 @@ def _options(octets: bytes, *, cut: bool) -> tuple[Row | None, int]:
                 found["flags"] |= 1
             case 8, 10:
                 found["flags"] |= 2
-                found["ts_val"], found["ts_ecr"] = struct.unpack(">2I", value)
+                timestamps = dict(zip(("ts_val", "ts_ecr"), struct.unpack(">2I", value), strict=True))
             case 5, 10 | 18 | 26 | 34:
                 found["blocks"] = list(struct.iter_unpack(">2I", value))
         octets = octets[size:]
-    empty = {"mss": -1, "window_scale": -1, "flags": 0, "ts_val": 0, "ts_ecr": 0, "blocks": []}
-    return (found if found != empty else None), oddity
+    is_empty = found | {"flags": found["flags"] & ~2} == {"mss": -1, "window_scale": -1, "flags": 0, "blocks": []}
+    return (None if is_empty else found), timestamps, oddity
 
 
 def _icmp(row: Row, packet: IpPacket, payload: bytes) -> tuple[Decoded, int, int]:

@@ -37,6 +37,7 @@ from mixcni.decode.kernel.numbers import (
     O_HEADER_CUT,
     O_MANY,
     O_PAYLOAD_CUT,
+    OPT_TIMESTAMPS,
     PROTO_ESP,
     PROTO_GRE,
     PROTO_ICMP,
@@ -91,21 +92,23 @@ def inner_header(octets, at, end, ethertype):
 
 @kernel
 def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
-    """Decode frames from `begin` on; (frames done, quotes, option rows, SACK blocks, neighbours, addresses, stacks known).
+    """Decode frames from `begin` on; (frames done, and how many there are then: rows of each side table and codes, as in Counts).
 
     Stops early when a book is nearly half full: the caller enlarges it and goes on.
 
     octets : (b,) uint8; frames : FrameArrays within it
     first_row : row of `out` for frame `begin`
-    out : PacketArrays, with room for every frame
+    out : PacketArrays, with room for every frame; `oddity` and `stack` are 0, and written where they are not
     sides : SideArrays, with room for one more a frame, and for four SACK blocks a frame
     counts : Counts before this call
     books : BookArrays: the hash tables of addresses and of stacks
     """
     slots, keys, stack_slots, stack_keys = books.slots, books.keys, books.stack_slots, books.stack_keys
-    quotes, options, sacks, neighbours = sides.quotes, sides.options, sides.sacks, sides.neighbours
-    quote_count, option_count, sack_count, neighbour_count, count, stack_count = (
-        counts.quotes, counts.options, counts.sacks, counts.neighbours, counts.addresses, counts.stacks
+    quotes, options, timestamps, sacks, neighbours = (
+        sides.quotes, sides.options, sides.timestamps, sides.sacks, sides.neighbours
+    )  # fmt: skip
+    quote_count, option_count, timestamp_count, sack_count, neighbour_count, count, stack_count = (
+        counts.quotes, counts.options, counts.timestamps, counts.sacks, counts.neighbours, counts.addresses, counts.stacks
     )  # fmt: skip
     room, stack_room = len(slots) // 2 - ADDRESSES_A_FRAME, len(stack_slots) // 2 - STACKS_A_FRAME
     # The last packet's two addresses: the next one often has them too, and a comparison is cheaper than a look-up.
@@ -195,13 +198,16 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                                 octets, payload + 20, min(payload + header, stop), limit
                             )
                             oddity |= odd
-                            if mss >= 0 or scale >= 0 or marks or sack_size:
+                            if marks & OPT_TIMESTAMPS:
+                                timestamps.packet[timestamp_count] = row
+                                timestamps.ts_val[timestamp_count] = sent
+                                timestamps.ts_ecr[timestamp_count] = echoed
+                                timestamp_count += 1
+                            if mss >= 0 or scale >= 0 or marks & ~OPT_TIMESTAMPS or sack_size:
                                 options.packet[option_count] = row
                                 options.mss[option_count] = mss
                                 options.window_scale[option_count] = scale
                                 options.flags[option_count] = marks
-                                options.ts_val[option_count] = sent
-                                options.ts_ecr[option_count] = echoed
                                 options.sack_start[option_count] = sack_count
                                 options.sack_count[option_count] = sack_size
                                 option_count += 1
@@ -300,7 +306,8 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                     continue
             break
         out.present[row] = present
-        out.oddity[row] = oddity
+        if oddity:
+            out.oddity[row] = oddity
         out.source[row] = source
         out.destination[row] = destination
         out.source_port[row] = source_port
@@ -313,7 +320,8 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
         out.seg_seq[row] = seq
         out.seg_ack[row] = ack
         out.payload_octets[row] = size
-        out.stack[row] = stack
+        if stack:
+            out.stack[row] = stack
         sides.payload_at[i] = payload_at
         i += 1
-    return i, quote_count, option_count, sack_count, neighbour_count, count, stack_count
+    return i, quote_count, option_count, timestamp_count, sack_count, neighbour_count, count, stack_count
