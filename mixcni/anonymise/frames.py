@@ -11,7 +11,8 @@ from typing import Final
 from mixcni.anonymise.checksums import checksum, pseudo_header
 from mixcni.decode.kernel.frames import MAX_HEADERS, inner_header, ip_tunnel
 from mixcni.decode.kernel.ip import ipv4_header, ipv6_header
-from mixcni.decode.kernel.link import link_header, llc_header, mpls_payload, ppp_header
+from mixcni.decode.kernel.link import llc_header, mpls_payload, ppp_header
+from mixcni.decode.kernel.linktypes import link_header
 from mixcni.decode.kernel.numbers import (
     E_TEREDO,
     ETHERTYPE_ARP,
@@ -28,6 +29,7 @@ from mixcni.decode.kernel.numbers import (
     L_LATER_FRAGMENT,
     LINK_CISCO_HDLC,
     LINK_ETHERNET,
+    LINK_IPNET,
     LINK_IPV4,
     LINK_IPV6,
     LINK_LOOP,
@@ -62,7 +64,7 @@ from mixcni.kernels.byteorder import be16
 ICMP_REDIRECT, ND_REDIRECT = 5, 137
 KEPT_LINKS: Final = {
     LINK_NULL, LINK_ETHERNET, LINK_PPP, LINK_RAW_BSD, LINK_RAW_OPENBSD, LINK_PPP_SERIAL, LINK_PPPOE, LINK_RAW, LINK_CISCO_HDLC,
-    LINK_LOOP, LINK_SLL, LINK_IPV4, LINK_IPV6, LINK_SLL2,
+    LINK_LOOP, LINK_SLL, LINK_IPNET, LINK_IPV4, LINK_IPV6, LINK_SLL2,
 }  # fmt: skip
 """Link types in whose headers all addresses are known; frames of others become zeros."""
 KNOWN_TCP_OPTIONS: Final = {2: 4, 3: 3, 4: 2, 5: 0, 8: 10}  # kept as they are, by kind; 0: of any length (RFC 2018)

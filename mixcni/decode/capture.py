@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 LINK_NAMES: Final = {
     0: "NULL", 1: "ETHERNET", 9: "PPP", 12: "RAW", 14: "RAW", 50: "PPP_HDLC", 51: "PPP_ETHER", 101: "RAW", 104: "C_HDLC",
-    105: "IEEE802_11", 108: "LOOP", 109: "ENC", 113: "LINUX_SLL", 117: "PFLOG", 119: "IEEE802_11_PRISM",
-    127: "IEEE802_11_RADIOTAP", 163: "IEEE802_11_AVS", 192: "PPI", 228: "IPV4", 229: "IPV6", 239: "NFLOG", 242: "IPOIB",
-    276: "LINUX_SLL2",
+    105: "IEEE802_11", 107: "FRELAY", 108: "LOOP", 109: "ENC", 113: "LINUX_SLL", 117: "PFLOG", 119: "IEEE802_11_PRISM",
+    127: "IEEE802_11_RADIOTAP", 163: "IEEE802_11_AVS", 167: "JUNIPER_PPPOE", 178: "JUNIPER_ETHER", 179: "JUNIPER_PPP",
+    180: "JUNIPER_FRELAY", 181: "JUNIPER_CHDLC", 192: "PPI", 206: "FRELAY_WITH_DIR", 226: "IPNET", 228: "IPV4", 229: "IPV6",
+    239: "NFLOG", 242: "IPOIB", 276: "LINUX_SLL2", 281: "DSA_TAG_BRCM", 282: "DSA_TAG_BRCM_PREPEND", 284: "DSA_TAG_DSA",
+    285: "DSA_TAG_EDSA",
 }  # fmt: skip
 """LINKTYPE_ names of the link types that are decoded (the tcpdump group's registry)."""
 MAX_SHOWN: Final = 12  # files in a repr; rotated sets have hundreds

@@ -10,6 +10,7 @@ from mixcni.tables import AddressBook, Table
 
 NO_KEY = 0xFFFFFFFF
 KIND_BITS = 4
+NAMELESS = Encapsulation.IPIP, Encapsulation.TEREDO, Encapsulation.MPLS_UDP  # they have no identifier
 
 
 class StackTable(Table):
@@ -63,7 +64,7 @@ class StackTable(Table):
         kind = Encapsulation(self["kind"][row])
         identifier = int(self["identifier"][row])
         words = [kind.name.lower()]
-        if kind not in (Encapsulation.IPIP, Encapsulation.TEREDO) and not (kind == Encapsulation.GRE and identifier == NO_KEY):
+        if kind not in NAMELESS and not (kind == Encapsulation.GRE and identifier == NO_KEY):
             words.append(str(identifier))
         if self["source"][row] >= 0:
             words.append(f"{book.text(int(self['source'][row]))}>{book.text(int(self['destination'][row]))}")

@@ -51,6 +51,7 @@ class Encapsulation(IntEnum):
     GTPU = 9
     L2TP = 10
     TEREDO = 11
+    MPLS_UDP = 12
 
     @property
     def is_tunnel(self) -> bool:

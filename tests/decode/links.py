@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from scapy.contrib.mpls import MPLS, EoMCW
 from scapy.layers.dot11 import RadioTap
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import LLC, SNAP
 from scapy.layers.l2tp import L2TP
 from scapy.layers.ppp import PPP
 
-from tests.decode.tunnels import BETWEEN, DATAGRAM, ETH, IN4, IN6, TCP4, TCP6, in_udp
+from tests.decode.tunnels import BETWEEN, DATAGRAM, ETH, IN4, IN6, INNER, TCP4, TCP6, in_udp
 
 SNAP4 = bytes(LLC() / SNAP(code=0x0800) / IN4)
 
@@ -72,6 +73,29 @@ LINKS: dict[str, tuple[int, bytes, str, dict[str, Any]]] = {
     "AVS as Prism": (119, b"\x80\x21\x10\x01\0\0\0\x40" + bytes(56) + WLAN, "", TCP4),
     "AVS": (163, b"\x80\x21\x10\x02\0\0\0\x20" + bytes(24) + WLAN, "", TCP4),
     "PPI": (192, b"\0\0\x0c\0\x69\0\0\0" + bytes(4) + WLAN, "", TCP4),
+    "frame relay": (107, b"\x18\x41\x03\xcc" + bytes(IN4), "", TCP4),
+    "frame relay with a long address and a pad": (107, b"\x18\x40\x02\x03\x03\0\x8e" + bytes(IN6), "", TCP6),
+    "frame relay with SNAP": (107, b"\x18\x41\x03\0\x80\0\0\0\x86\xdd" + bytes(IN6), "", TCP6),
+    "frame relay with bridged Ethernet": (107, b"\x18\x41\x03\0\x80\0\x80\xc2\0\x07" + bytes(ETH / IN4), "", TCP4),
+    "frame relay with another bridged medium": (107, b"\x18\x41\x03\0\x80\0\x80\xc2\0\x09" + bytes(ETH / IN4), "", NOTHING),
+    "frame relay with PPP": (107, b"\x18\x41\x03\xcf\0\x21" + bytes(IN4), "", TCP4),
+    "frame relay as Cisco has it": (107, b"\x18\x41\x08\0" + bytes(IN4), "", TCP4),
+    "frame relay's management": (107, b"\0\x01\x03\x08\0\x75" + bytes(9), "", NOTHING),
+    "frame relay with a direction": (206, b"\1\x18\x41\x03\x8e" + bytes(IN6), "", TCP6),
+    "Solaris's ipnet": (226, b"\1\2\0\0" + bytes(20) + bytes(IN4), "", TCP4),
+    "Broadcom's tag": (281, bytes(ETH)[:12] + b"\0\0\0\x01\x08\0" + bytes(IN4), "", TCP4),
+    "Broadcom's tag in front": (282, b"\0\0\0\x01" + bytes(ETH / IN6), "", TCP6),
+    "Marvell's tag": (284, bytes(ETH)[:12] + b"\xc0\x08\0\x02\x81\0\0\7\x08\0" + bytes(IN4), "vlan 7", TCP4),
+    "Marvell's extended tag": (285, bytes(ETH)[:12] + b"\xda\xda\0\0\xc0\x08\0\x02\x86\xdd" + bytes(IN6), "", TCP6),
+    "Marvell's tag before LLC": (284, bytes(ETH)[:12] + b"\xc0\x08\0\x02\0\x40" + SNAP4, "", TCP4),
+    "Juniper's Ethernet": (178, b"MGC\x81\0\6\1\1\5\2\1\1" + bytes(ETH / IN4), "", TCP4),
+    "Juniper's PPPoE": (167, b"MGC\1" + bytes(ETH / IN6), "", TCP6),
+    "Juniper's PPP": (179, b"MGC\0\0\x21" + bytes(IN4), "", TCP4),
+    "Juniper's frame relay": (180, b"MGC\0\x18\x41\x03\xcc" + bytes(IN4), "", TCP4),
+    "Juniper's HDLC": (181, b"MGC\0\x0f\0\x86\xdd" + bytes(IN6), "", TCP6),
+    "Juniper's without a link": (178, b"MGC\x82\0\2\0\0" + b"\2\0\0\0" + bytes(IN4), "", TCP4),
+    "netlink as Linux cooks it": (113, b"\0\4\x03\x38" + bytes(10) + b"\x08\0" + bytes(IN4), "", NOTHING),
+    "radiotap as Linux cooks it": (276, b"\x08\0" + bytes(6) + b"\x03\x23" + bytes(10) + bytes(IN4), "", NOTHING),
     "VN-Tag": (1, after(0x8926, b"\0\1\0\2\x08\0", IN4), "", TCP4),
     "VN-Tag before a VLAN": (1, after(0x8926, b"\0\1\0\2\x81\0\0\7\x86\xdd", IN6), "vlan 7", TCP6),
     "E-Tag": (1, after(0x893F, bytes(6) + b"\x08\0", IN4), "", TCP4),
@@ -90,6 +114,24 @@ LINKS: dict[str, tuple[int, bytes, str, dict[str, Any]]] = {
     "L2TP's control": (1, in_udp(1701, b"\xc8\x02\0\x0c" + bytes(8)), "", DATAGRAM),
     "Teredo": (1, in_udp(3544, bytes(TEREDO6)), f"teredo {BETWEEN}", TEREDO),
     "Teredo with an origin": (1, in_udp(9999, bytes(8) + bytes(TEREDO6)), f"teredo {BETWEEN}", TEREDO),
+    "VXLAN's extension with IPv6": (1, in_udp(4790, b"\x0c\0\0\2\0\0\x15\0" + bytes(IN6)), f"vxlan 21 {BETWEEN}", TCP6),
+    "VXLAN's extension with Ethernet": (1, in_udp(4790, b"\x0c\0\0\3\0\0\x15\0" + INNER), f"vxlan 21 {BETWEEN}", TCP4),
+    "VXLAN's extension with NSH": (
+        1,
+        in_udp(4790, b"\x0c\0\0\4\0\0\x15\0" + b"\x0f\xc2\x02\1" + bytes(4) + bytes(IN4)),
+        f"vxlan 21 {BETWEEN}",
+        TCP4,
+    ),
+    "no VXLAN's extension: OAM": (1, in_udp(4790, b"\x0d\0\0\1\0\0\x15\0" + bytes(IN4)), "", DATAGRAM),
+    "no VXLAN's extension: without a protocol": (1, in_udp(4790, b"\x08\0\0\1\0\0\x15\0" + bytes(IN4)), "", DATAGRAM),
+    "MPLS in UDP": (
+        1, in_udp(6635, bytes(MPLS(label=17, s=0) / MPLS(label=18) / IN4)), f"mpls_udp {BETWEEN}, mpls 17, mpls 18", TCP4,
+    ),
+    "MPLS in UDP with Ethernet": (
+        1, in_udp(6635, bytes(MPLS(label=17) / EoMCW() / ETH / IN4)), f"mpls_udp {BETWEEN}, mpls 17", TCP4,
+    ),
+    "no MPLS in UDP: one octet more": (1, in_udp(6635, bytes(MPLS(label=17) / IN4) + b"."), "", DATAGRAM),
+    "no MPLS in UDP: nine labels": (1, in_udp(6635, bytes(MPLS(label=17, s=0)) * 8 + bytes(MPLS(label=1) / IN4)), "", DATAGRAM),
     "no Teredo: one octet more": (1, in_udp(9999, bytes(TEREDO6) + b"."), "", DATAGRAM),
     "no Teredo: other addresses": (1, in_udp(9999, bytes(IN6)), "", DATAGRAM),
 }  # fmt: skip

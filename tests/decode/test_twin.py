@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixcni.decode.capture import LINK_NAMES
 from mixcni.decode.kernel import ADDRESSES_A_FRAME, STACKS_A_FRAME, decode_frames
 from mixcni.decode.packets import (
     BookArrays,
@@ -48,7 +49,7 @@ FRAMES = [
     (1, quoting(version=6)),
 ]
 UNREAD = 5  # a link type that is not decoded
-LINK_TYPES = [0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 109, 113, 117, 119, 127, 163, 192, 228, 229, 239, 242, 276, UNREAD]
+LINK_TYPES = [*LINK_NAMES, UNREAD]
 
 
 def records_of(path):

@@ -6,7 +6,7 @@ Slow, and meant to be read beside the standards: from the link inwards here, IP 
 import struct
 from typing import NamedTuple
 
-from tests.decode.twin_links import LLC, TEREDO, by_version, l2tp, rarer_link, tag
+from tests.decode.twin_links import LLC, MPLS_UDP, TEREDO, by_version, gpe, l2tp, labels, rarer_link, tag
 from tests.decode.twin_packets import (
     COLUMNS,
     CUT,
@@ -134,6 +134,8 @@ def _link(kind: int, octets: bytes) -> tuple[int, Next]:
             return 0, _after(size, _by_version(rest))
         case 113 | 276:
             protocol = number(octets[14:16] if kind == 113 else octets[:2])
+            if number(octets[2:4] if kind == 113 else octets[8:10]) in {770, 803, 824}:  # frame relay, radiotap, netlink
+                return 0, Next(size, 0)
             if protocol == 0:
                 return 0, _after(size, _by_version(rest))
             return 0, _after(size, _llc(rest, 0) if protocol == 4 else Next(0, protocol))
@@ -146,7 +148,9 @@ def _link(kind: int, octets: bytes) -> tuple[int, Next]:
         case 104:
             return 0, Next(4, number(octets[2:4]))
     used, ethertype, oddity = rarer_link(kind, octets)
-    return 0, _followed(used, ethertype, 0, octets) if ethertype == LLC else Next(used, ethertype, oddity)
+    if ethertype >= 0:
+        return 0, Next(used, ethertype, oddity)
+    return 0, _followed(used, ethertype if ethertype == LLC else -ethertype, 0, octets)
 
 
 def _by_version(octets: bytes) -> Next:
@@ -250,6 +254,11 @@ def _udp_tunnel(source: int, destination: int, octets: bytes, wire: int) -> tupl
         return _geneve(octets, wire, known=True)
     if destination in {4789, 8472}:
         return _vxlan(octets) if octets[0] & 0x77 == 0 else nothing
+    if destination == 4790:
+        step, kind, identifier = gpe(octets)
+        return Next(*step), kind, identifier
+    if destination == 6635:
+        return (Next(0, 0x8847), MPLS_UDP, 0) if _labelled(octets, wire) else nothing
     if 1701 in {source, destination}:
         step, kind, identifier = l2tp(octets)
         return Next(*step), kind, identifier
@@ -263,6 +272,17 @@ def _udp_tunnel(source: int, destination: int, octets: bytes, wire: int) -> tupl
     if octets[0] < 64 and octets[7] == 0 and octets[2] in {0x65, 0x08, 0x86}:
         return _geneve(octets, wire, known=False)
     return nothing
+
+
+def _labelled(octets: bytes, wire: int) -> bool:
+    """RFC 7510, proved by what is below the labels."""
+    used = labels(octets)
+    if used is None:
+        return False
+    nibble = octets[used] >> 4 if len(octets) > used else 15
+    if nibble == 0:
+        return _fits_in(octets[used + 4 :], wire - used - 4, ETHERNET)
+    return _fits_in(octets[used:], wire - used, {4: IP4, 6: IP6}.get(nibble, 0))
 
 
 def _vxlan(octets: bytes) -> tuple[Next, int, int]:

@@ -5,9 +5,12 @@ import struct
 from tests.decode.twin_packets import BAD_HEADER, BAD_LINK, CUT, IP4, IP6, number
 
 Step = tuple[int, int, int]
-"""Octets that a header takes, the EtherType behind it, what is odd; an EtherType of LLC stands for LLC that follows."""
+"""Octets that a header takes, the EtherType behind it, what is odd.
+
+An EtherType of LLC stands for LLC that follows; behind a link type, that of Ethernet or PPP is negative where a header follows.
+"""
 LLC, ETHERNET, PPP = -1, 0x6558, 0x880B
-L2TP, TEREDO = 10, 11
+VXLAN, L2TP, TEREDO, MPLS_UDP = 7, 10, 11, 12
 
 
 def by_version(octets: bytes) -> Step:
@@ -19,7 +22,7 @@ def by_version(octets: bytes) -> Step:
 
 
 def rarer_link(kind: int, octets: bytes) -> Step:
-    """OpenBSD's pf and enc, netfilter's log, IP over InfiniBand (tcpdump.org/linktypes), IEEE 802.11."""
+    """OpenBSD's pf and enc, netfilter's log, IP over InfiniBand, and so on (tcpdump.org/linktypes), IEEE 802.11."""
     match kind:
         case 109 | 117:
             size = 12 if kind == 109 else -(-octets[0] // 4) * 4 if octets else 12
@@ -30,7 +33,88 @@ def rarer_link(kind: int, octets: bytes) -> Step:
             return (44, number(octets[40:42]), 0) if len(octets) >= 44 else (0, 0, CUT)
         case 105 | 119 | 127 | 163 | 192:
             return _wireless(kind, octets)
+        case 107:
+            return _frame_relay(octets)
+        case 206:
+            return _after(min(1, len(octets)), _frame_relay(octets[1:]))
+        case 226:
+            return _behind(24, octets) if len(octets) >= 24 else (0, 0, CUT)
+        case 167 | 178 | 179 | 180 | 181:
+            return _juniper(kind, octets)
+        case 281 | 284 | 285:
+            return _typed(22 if kind == 285 else 18, octets)
+        case 282:
+            return min(4, len(octets)), -ETHERNET, 0
     return 0, 0, BAD_LINK
+
+
+def _after(size: int, step: Step) -> Step:
+    return size + step[0], *step[1:]
+
+
+def _typed(size: int, octets: bytes) -> Step:
+    """A header that ends with an EtherType, or a length."""
+    if len(octets) < size:
+        return 0, 0, CUT
+    ethertype = number(octets[size - 2 : size])
+    return size, ethertype if ethertype >= 0x600 else LLC, 0
+
+
+def _frame_relay(octets: bytes) -> Step:
+    """Q.922 section 3.2.1, RFC 2427 sections 3 and 4, RFC 1973 for PPP; else Cisco's."""
+    address = next((size for size in (2, 3, 4) if octets[size - 1 : size] and octets[size - 1] % 2), min(len(octets) + 1, 4))
+    if len(octets) < address + 2:
+        return 0, 0, CUT
+    if octets[0] % 2 or not octets[address - 1] % 2:
+        return 0, 0, BAD_HEADER
+    rest = octets[address:]
+    if rest[0] != 3:
+        return address + 2, number(rest[:2]), 0
+    used = address + (1 if rest[1] else 2)
+    if used >= len(octets):
+        return used, 0, CUT
+    rest = octets[used + 1 :]
+    match octets[used]:
+        case 0x80 if len(rest) < 5:
+            return used + 1, 0, CUT
+        case 0x80 if rest[:3] == bytes(3):
+            return used + 6, number(rest[3:5]), 0
+        case 0x80:
+            return used + 6, -ETHERNET if rest[:5] in {b"\0\x80\xc2\0\1", b"\0\x80\xc2\0\7"} else 0, 0
+        case 0xCF:
+            return used + 1, -PPP, 0
+    return used + 1, {0xCC: IP4, 0x8E: IP6}.get(octets[used], 0), 0
+
+
+def _juniper(kind: int, octets: bytes) -> Step:
+    """tcpdump's print-juniper.c: a magic number, flags, perhaps extensions, and a frame or a bare packet."""
+    if len(octets) < 4 or octets[:3] != b"MGC":
+        return 0, 0, CUT if len(octets) < 4 else BAD_HEADER
+    bare, extended = bool(octets[3] & 2), bool(octets[3] & 0x80)
+    if extended and len(octets) < 6:
+        return 0, 0, CUT
+    used = (6 + number(octets[4:6]) if extended else 4) + 4 * bare
+    if len(octets) < used:
+        return 0, 0, CUT
+    if bare:
+        return _behind(used, octets)
+    rest = octets[used:]
+    if kind == 181:
+        return (used + 4, number(rest[2:4]), 0) if len(rest) >= 4 else (used, 0, CUT)
+    return _after(used, _frame_relay(rest)) if kind == 180 else (used, -PPP if kind == 179 else -ETHERNET, 0)
+
+
+def gpe(octets: bytes) -> tuple[Step, int, int]:
+    """draft-ietf-nvo3-vxlan-gpe section 3.1: version 0, a protocol, no OAM."""
+    if octets[0] & 0x35 != 0x04 or octets[1:3] != bytes(2) or octets[7]:
+        return (0, 0, 0), 0, 0
+    return (8, {1: IP4, 2: IP6, 3: ETHERNET, 4: 0x894F, 5: 0x8847}.get(octets[3], 0), 0), VXLAN, number(octets[4:7])
+
+
+def labels(octets: bytes) -> int | None:
+    """Octets of a stack of at most eight labels (RFC 3032 section 2.1); None where it does not end."""
+    ends = (4 * i + 4 for i in range(8) if len(octets) >= 4 * i + 4 and octets[4 * i + 2] % 2)
+    return next(ends, None)
 
 
 def _behind(size: int, octets: bytes) -> Step:

@@ -1,7 +1,8 @@
 """One frame after the other: headers from the outside in, until one that carries no other."""
 
 from mixcni.decode.kernel.ip import ipv4_header, ipv6_header
-from mixcni.decode.kernel.link import ethernet_header, link_header, llc_header, mpls_payload, ppp_header, tag_header
+from mixcni.decode.kernel.link import ethernet_header, llc_header, mpls_payload, ppp_header, tag_header
+from mixcni.decode.kernel.linktypes import link_header
 from mixcni.decode.kernel.numbers import (
     ARP_REPLY,
     E_IPIP,

@@ -1,4 +1,4 @@
-"""What stands before the network layer: link headers, LLC and SNAP, tags and labels.
+"""What stands before the network layer: Ethernet, PPP, LLC and SNAP, tags and labels.
 
 Each function returns the octet where the next header begins, the EtherType of it (0 where nothing follows that is read here), and
 flags.
@@ -12,43 +12,19 @@ from mixcni.decode.kernel.numbers import (
     ETHERTYPE_IPV6,
     ETHERTYPE_MPLS,
     ETHERTYPE_NSH,
-    ETHERTYPE_PPPOE,
     ETHERTYPE_TEB,
     ETHERTYPE_VN_TAG,
     FIRST_ETHERTYPE,
-    L_ETHERNET,
-    LINK_CISCO_HDLC,
-    LINK_ENC,
-    LINK_ETHERNET,
-    LINK_IPOIB,
-    LINK_IPV4,
-    LINK_IPV6,
-    LINK_LOOP,
-    LINK_NFLOG,
-    LINK_NULL,
-    LINK_PFLOG,
-    LINK_PPP,
-    LINK_PPP_SERIAL,
-    LINK_PPPOE,
-    LINK_RAW,
-    LINK_RAW_BSD,
-    LINK_RAW_OPENBSD,
-    LINK_SLL,
-    LINK_SLL2,
     O_BAD_HEADER,
     O_HEADER_CUT,
 )
-from mixcni.decode.kernel.wireless import wireless_header
-from mixcni.kernels.byteorder import be16, le16, u8
+from mixcni.kernels.byteorder import be16, u8
 from mixcni.kernels.jit import kernel
 
 # PPP protocol numbers (IANA)
 PPP_IPV4, PPP_IPV6, PPP_MPLS = 0x0021, 0x0057, 0x0281
-CISCO_UNICAST, CISCO_BROADCAST = 0x0F00, 0x8F00  # address and control octets of Cisco's HDLC (RFC 1547 section 4.3.1)
 SNAP, LLC_IP = 0xAAAA, 0x0606  # DSAP and SSAP (IEEE 802.2; RFC 1042)
-NFLOG_PAYLOAD, NFLOG_HEADER, MAX_NFLOG_ATTRIBUTES = 9, 4, 64  # linux/netfilter/nfnetlink_log.h
 NSH_IPV4, NSH_IPV6, NSH_ETHERNET = 1, 2, 3  # RFC 8300 section 2.2
-INFINIBAND_HEADER = 40  # octets before IP over InfiniBand's own
 
 
 @kernel
@@ -112,81 +88,6 @@ def ppp_header(octets, at, end):
 
 
 @kernel
-def link_header(octets, at, end, link_type):
-    """(next octet, EtherType, layer flags, oddity flags) of a frame of this link type."""
-    if link_type == LINK_ETHERNET:
-        if end - at < 14:
-            return at, 0, 0, O_HEADER_CUT
-        at, ethertype, oddity = llc_header(octets, at + 14, end, be16(octets, at + 12))
-        return at, ethertype, L_ETHERNET, oddity
-    raw = link_type == LINK_RAW or link_type == LINK_RAW_BSD or link_type == LINK_RAW_OPENBSD
-    if raw or link_type == LINK_IPV4 or link_type == LINK_IPV6:
-        ethertype, oddity = by_version(octets, at, end)
-        return at, ethertype, 0, oddity
-    if link_type == LINK_NULL or link_type == LINK_LOOP:
-        if end - at < 4:
-            return at, 0, 0, O_HEADER_CUT
-        ethertype, oddity = by_version(octets, at + 4, end)
-        return at + 4, ethertype, 0, oddity
-    if link_type == LINK_SLL:
-        if end - at < 16:
-            return at, 0, 0, O_HEADER_CUT
-        at, ethertype, oddity = cooked_protocol(octets, at + 16, end, be16(octets, at + 14))
-        return at, ethertype, 0, oddity
-    if link_type == LINK_SLL2:
-        if end - at < 20:
-            return at, 0, 0, O_HEADER_CUT
-        at, ethertype, oddity = cooked_protocol(octets, at + 20, end, be16(octets, at))
-        return at, ethertype, 0, oddity
-    at, ethertype, oddity = rarer_link_header(octets, at, end, link_type)
-    return at, ethertype, 0, oddity
-
-
-@kernel
-def rarer_link_header(octets, at, end, link_type):
-    """(next octet, EtherType, oddity) of the other link types."""
-    if link_type == LINK_PPPOE:
-        return at, ETHERTYPE_PPPOE, 0
-    if link_type == LINK_PPP or link_type == LINK_PPP_SERIAL or link_type == LINK_CISCO_HDLC:
-        first = be16(octets, at) if end - at >= 2 else 0
-        if link_type != LINK_CISCO_HDLC and first != CISCO_UNICAST and first != CISCO_BROADCAST:
-            return ppp_header(octets, at, end)
-        return (at + 4, be16(octets, at + 2), 0) if end - at >= 4 else (at, 0, O_HEADER_CUT)
-    if link_type == LINK_NFLOG:
-        return nflog_header(octets, at, end)
-    if link_type == LINK_IPOIB:
-        size = INFINIBAND_HEADER + 4
-        return (at + size, be16(octets, at + INFINIBAND_HEADER), 0) if end - at >= size else (at, 0, O_HEADER_CUT)
-    if link_type == LINK_PFLOG or link_type == LINK_ENC:  # of pf the header's length, to be rounded up, is its first octet
-        size = 12 if link_type == LINK_ENC or at >= end else u8(octets, at) + 3 & ~3
-        if end - at < size:
-            return at, 0, O_HEADER_CUT
-        ethertype, oddity = by_version(octets, at + size, end)
-        return at + size, ethertype, oddity
-    at, follows, oddity = wireless_header(octets, at, end, link_type)
-    if follows:
-        return llc_header(octets, at, end, 0)
-    return at, 0, oddity
-
-
-@kernel
-def nflog_header(octets, at, end):
-    """(next octet, EtherType, oddity) of a packet that netfilter logged: attributes in a little-endian host's order before it."""
-    at += NFLOG_HEADER
-    for _ in range(MAX_NFLOG_ATTRIBUTES):
-        if end - at < 4:
-            break
-        size, kind = le16(octets, at), le16(octets, at + 2)
-        if kind == NFLOG_PAYLOAD:
-            ethertype, oddity = by_version(octets, at + 4, end)
-            return at + 4, ethertype, oddity
-        if size < 4:
-            return at, 0, O_BAD_HEADER
-        at += size + 3 & ~3
-    return min(at, end), 0, O_HEADER_CUT
-
-
-@kernel
 def tag_header(octets, at, end, ethertype):
     """(next octet, EtherType, oddity) behind a tag that tells no flows apart, or a header that carries Ethernet.
 
@@ -209,17 +110,6 @@ def tag_header(octets, at, end, ethertype):
     if follows == NSH_IPV4:
         return at + size, ETHERTYPE_IPV4, 0
     return at + size, (ETHERTYPE_IPV6 if follows == NSH_IPV6 else 0), 0
-
-
-@kernel
-def cooked_protocol(octets, at, end, protocol):
-    """(next octet, EtherType, oddity) behind a Linux cooked header; 0 and 4 stand for frames that have no EtherType."""
-    if protocol == 4:
-        return llc_header(octets, at, end, 0)
-    if protocol == 0:
-        ethertype, oddity = by_version(octets, at, end)
-        return at, ethertype, oddity
-    return at, protocol, 0
 
 
 @kernel

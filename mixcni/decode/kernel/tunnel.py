@@ -1,4 +1,4 @@
-"""Tunnel headers: GRE, VXLAN, Geneve, GTP-U, L2TP, Teredo, and what is sealed.
+"""Tunnel headers: GRE, VXLAN, Geneve, GTP-U, L2TP, Teredo, MPLS in UDP, and what is sealed.
 
 A UDP tunnel is taken at its word on its usual port; on any other, only where an inner packet fits the datagram to the octet.
 Each function returns (next octet, EtherType of what follows, identifier, kind, oddity): kind 0 where there is no tunnel,
@@ -6,19 +6,22 @@ EtherType 0 where nothing follows that is read here.
 """
 
 from mixcni.decode.kernel.ip import fits_exactly
-from mixcni.decode.kernel.link import by_version
+from mixcni.decode.kernel.link import by_version, mpls_payload
 from mixcni.decode.kernel.numbers import (
     E_ERSPAN,
     E_GENEVE,
     E_GRE,
     E_GTPU,
     E_L2TP,
+    E_MPLS_UDP,
     E_TEREDO,
     E_VXLAN,
     ETHERTYPE_ERSPAN,
     ETHERTYPE_ERSPAN_3,
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
+    ETHERTYPE_MPLS,
+    ETHERTYPE_NSH,
     ETHERTYPE_PPP,
     ETHERTYPE_TEB,
     O_HEADER_CUT,
@@ -27,7 +30,9 @@ from mixcni.decode.kernel.numbers import (
     PORT_GENEVE,
     PORT_GTPU,
     PORT_L2TP,
+    PORT_MPLS,
     PORT_VXLAN,
+    PORT_VXLAN_GPE,
     PORT_VXLAN_LINUX,
     PORT_WIREGUARD,
     PORT_WIREGUARD_CILIUM,
@@ -39,6 +44,8 @@ NO_KEY = 0xFFFFFFFF
 GTPU_DATA = 0xFF
 MAX_GTPU_EXTENSIONS = 8
 L2TP_CONTROL, L2TP_LENGTH, L2TP_SEQUENCE, L2TP_OFFSET = 0x8000, 0x4000, 0x0800, 0x0200  # RFC 2661 section 3.1
+GPE_VERSION, GPE_PROTOCOL, GPE_OAM = 0x30, 0x04, 0x01  # draft-ietf-nvo3-vxlan-gpe section 3.1
+MAX_LABELS = 8
 TEREDO_PREFIX = 0x20010000  # RFC 4380 section 2.6: 2001:0::/32
 TEREDO_ORIGIN = 8  # octets of an origin indication (section 5.1.1)
 
@@ -109,6 +116,42 @@ def vxlan_header(octets, at, end, stop, known):
     if not known and (u8(octets, at) != 0x08 or not inner_fits(octets, at + 8, end, stop, ETHERTYPE_TEB)):
         return at, 0, 0, 0, 0
     return at + 8, ETHERTYPE_TEB, be32(octets, at + 4) >> 8, E_VXLAN, 0
+
+
+@kernel
+def gpe_header(octets, at):
+    """VXLAN with an extension for other protocols than Ethernet (draft-ietf-nvo3-vxlan-gpe section 3.1)."""
+    flags = u8(octets, at)
+    if flags & (GPE_VERSION | GPE_OAM) or not flags & GPE_PROTOCOL or be16(octets, at + 1) or u8(octets, at + 7):
+        return at, 0, 0, 0, 0
+    follows = u8(octets, at + 3)
+    ethertype = 0
+    if follows == 1:
+        ethertype = ETHERTYPE_IPV4
+    elif follows == 2:
+        ethertype = ETHERTYPE_IPV6
+    elif follows == 3:
+        ethertype = ETHERTYPE_TEB
+    elif follows == 4:
+        ethertype = ETHERTYPE_NSH
+    elif follows == 5:
+        ethertype = ETHERTYPE_MPLS
+    return at + 8, ethertype, be32(octets, at + 4) >> 8, E_VXLAN, 0
+
+
+@kernel
+def mpls_in_udp(octets, at, end, stop):
+    """MPLS in UDP (RFC 7510), where what is below the bottom of its label stack fits the datagram to the octet."""
+    inner = at
+    for _ in range(MAX_LABELS):
+        if end - inner < 4:
+            break
+        bottom = u8(octets, inner + 2) & 1
+        inner += 4
+        if bottom:
+            inner, ethertype, _ = mpls_payload(octets, inner, end)
+            return at, ETHERTYPE_MPLS, 0, (E_MPLS_UDP if inner_fits(octets, inner, end, stop, ethertype) else 0), 0
+    return at, 0, 0, 0, 0
 
 
 @kernel
@@ -191,6 +234,10 @@ def udp_tunnel(octets, at, end, stop, source_port, destination_port):
         return geneve_header(octets, at, end, stop, 1)
     if destination_port == PORT_VXLAN or destination_port == PORT_VXLAN_LINUX:
         return vxlan_header(octets, at, end, stop, 1)
+    if destination_port == PORT_VXLAN_GPE:
+        return gpe_header(octets, at)
+    if destination_port == PORT_MPLS:
+        return mpls_in_udp(octets, at, end, stop)
     if destination_port == PORT_L2TP or source_port == PORT_L2TP:
         return l2tp_header(octets, at, end)
     if u8(octets, at) == 0x08:
