@@ -24,8 +24,11 @@ _KIND_OF_ERROR = (*_KIND_OF_MAP, *((text, kind.name) for kind in KINDS for text 
 
 _PROGRAMS = frozenset({"cilium", "cilium-dbg", "cilium-health", "cilium-agent", "hubble", "conntrack", "kubectl", "oc"})
 _FILTERS = frozenset({"grep", "egrep", "fgrep", "rg", "head", "tail", "awk", "sed", "cut", "uniq"})
+_READERS = frozenset({"cat", "zcat", "less", "more", "bat", "type", "tail", "head", "grep", "zgrep", "vi", "vim", "ssh", "scp"})
+"""Programs that show what was printed elsewhere."""
 _ENDPOINT_ID_IN_NAME = re.compile(r"policy[-_]get[-_](\d{1,5})(?!\d)")
 _MAP_HEADING: Final = "Map: "  # above each map that `map list --verbose` prints
+_FILE_HEADING = re.compile(r"==> (.{1,300}) <==")  # above each of several files that `head` or `tail` print
 _EXEC = re.compile(r"\bexec\b")
 _CONTAINER_PROGRAMS = frozenset({"docker", "nerdctl", "podman"})  # a node that is a container, as kind's are
 _AGENT = re.compile(r"(?:pods?/)?cilium-[a-z0-9]{5}")  # a daemon set's pod
@@ -41,7 +44,7 @@ class Hints(NamedTuple):
     partial: str | None = None
     """Why the output is not all that the command knows."""
     node: str | None = None
-    """The host of the prompt; of a command that was run in a pod on another host, that pod."""
+    """The host of the prompt; of a command that was run in a pod on another host, that pod; None of one that showed a file."""
     map_name: str | None = None
     """The map that `map get` was asked for."""
 
@@ -51,6 +54,8 @@ def hints_of_command(command: str, host: str | None = None) -> Hints:
 
     A heading (`BPF Policy Get 2636`, as debuginfo has them) counts as a command.
     """
+    if match := _FILE_HEADING.fullmatch(command):
+        return hints_of_file_name(match[1])._replace(partial="it was read through `head` or `tail`")
     if command.startswith(_MAP_HEADING):
         command = f"map get {command.removeprefix(_MAP_HEADING)}"
     stages = command.replace("'", " ").replace('"', " ").split("|")
@@ -62,7 +67,9 @@ def hints_of_command(command: str, host: str | None = None) -> Hints:
     if map_name is not None:
         kind = next((known for name, known in _KIND_OF_MAP if map_name.startswith(name)), kind)
     numbers = [int(word) for word in after if word.isascii() and word.isdigit() and len(word) <= 5]
-    node = _agent_of(stages[0].split()[:_MAX_WORDS]) if _EXEC.search(stages[0][:_MAX_WORDS]) else host
+    node = None if next((word for word in words if word != "sudo"), "") in _READERS else host
+    if _EXEC.search(stages[0][:_MAX_WORDS]):
+        node = _agent_of(stages[0].split()[:_MAX_WORDS])
     partial = f"it was read through `{filters[0]}`" if filters else None
     if kind == "ipcache" and "list" not in plain and map_name is None:
         partial = "it is the answer for one address"

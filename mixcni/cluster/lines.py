@@ -7,12 +7,18 @@ Commands at a prompt are set aside: they say what stands below them. Every step 
 """
 
 import codecs
+import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from mixcni.cluster.prefixes import without_prefixes
+from mixcni.cluster.signs import is_sure
+from mixcni.cluster.wrapping import joined, width_of
+
 MAX_DUMP_OCTETS: Final = 1 << 29  # two million conntrack entries; what follows is not read, and the dump says so
+MAX_WRAPPED_OCTETS: Final = 1 << 24  # what people copy out of a terminal is far less
 MAX_PROMPT: Final = 160  # characters before a command, or in a line that is looked at as a prompt at all
 
 _UTF16 = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -36,8 +42,14 @@ _NOISE = re.compile(
     |kubectl\ exec\ \[POD\]
     |Unable\ to\ use\ a\ TTY
     |If\ you\ don't\ see\ a\ command\ prompt
-    |(?:time="[^"]*"\ +)?level=\w+\ +msg=
-    |(?:time="[^"]*"\ +)?level=\w+\ +\w+=
+    |(?:time=(?:"[^"]*"|\S+)\ +)?level=\w+\ +\w+=
+    |[IWEF]\d{4}\ \d\d:\d\d:\d\d\.\d+\ +\d+\ [\w.-]+:\d+\]\s
+    |\++\ +[\w./'"\[({]
+    |Script\ (?:started|done)\b
+    |Warning:\ Permanently\ added\ |Pseudo-terminal\ will\ not\b|Last\ login:\ |Connection\ to\ \S+\ closed
+    |(?:logout|exit|\(END\)|--More--(?:\(\d+%\))?|\^C)\s*$
+    |Every\ \d+(?:\.\d+)?s:\s
+    |(?:real|user|sys)\s+\d+m[\d.]+s\s*$
     |Was\ impossible\ to\ retrieve\ label\ ID
     |(?:Exitcode|Stdout|Stderr)?:\s*\d*\s*$
     |[-=_+|\u2500-\u257f][-=_+|\ \u2500-\u257f]{2,}$
@@ -47,14 +59,14 @@ _NOISE = re.compile(
 _ELISION = re.compile(r"\s*(?:\.{2,10}|\u2026|\[\.\.\.\]|<snip>|\(\.\.\.\))\s*$")
 _REMARK = re.compile(r" # <| {3}<-")  # an author's, behind a value
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})[\w+.-]*\s*$")
-_HEADING = re.compile(r"#{1,6}\s+(.*\S)")
+_HEADING = re.compile(r"#{1,6}\s+(.*\S)|[-=*]{3,}\s+(.*\S)\s+[-=*]{3,}|(==> .+ <==)")
 
 _PROGRAM = re.compile(
     r"(?:^|(?<=\s))(?:[\w./-]{0,80}/)?(?:cilium(?:-dbg|-health|-agent)?|hubble|kubectl|oc|crictl|docker|nerdctl|conntrack)"
     r"\s+(?=[\w<-])"
 )
 _PROMPT_END = "#$%>\u276f\u279c\u00bb"
-_BARE_PREFIX = frozenset({"", "sudo", "time", "sudo time", "cmd:", "+"})
+_BARE_PREFIX = frozenset({"", "sudo", "time", "sudo time", "cmd:"})
 # Whatever stands for kubectl there.
 _EXEC_LINE = re.compile(r"\S{1,20} exec [^|]{0,200}? -- \S{0,80}(?:cilium(?:-dbg|-health)?|hubble)\s")
 _BARE_COMMAND = re.compile(
@@ -63,6 +75,7 @@ _BARE_COMMAND = re.compile(
     r"|\S*(?:kubectl|oc)\s+(?:exec|get|logs|describe|-n|--namespace|-it?)\b|\S*(?:crictl|docker|nerdctl)\s+exec\b"
 )
 _USER_AT_HOST = re.compile(r"[(\[]?[A-Za-z_][\w.-]{0,40}@([A-Za-z][\w.-]{0,80})[^#$%>]{0,120}[#$%>]\)?(?:\s+(.*))?$")
+_WINDOWS_PROMPT = re.compile(r"(?:PS )?[A-Za-z]:\\[^<>]{0,120}>\s?(.*)$")
 _SHORT_PROMPT = re.compile(r"(?:\([^()]{0,80}\)\s*)?\$(?:\s+(.*))?$")
 _EMPTY_PROMPT = re.compile(r"(?:[\w.-]{1,40}[:~\s]\S{0,80}\s?)?[#$%]\s*$")
 
@@ -80,7 +93,7 @@ class Command(NamedTuple):
     prompted: bool = True
     """A prompt stood before it: what follows is its output, be it nothing."""
     heading: bool = False
-    """A heading of several `#`: what follows is something else, even if it says not what."""
+    """A heading of several `#`, in a rule, or a file's name: what follows is something else, even if it says not what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +109,25 @@ class DumpText:
     binary: bool = False
     cut: bool = False
     """The file is larger than MAX_DUMP_OCTETS; its head was read."""
+    is_chosen: bool = False
+    """A tool chose the lines, as `grep` does; the others are missing."""
 
 
-def clean_text(octets: bytes) -> DumpText:
-    """The clean lines of a dump file, whatever its octets are."""
+def clean_text(octets: bytes, width: int | None = None) -> DumpText:
+    """The clean lines of a dump file, whatever its octets are.
+
+    width : characters after which a terminal broke lines; they are made whole, each where it begins
+    """
     cut = len(octets) > MAX_DUMP_OCTETS
     if cut:
         octets = octets[: octets.rfind(b"\n", 0, MAX_DUMP_OCTETS) + 1] or octets[:MAX_DUMP_OCTETS]
     text = _decode(octets)
     if text is None:
         return DumpText((), {}, frozenset(), (), binary=True, cut=cut)
-    lines = _without_common_prefix(_split(_without_escapes(text)))
+    lines = _split(_without_escapes(text))
+    if width is not None:
+        lines = joined(lines, width, is_sure)
+    lines, is_chosen = without_prefixes(lines)
     del text  # of a large dump every copy counts
     commands: dict[int, Command] = {}
     fences: list[int] = []
@@ -126,7 +147,13 @@ def clean_text(octets: bytes) -> DumpText:
                 lines[index] = line[: note.start()].rstrip()
             continue
         lines[index] = ""
-    return DumpText(lines, commands, frozenset(fences), elisions, cut=cut)
+    return DumpText(lines, commands, frozenset(fences), elisions, cut=cut, is_chosen=is_chosen)
+
+
+def wrap_width(octets: bytes) -> int | None:
+    """The characters after which a terminal may have broken the lines of a file: the longest line's; None if none did."""
+    text = _decode(octets)
+    return None if text is None else width_of(_split(_without_escapes(text)), is_sure)
 
 
 def _decode(octets: bytes) -> str | None:
@@ -144,7 +171,7 @@ def _without_escapes(text: str) -> str:
         text = _ESCAPE.sub("", text)
     if _UNSEEN.search(text):
         text = _UNSEEN.sub("", text)
-    return text
+    return html.unescape(text) if "&gt;" in text or "&lt;" in text else text  # copied from a page's source
 
 
 def _split(text: str) -> list[str]:
@@ -157,29 +184,6 @@ def _split(text: str) -> list[str]:
     return [line.expandtabs() if "\t" in line else line for line in text.split("\n")]
 
 
-def _without_common_prefix(lines: list[str]) -> list[str]:
-    """The lines less the indentation, `# ` or `> ` that every line begins with: a quoted or commented block."""
-    lines = _without_indentation(lines)
-    for mark in ("#", ">"):
-        if sum(map(bool, lines)) > 1 and all(line[:2] in (mark, mark + " ") for line in lines if line):
-            lines = _without_indentation([line[2:] for line in lines])
-    return lines
-
-
-def _without_indentation(lines: list[str]) -> list[str]:
-    """The lines less common leading blanks; lines of blanks alone become empty."""
-    width: int | None = None
-    for index, line in enumerate(lines):
-        if line[:1] not in ("", " "):
-            width = 0
-        elif line and not line.strip():
-            lines[index] = ""
-        elif line:
-            blanks = len(line) - len(line.lstrip())
-            width = blanks if width is None else min(width, blanks)
-    return [line[width:] for line in lines] if width else lines
-
-
 def _command_in(line: str) -> Command | None:
     """The command that a prompt line, a bare command line or a heading holds; None for any other line."""
     line = line.strip()
@@ -189,14 +193,14 @@ def _command_in(line: str) -> Command | None:
         before = line[: match.start()].rstrip()
         if before and before[-1] in _PROMPT_END and len(before) <= MAX_PROMPT:
             return Command(line[match.start() :])
-        if before in _BARE_PREFIX and _BARE_COMMAND.match(line, match.start()):
+        if before.lstrip("+ ") in _BARE_PREFIX and _BARE_COMMAND.match(line, match.start()):
             return Command(line[match.start() :], prompted=False)
         if _EXEC_LINE.match(line):
             return Command(line, prompted=False)
-    if match := _SHORT_PROMPT.match(line):
+    if match := _WINDOWS_PROMPT.match(line) or _SHORT_PROMPT.match(line):
         return Command(match[1] or "")
     if match := _HEADING.fullmatch(line[:MAX_PROMPT]):
-        return Command(match[1], prompted=False, heading=line.startswith("##"))
+        return Command(match[match.lastindex or 0], prompted=False, heading=not line.startswith("# "))
     if len(line) <= MAX_PROMPT and _EMPTY_PROMPT.match(line):
         return Command("")
     return None

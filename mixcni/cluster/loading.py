@@ -13,7 +13,7 @@ from mixcni.cluster.cilium.policymap import policy_map_owner
 from mixcni.cluster.dump import NOT_READ_YET, UNRECOGNISED, Dump, Parsed, ReadDump, Section, Unparsed, lost_rows
 from mixcni.cluster.jsontext import JsonReader, Record, a_number, look_up, not_read
 from mixcni.cluster.kinds import KIND_OF_NAME
-from mixcni.cluster.lines import MAX_DUMP_OCTETS, clean_text
+from mixcni.cluster.lines import MAX_DUMP_OCTETS, MAX_WRAPPED_OCTETS, DumpText, clean_text, wrap_width
 from mixcni.cluster.ofnode import with_nodes
 from mixcni.cluster.recognise import split_sections
 from mixcni.cluster.signs import json_kind, row_kind
@@ -56,10 +56,14 @@ def read_octets(octets: bytes, file: str) -> list[ReadDump]:
     """The dumps in the octets of one file, whatever they are; `file` is the name under which they are cited."""
     is_blank = not octets or octets.isspace()
     text = clean_text(octets)
-    del octets  # of a large dump every copy counts
+    if len(octets) > MAX_WRAPPED_OCTETS:
+        octets = b""  # of a large dump every copy counts
     if text.binary:
         return [ReadDump(Dump(file, 1, 1, UNRECOGNISED, None, None, None, 0, note="no text"), ())]
-    dumps = [dump for section in split_sections(text, file) for dump in _read_section(section)]
+    dumps = _read_text(text, file)
+    if _left_over(dumps) and (width := wrap_width(octets)) is not None:
+        whole = _read_text(clean_text(octets, width), file)
+        dumps = whole if _is_more(whole, dumps) else dumps
     if text.cut and dumps:
         last = dumps[-1]
         why = f"only the first {MAX_DUMP_OCTETS} octets of the file were read"
@@ -68,6 +72,21 @@ def read_octets(octets: bytes, file: str) -> list[ReadDump]:
         note = "empty" if is_blank else "nothing but comments, prompts and blank lines"
         dumps = [ReadDump(Dump(file, 1, 1, UNRECOGNISED, None, None, None, 0, note=note), ())]
     return dumps
+
+
+def _read_text(text: DumpText, file: str) -> list[ReadDump]:
+    return [dump for section in split_sections(text, file) for dump in _read_section(section)]
+
+
+def _left_over(found: Sequence[ReadDump]) -> int:
+    """How many lines no reader understood."""
+    return sum(len(read.dump.unparsed_lines) for read in found)
+
+
+def _is_more(whole: Sequence[ReadDump], broken: Sequence[ReadDump]) -> bool:
+    """Whether lines made whole tell what the broken ones did not: rests that add nothing are remarks, and stay left over."""
+    own, others = ([entry for read in found for entry in read.entries] for found in (whole, broken))
+    return _left_over(whole) < _left_over(broken) and len(own) >= len(others) and own != others
 
 
 def _read_section(section: Section) -> Iterator[ReadDump]:

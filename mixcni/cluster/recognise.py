@@ -16,10 +16,11 @@ from mixcni.cluster.dump import UNRECOGNISED, Section
 from mixcni.cluster.jsontext import Nesting
 from mixcni.cluster.kinds import KINDS
 from mixcni.cluster.lines import YAML_RULE, Command, DumpText
-from mixcni.cluster.signs import CT_ROW, ERROR, begins_json, begins_object, first_line_kind, header_kind, is_preamble, row_kind
+from mixcni.cluster.signs import CT_ROW, begins_json, begins_object, first_line_kind, header_kind, is_error, is_preamble, row_kind
 
 JSON: Final = "json"
 """The kind of a section until its values are read."""
+CHOSEN: Final = "its lines were chosen by `grep`"
 _NOT_FOR_ERRORS: Final = frozenset(kind.name for kind in KINDS if kind.quotes_errors)
 _REVISION: Final = "Revision:"  # the line behind the JSON of `policy get`
 _BEGIN_MAP: Final = ("Endpoint ID:", "/")  # the first line above each map that `policy get --all` prints
@@ -73,8 +74,8 @@ class _Splitter:
             current.last = index
         elif line.rstrip() == YAML_RULE:
             return
-        elif (current is None or current.kind not in _NOT_FOR_ERRORS) and ERROR.match(stripped := line.strip()):
-            self._take_error(index, stripped)
+        elif is_error(line, quoted=current is not None and current.kind in _NOT_FOR_ERRORS):
+            self._take_error(index, line.strip())
         else:
             self._take_row(index, line)
 
@@ -82,7 +83,7 @@ class _Splitter:
         """Whether a line goes on with an open section of YAML: at its margin it has keys and dashes alone."""
         if not current.is_yaml or line[0] in "{[":
             return False
-        return not line[0].isalnum() or not (header_kind(line) or row_kind(line) or ERROR.match(line))
+        return not line[0].isalnum() or not (header_kind(line) or row_kind(line) or is_error(line))
 
     def _is_json_of(self, current: _Open, line: str) -> bool:
         """Whether a line goes on with the values of an open section of JSON."""
@@ -207,7 +208,7 @@ class _Splitter:
             lines[number - 1 - current.first] = ""
         is_json = current.kind == JSON
         kind = (current.hints.kind or self.by_name.kind or UNRECOGNISED) if is_json else current.kind
-        partial = current.hints.partial
+        partial = current.hints.partial or (CHOSEN if self.text.is_chosen else None)
         elisions = self.text.elisions  # between two dumps they may stand for lines of either
         at = bisect_left(elisions, closed_before)
         if partial is None and at < len(elisions) and elisions[at] < self.index:

@@ -30,7 +30,7 @@ CT_ROW = re.compile(r"(?:TCP|UDP|ICMP|ICMPv6) (?:IN|OUT|SVC) \S+ -> \S+ (?!XLATE
 _YAML = re.compile(r"(?:- )?(?:apiVersion|kind): ?\S|items:$")
 _OBJECT = re.compile(r"apiVersion: ?[\w.-]{1,100}(?:/[\w.-]{1,100})?$")
 
-ERROR = re.compile(
+_ERROR = re.compile(
     r"""(?:>\s*)?(?:
      Unable\ to\ open\ |no\ maps\ found|No\ entries\ found|Invalid\ argument:|Is\ the\ agent\ running
     |[Ee]rror:|Error\ (?:from\ server|while\ running|response)|error\ dumping\ contents|Cannot\ |[Ff]ailed\ to\b
@@ -40,7 +40,7 @@ ERROR = re.compile(
     )""",
     re.VERBOSE,
 )
-"""The line of a command that failed, wholly or for one of its maps, less leading blanks."""
+_ENDED = re.compile(r"command terminated with exit code \d+$")
 
 
 def header_kind(line: str) -> str | None:
@@ -64,6 +64,26 @@ def first_line_kind(line: str) -> str | None:
         return "kubernetes"
     match = _FIRST_ROW.match(line.strip())
     return match.lastgroup if match else None
+
+
+def is_error(line: str, *, quoted: bool = False) -> bool:
+    """Whether a line says that a command failed, wholly or for one of its maps.
+
+    quoted : in a dump whose lines quote errors, of which kubectl's last word alone counts
+    """
+    return (_ENDED if quoted else _ERROR).match(line.strip()) is not None
+
+
+def is_sure(line: str) -> bool:
+    """Whether one kind of dump alone has a line like this one, or a command that failed."""
+    return bool(header_kind(line) or row_kind(line) or begins_json(line) or is_error(line))
+
+
+def certainty(line: str) -> int:
+    """How surely a line is a dump's: 3 for titles, 2 for what else is sure, 1 for what suggests a kind, 0 for anything else."""
+    if header_kind(line):
+        return 3
+    return 2 if is_sure(line) else int(first_line_kind(line) is not None)
 
 
 def begins_object(line: str) -> bool:

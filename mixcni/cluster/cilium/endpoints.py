@@ -127,6 +127,8 @@ def read_endpoints(section: Section) -> Parsed:
             _take_words(row, rest, number, text, section.addresses, unparsed)
         elif row is None:
             unparsed.append(Unparsed(number, text, "a row of labels above the first endpoint"))
+        elif (odd := next((token for token in tokens if not _is_of_row(token, section.addresses)), None)) is not None:
+            unparsed.append(Unparsed(number, text, f"{odd!r} is no label, address or status"))  # of such a line nothing is taken
         else:
             _take_words(row, tokens, number, text, section.addresses, unparsed)
     if row is not None:
@@ -152,6 +154,14 @@ def _take_policies(row: _Row, tokens: list[str]) -> list[str]:
     return tokens
 
 
+def _is_of_row(token: str, addresses: AddressBook) -> bool:
+    return is_label(token) or addresses[token] is not None or token in _STATUSES or _is_filler(token)
+
+
+def _is_filler(token: str) -> bool:
+    return token in _FILLERS or _MASKED.fullmatch(token) is not None
+
+
 def _take_words(
     row: _Row, tokens: Sequence[str], number: int, text: str, addresses: AddressBook, unparsed: list[Unparsed]
 ) -> None:
@@ -166,7 +176,7 @@ def _take_words(
             row.ipv6 = row.ipv6 or address
         elif token in _STATUSES:
             row.status = token
-        elif token not in _FILLERS and not _MASKED.fullmatch(token):
+        elif not _is_filler(token):
             odd = odd or token
     if odd:
         unparsed.append(Unparsed(number, text, f"{odd!r} is no label, address or status"))

@@ -153,7 +153,7 @@ KIND: Final = Kind(
     read_json=read_ipcache_json,
     titles=r"IP\ PREFIX/ADDRESS\ IDENTITY\b",
     rows=r"""
-        [0-9A-Fa-f.:]+/\d+(?:@\d+)?\ +(?:identity=|\d+(?:\ +\d+\ +[\w.:]+|\ +sync|$))
+        (?:[\d.]+|(?=[0-9A-Fa-f]*:[0-9A-Fa-f]*:)[0-9A-Fa-f.:]+)/\d+(?:@\d+)?\ +(?:identity=|\d+(?:\ +\d+\ +[\w.:]+|\ +sync|$))
         |\S+\ maps\ to\ identity\b
     """,
     json=r'^\{\s*"[0-9A-Fa-f.:]+/\d+(?:@\d+)?"\s*:\s*\[\s*"(?:identity=|\d)',

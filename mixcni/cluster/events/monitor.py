@@ -5,7 +5,7 @@ traces are aggregated, so that a missing trace proves nothing. Forms of Cilium 1
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from mixcni.cluster.addresses import AddressBook
@@ -16,6 +16,7 @@ from mixcni.cluster.events.monitorjson import read_monitor_json
 from mixcni.cluster.events.monitorverbose import details_of, is_detail, verbose_event
 from mixcni.cluster.events.packets import parse_end, parse_summary
 from mixcni.cluster.kind import Kind
+from mixcni.cluster.wrapping import joined, width_of
 
 MAX_LINES: Final = 40  # of one event: a wrapped line, a dissected packet, a hex dump of 128 octets
 
@@ -51,7 +52,8 @@ def read_monitor(section: Section) -> Parsed:
     events: list[MonitorEvent] = []
     lost: list[LostEvents] = []
     unparsed: list[Unparsed] = []
-    for lines in _records(section.numbered()):
+    whole = joined(section.lines, width_of(section.lines, _begins_or_details, fewest=1), _begins_or_details)
+    for lines in _records((number, line) for number, line in enumerate(whole, section.first_line) if line):
         number, text = lines[0]
         if match := _LOST.match(text):
             count = int(match[2] or match[3])
@@ -66,7 +68,7 @@ def read_monitor(section: Section) -> Parsed:
     return Parsed(events, unparsed, extras=lost)
 
 
-def _records(lines: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+def _records(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
     """The lines of each event: the one that begins it, and those below it that go on with it."""
     record: list[tuple[int, str]] = []
     for number, line in lines:
@@ -88,6 +90,12 @@ def _goes_on(first: str, text: str) -> bool:
     if is_detail(text):
         return first.startswith("CPU ")
     return not _START.match(text) and _START.match(first) is not None and _is_incomplete(first)
+
+
+def _begins_or_details(line: str) -> bool:
+    """Whether a line is an event's first one, or one of its packet's, and not the rest of a line that a terminal broke."""
+    text = line.strip()
+    return any(sign(text) for sign in (_START.match, _PREAMBLE.match, is_detail))
 
 
 def _is_incomplete(text: str) -> bool:
