@@ -7,6 +7,7 @@ samples of the tests; what libFuzzer finds is kept in CORPUS, if one is given.
 
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import atheris
@@ -32,12 +33,12 @@ def read(octets: bytes) -> None:
     repr(ClusterState.of(found))
 
 
-def main() -> None:
-    """Fuzz until libFuzzer's limits are met."""
+def fuzz(samples: Iterable[bytes]) -> None:
+    """Fuzz from these seeds until libFuzzer's limits are met."""
     with tempfile.TemporaryDirectory() as seeds:
-        for sample in SAMPLES.iterdir():
-            if sample.name != "README.md" and sample.stat().st_size <= LARGEST_SEED:
-                Path(seeds, sample.name).write_bytes(sample.read_bytes())
+        for number, sample in enumerate(samples):
+            if len(sample) <= LARGEST_SEED:
+                Path(seeds, str(number)).write_bytes(sample)
         arguments = sys.argv[1:]
         corpus = [argument for argument in arguments if not argument.startswith("-")]
         options = [argument for argument in arguments if argument.startswith("-")]
@@ -46,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    fuzz(sample.read_bytes() for sample in sorted(SAMPLES.iterdir()) if sample.name != "README.md")

@@ -24,6 +24,7 @@ _VERDICT_CELL = re.compile(rf"(?:^|\s)({'|'.join(VERDICTS)})(?=\s|$)")
 _LOST_CPU = re.compile(r"CPU\((?:<nil>|(\d{1,9}))\)\s*-?\s*(\d{1,18})?")
 _NODE_EVENT = re.compile(r"(?:Receiving flows from|\d+ nodes (?:are unavailable|removed)|Error \")")
 _KEY = re.compile(r"([A-Z][A-Z ]{2,20}): ?(.*)")
+_NEEDED: Final = frozenset({"TIMESTAMP", "SOURCE", "DESTINATION", "TYPE", "VERDICT"})
 _DIRECTIONS: Final = {"INGRESS": "ingress", "EGRESS": "egress"}
 _WHERE = re.compile(r"(?:to|from)-[a-z]+|(?:http|dns|kafka|l7)-\S+.*|(?:pre|post)-xlate-(?:fwd|rev)|policy-verdict.*|[A-Z_]{8,}")
 
@@ -126,8 +127,9 @@ class _Reader:
     def _row(self, number: int, line: str) -> None:
         cells = [cell for cell in re.split(r"\s{2,}", line.strip()) if cell]
         values = _by_column(self._columns, cells)
-        if values is None:
-            self.unparsed.append(Unparsed(number, line, f"wanted the columns {' '.join(self._columns)}"))
+        if values is None or not values.keys() >= _NEEDED:
+            wanted = self._columns if values is None else sorted(_NEEDED)
+            self.unparsed.append(Unparsed(number, line, f"wanted the columns {' '.join(wanted)}"))
             return
         self._add(
             number, values["TIMESTAMP"], values.get("NODE"), values["SOURCE"], "->", values["DESTINATION"], values["TYPE"],

@@ -252,3 +252,10 @@ def test_a_time_without_year_counts_from_the_years_beginning() -> None:
     assert time_in_year("Jan  1 00:00:01.5") == 1_500_000_000
     assert time_in_year("Dec 12 08:00:00") == in_year(1670832000 * 10**9)
     assert time_in_year("Foo 12 08:00:00") is None
+
+
+def test_a_table_of_flows_without_a_column_that_counts_leaves_its_rows_over() -> None:
+    titles = "TIMESTAMP             SOURCE              VERDICT   SUMMARY"
+    state = state_of(f"{titles}\nJan 26 09:07:03.396   default/a:41000   DROPPED   TCP Flags: SYN\n")
+    assert not state.of_type(HubbleFlow)
+    assert [odd.why for odd in only(state).unparsed] == ["wanted the columns DESTINATION SOURCE TIMESTAMP TYPE VERDICT"]
