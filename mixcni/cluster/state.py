@@ -15,9 +15,10 @@ from mixcni.cluster.addresses import Address, as_address
 from mixcni.cluster.cilium.ct import CtEntry
 from mixcni.cluster.cilium.endpoints import NOT_ENFORCED, Endpoint
 from mixcni.cluster.cilium.health import HealthNode, HealthSummary
-from mixcni.cluster.cilium.identities import RESERVED_NAMES, Identity
+from mixcni.cluster.cilium.identities import HOST, RESERVED_NAMES, Identity
 from mixcni.cluster.cilium.ipcache import IpcacheEntry
 from mixcni.cluster.cilium.lb import LbEntry, services_of
+from mixcni.cluster.cilium.localendpoints import BpfEndpoint
 from mixcni.cluster.cilium.metrics import Metric
 from mixcni.cluster.cilium.nat import NatEntry
 from mixcni.cluster.cilium.nodes import CiliumNode
@@ -233,6 +234,20 @@ class ClusterState:
     def endpoint_of(self, address: str | Address) -> Endpoint | None:
         """The endpoint that has `address`; None if no endpoint list knows it. Of two lists the later one counts."""
         return self._endpoints.get(as_address(address))
+
+    def host_endpoint_of(self, address: str | Address) -> Endpoint | None:
+        """The endpoint that stands for the node itself, of which endpoint lists print no address; None if it is not that node's.
+
+        A node's own addresses are those that its local endpoints name, and where one node was dumped those of identity 1.
+        """
+        hosts = [endpoint for endpoint in self.endpoints if endpoint.identity == HOST]
+        wanted, is_alone = as_address(address), len(hosts) == 1 and len(self.dumped_nodes) < 2
+        for host in hosts:
+            node = self.node_of(host)
+            own = {each.address for each in self.of_type(BpfEndpoint) if each.localhost and self.node_of(each) == node}
+            if wanted in own or (is_alone and self._resolver.identity_of(wanted).identity == HOST):
+                return host
+        return None
 
     def identity_of(self, address: str | Address) -> IdentityAnswer:
         """The identity that the Cilium node gives packets from `address`, and how that is known.

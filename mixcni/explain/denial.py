@@ -15,21 +15,33 @@ from numpy.typing import NDArray
 from mixcni.cluster import ClusterState
 from mixcni.cluster.cilium.ct import CtEntry
 from mixcni.cluster.cilium.endpoints import Endpoint
+from mixcni.cluster.cilium.identities import HOST
+from mixcni.cluster.cilium.identities import is_world as is_world_identity
 from mixcni.cluster.cilium.policymap import PolicyEntry
 from mixcni.cluster.policies.directory import state_at
-from mixcni.cluster.policies.rules import INGRESS
+from mixcni.cluster.policies.rules import EGRESS, INGRESS
 from mixcni.cluster.policy import protocol_name
 from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
 from mixcni.explain.managed import managed_evidence
+from mixcni.explain.mapverdict import is_outside, map_verdict, service_of, who_text
 from mixcni.explain.remedies import allow_remedies
-from mixcni.explain.suspects import Facts, Pair, Suspect, attempts_at, is_silence, pairs_of, policy_port, shown_by
-from mixcni.schema import Direction, Fate
+from mixcni.explain.suspects import (
+    Facts,
+    Pair,
+    Suspect,
+    attempts_at,
+    initiator_port_of,
+    is_silence,
+    pairs_of,
+    policy_port,
+    shown_by,
+)
+from mixcni.schema import Direction, ExchangeKind, Fate
 from mixcni.topology import Address
 from mixcni.words import listed, plural
 
 AUDIT: Final = "Disabled (Audit)"  # policies are judged, and what they would drop is reported and let through
 PRIOR = 0.1  # of connection attempts that vanish silently next to the endpoint, before any dump is read
-WORLD = 2  # Cilium's reserved identity
 
 # Likelihood ratios, each the rough share of incidents with this cause that show the fact over the share of others that do.
 ODDS_SILENCE = 2.0  # a firewall that drops, a dead route and an overloaded host are silent too
@@ -100,8 +112,13 @@ class _Case:
     collect: list[str] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
     denied: int = 0
+    outside: bool = False
+    """The other end is nothing that Cilium manages."""
+    open_: str = ""
+    """Why the map does not decide it, where it does not."""
+    by_rule: bool = False
+    """A rule denies it, not the default."""
     identity: int | None = None
-    is_assumed: bool = False
     has_map: bool = True
     endpoint: Endpoint | None = None
 
@@ -115,33 +132,36 @@ def examine_denial(side: Side, suspect: Suspect, facts: Facts) -> Finding | None
     if not side.is_in_question(suspect, len(localisation.points)):
         return None
     fates = localisation.fates
-    rows = suspect.rows[(fates["kind"][suspect.rows] == 0) & np.isin(fates["fate"][suspect.rows], (Fate.LOST, Fate.UNDECIDED))]
+    unanswered = np.isin(fates["fate"][suspect.rows], (Fate.LOST, Fate.UNDECIDED, Fate.SILENT))
+    rows = suspect.rows[(fates["kind"][suspect.rows] == ExchangeKind.HANDSHAKE) & unanswered]
     if not rows.size:
         return None
-    pairs = pairs_of(localisation, rows)
+    # Policy sees the ends as the last point before it does, be they translated on the way there.
+    pairs = pairs_of(localisation, rows, suspect.near)
     pair, mine = next(iter(pairs.items()))
     own = managed_evidence(facts, side.subject(pair))
-    if own is not None and own.is_managed is False and facts.cluster.endpoint_of(side.subject(pair)) is None:
+    if own is not None and own.is_managed is False and endpoint_at(facts.cluster, side.subject(pair)) is None:
         return None  # Cilium enforces nothing there
-    case = _Case(side, state_at(facts.cluster, side.subject(pair)))
+    case = _Case(side, state_at(facts.cluster, side.subject(pair)), outside=is_outside(facts, side.other(pair)))
     _silence(case, suspect, rows, facts)
+    _translation(case, pair, mine, suspect, facts)
     if side.direction == INGRESS:
         _contrast(case, pair, facts)
     _endpoint(case, pair, suspect, facts)
     if case.endpoint is not None:
         _identity(case, pair)
         if side.enforced(case.endpoint) is not False:
-            _policy_map(case, pairs, case.endpoint)
+            _policy_map(case, pairs, case.endpoint, facts)
             _manifests(case, pairs, facts)
     _managed(case, pair, facts)
-    _conntrack(case, pair, mine, facts)
+    _conntrack(case, pair, mine, suspect.near, facts)
     confidence = confidence_of(PRIOR, [*case.evidence, *case.against])
     if not case.denied:
         confidence = min(confidence, UNCONFIRMED)
     elif not case.has_map:
         confidence = min(confidence, WITHOUT_MAP)
     remedies: tuple[Remedy, ...] = ()
-    if case.endpoint is not None:
+    if case.endpoint is not None and case.endpoint.identity != HOST:
         remedies = allow_remedies(facts, pairs, case.endpoint, case.identity, side.direction)
     return Finding(
         cause=side.cause,
@@ -156,6 +176,11 @@ def examine_denial(side: Side, suspect: Suspect, facts: Facts) -> Finding | None
     )
 
 
+def endpoint_at(cluster: ClusterState, address: Address) -> Endpoint | None:
+    """The endpoint with an address, be it the node itself, on which host policies are enforced."""
+    return cluster.endpoint_of(address) or cluster.host_endpoint_of(address)
+
+
 def _sentence(case: _Case, pairs: Collection[Pair], suspect: Suspect, rows: NDArray[np.int64], facts: Facts) -> str:
     initiators = listed(sorted({str(pair.initiator) for pair in pairs}))
     what = f"connection attempts from {initiators} to {listed(sorted({_target(pair) for pair in pairs}))}"
@@ -163,20 +188,19 @@ def _sentence(case: _Case, pairs: Collection[Pair], suspect: Suspect, rows: NDAr
     if case.endpoint is None:
         near = facts.localisation.points[suspect.near].name
         return f"{policy} on the {case.side.role}'s node may have dropped the {what} beyond {near}; no dump of it tells"
+    endpoint = f"{policy} of endpoint {case.endpoint.id}"
+    if not case.denied and (case.open_ or not case.has_map):
+        why = case.open_ or "no dump of its policy map is there, and no dump shows that no rule could allow it"
+        return f"{endpoint} may have denied {what}: {why}"
     if not case.denied:
-        return f"{policy} of endpoint {case.endpoint.id} does not explain why {what} vanished"
-    other = case.side.other_role
-    if case.is_assumed:
-        who = f"the {other} is taken for world"
-    elif case.identity == WORLD:
-        who = f"the {other} has no ipcache entry and so the identity world"
-    else:
-        who = f"the {other} has identity {case.identity}"
+        return f"{endpoint} does not explain why {what} vanished"
+    side = case.side
+    pair = next(iter(pairs))
+    who = who_text(case.cluster, side.direction, pair, side.other(pair), side.other_role, outside=case.outside)
     count = f"{case.denied}" if case.denied == rows.size else f"{case.denied} of {rows.size}"
-    return (
-        f"{policy} of endpoint {case.endpoint.id} denied {count} {what}: enforcement is on, {who}, "
-        f"and no rule {'allows it' if case.has_map else 'is known to allow it'}, so the default is to drop"
-    )
+    rules = "no rule allows it" if case.has_map else "no rule is known to allow it"
+    how = "and a rule denies it" if case.by_rule else f"and {rules}, so the default is to drop"
+    return f"{endpoint} denied {count} {what}: enforcement is on, {who}, {how}"
 
 
 def _target(pair: Pair) -> str:
@@ -197,6 +221,17 @@ def _silence(case: _Case, suspect: Suspect, rows: NDArray[np.int64], facts: Fact
     else:
         says = "resets or ICMP errors came back, and Cilium's policy drops without an answer"
         case.against.append(shown_by(facts, says, suspect.near, attempts, odds=ODDS_ANSWERED_BACK))
+
+
+def _translation(case: _Case, pair: Pair, rows: NDArray[np.int64], suspect: Suspect, facts: Facts) -> None:
+    """That the initiator called, or was, somebody else before a translation."""
+    before = next(iter(pairs_of(facts.localisation, rows)))
+    if before != pair:
+        near = facts.localisation.points[suspect.near].name
+        ends = [f"from {each.initiator} to {each.responder}:{each.port}" for each in (before, pair)]
+        says = f"what was sent {ends[0]} is {ends[1]}"
+        attempts = attempts_at(facts.localisation, rows, suspect.near)
+        case.evidence.append(shown_by(facts, f"{says} at {near}: that is what policy sees", suspect.near, attempts))
 
 
 def _contrast(case: _Case, pair: Pair, facts: Facts) -> None:
@@ -224,7 +259,7 @@ def _endpoint(case: _Case, pair: Pair, suspect: Suspect, facts: Facts) -> None:
     position = min(suspect.far, len(facts.localisation.points) - 1) if side.direction == INGRESS else 0
     node = facts.localisation.points[position].node or f"the {side.role}'s node"
     address = side.subject(pair)
-    endpoint = cluster.endpoint_of(address)
+    endpoint = endpoint_at(cluster, address)
     if endpoint is None:
         if cluster.endpoints:
             first = cluster.endpoints[0]
@@ -249,33 +284,34 @@ def _endpoint(case: _Case, pair: Pair, suspect: Suspect, facts: Facts) -> None:
 
 
 def _identity(case: _Case, pair: Pair) -> None:
-    other = case.side.other(pair)
+    side, other = case.side, case.side.other(pair)
+    service = service_of(case.cluster, pair) if side.direction == EGRESS else None
+    if service is not None:
+        case.evidence.append(service.evidence)
+        identities = {case.cluster.identity_of(address).identity for address, _ in service.backends}
+        case.identity = identities.pop() if len(identities) == 1 else None
+        return
     answer = case.cluster.identity_of(other)
     case.identity = answer.identity
     if answer.identity is None:
-        case.identity, case.is_assumed = WORLD, True
-        case.assumptions.append(
-            f"no dump tells the identity of {other}: taken for world (2), as an address is that Cilium does not know"
-        )
-        case.collect.append(f"on the {case.side.role}'s node: cilium bpf ipcache list")
-    elif answer.is_world:
-        case.evidence.append(Evidence(answer.says, answer.file or "", answer.line, odds=ODDS_WORLD))
-    else:
-        case.evidence.append(Evidence(answer.says, answer.file or "", answer.line))
+        case.collect.append(f"on the {side.role}'s node: cilium bpf ipcache list")
+        if case.outside:
+            case.assumptions.append(
+                f"no dump tells the identity of {other}: taken for world (2), as an address is that Cilium does not know"
+            )
+        return
+    case.evidence.append(Evidence(answer.says, answer.file or "", answer.line, odds=ODDS_WORLD if answer.is_world else 1.0))
+    if side.direction == EGRESS and answer.is_world and not case.cluster.has_complete("services"):
+        case.assumptions.append(f"{other} is no service's address, of which no list is there")
+        case.collect.append(f"on the {side.role}'s node: cilium service list")
 
 
-def _policy_map(case: _Case, pairs: dict[Pair, NDArray[np.int64]], endpoint: Endpoint) -> None:
+def _policy_map(case: _Case, pairs: dict[Pair, NDArray[np.int64]], endpoint: Endpoint, facts: Facts) -> None:
     cluster, side = case.cluster, case.side
-    own = {pair: rows for pair, rows in pairs.items() if cluster.endpoint_of(side.subject(pair)) == endpoint}
+    own = {pair: rows for pair, rows in pairs.items() if endpoint_at(cluster, side.subject(pair)) == endpoint}
     entries = cluster.policy_entries(endpoint.id)
     if entries is None:
-        case.denied = sum(rows.size for rows in own.values()) if side.enforced(endpoint) else 0
-        if case.denied:
-            case.has_map = False
-            case.assumptions.append(
-                f"no dump of the policy map of endpoint {endpoint.id} is there: it is taken to admit none of the lost connections"
-            )
-        case.collect.append(f"on the {side.role}'s node: cilium bpf policy get {endpoint.id}")
+        _without_map(case, own, endpoint)
         return
     assumed = cluster.policy_map_is_assumed(endpoint.id)
     if assumed:
@@ -283,21 +319,36 @@ def _policy_map(case: _Case, pairs: dict[Pair, NDArray[np.int64]], endpoint: End
     file, first = (entries[0].file, entries[0].line) if entries else (endpoint.file, endpoint.line)
     said = False
     for pair, rows in own.items():
-        identity = cluster.identity_of(side.other(pair)).identity
-        taken = WORLD if identity is None else identity
-        verdict = cluster.policy_verdict(endpoint.id, side.direction, taken, policy_port(pair), pair.protocol)
+        other = side.other(pair)
+        outside = is_outside(facts, other)
+        verdict = map_verdict(cluster, endpoint.id, side.direction, pair, other, outside=outside)
         line = verdict.entry.line if verdict.entry else first
         if verdict.allowed is False:
             case.denied += rows.size
-            odds = 1.0 if said else ODDS_DENIED_IF_WORLD if identity is None else ODDS_DENIED
+            case.by_rule = verdict.entry is not None
+            is_taken = outside and cluster.identity_of(other).identity is None
+            odds = 1.0 if said else ODDS_DENIED_IF_WORLD if is_taken else ODDS_DENIED
             said = True
             case.evidence.append(Evidence(f"policy map of endpoint {endpoint.id}: {verdict.why}", file, line, odds=odds))
         elif verdict.allowed:
             odds = ODDS_ALLOWED if rows.size * 2 > sum(r.size for r in pairs.values()) else 1.0
             case.against.append(Evidence(f"policy map of endpoint {endpoint.id}: {verdict.why}", file, line, odds=odds))
         else:
+            case.open_ = case.open_ or verdict.why
             case.against.append(Evidence(f"policy map of endpoint {endpoint.id} does not decide it: {verdict.why}", file, line))
     _allowed_rows(case, entries)
+
+
+def _without_map(case: _Case, own: dict[Pair, NDArray[np.int64]], endpoint: Endpoint) -> None:
+    """Nobody dumped what an endpoint admits: of what Cilium manages it may be anything, of the rest it is taken to be nothing."""
+    case.has_map = False
+    case.collect.append(f"on the {case.side.role}'s node: cilium bpf policy get {endpoint.id}")
+    is_world = case.identity is not None and is_world_identity(case.identity)
+    if case.side.enforced(endpoint) and (case.outside or is_world):
+        case.denied = sum(rows.size for rows in own.values())
+        case.assumptions.append(
+            f"no dump of the policy map of endpoint {endpoint.id} is there: it is taken to admit none of the lost connections"
+        )
 
 
 def _manifests(case: _Case, pairs: dict[Pair, NDArray[np.int64]], facts: Facts) -> None:
@@ -312,6 +363,7 @@ def _manifests(case: _Case, pairs: dict[Pair, NDArray[np.int64]], facts: Facts) 
         case.collect.append("kubectl get networkpolicies,ciliumnetworkpolicies,ciliumclusterwidenetworkpolicies -A -o yaml")
     elif found.allowed is False:
         odds = 1.0 if case.has_map else ODDS_WRITTEN
+        case.denied = case.denied if case.has_map else max(case.denied, int(pairs[pair].size))
         case.evidence.append(Evidence(f"the policies as they are written: {found.why}", found.file, found.line, odds=odds))
     elif found.allowed and case.denied and case.has_map:
         says = f"the policies as they are written would allow it, so the map is of another time or misses a rule: {found.why}"
@@ -345,13 +397,13 @@ def _managed(case: _Case, pair: Pair, facts: Facts) -> None:
         case.evidence.append(replace(told.evidence, odds=ODDS_UNMANAGED))
 
 
-def _conntrack(case: _Case, pair: Pair, rows: NDArray[np.int64], facts: Facts) -> None:
+def _conntrack(case: _Case, pair: Pair, rows: NDArray[np.int64], seen_by: int, facts: Facts) -> None:
     cluster, side = case.cluster, case.side
     if not cluster.ct and not cluster.has_complete("ct"):
         case.collect.append(f"on the {side.role}'s node: cilium bpf ct list global")
         return
     lost = np.unique(facts.localisation.fates["conversation"][rows]).tolist()
-    entries = [entry for conversation in lost for entry in _let_through(case, conversation, pair, facts)]
+    entries = [entry for conversation in lost for entry in _let_through(case, conversation, pair, seen_by, facts)]
     way = "incoming" if side.direction == INGRESS else "outgoing"
     if entries:
         first = entries[0]
@@ -380,9 +432,9 @@ def _end(side: Side, entry: CtEntry) -> Address | None:
     return entry.destination if side.direction == INGRESS else entry.source
 
 
-def _let_through(case: _Case, conversation: int, pair: Pair, facts: Facts) -> list[CtEntry]:
+def _let_through(case: _Case, conversation: int, pair: Pair, seen_by: int, facts: Facts) -> list[CtEntry]:
     """The conntrack entry that shows a conversation as let through, if there is one."""
-    port = int(facts.localisation.alignment.conversations["initiator_port"][conversation])
+    port = initiator_port_of(facts.localisation, conversation, seen_by)
     found = case.cluster.conntrack_of(pair.initiator, port, pair.responder, pair.port, pair.protocol)
     wanted = "IN" if case.side.direction == INGRESS else "OUT"
     return [entry for entry in found if entry.direction == wanted and entry.source == pair.initiator][:1]

@@ -50,7 +50,7 @@ def examine(suspect: Suspect, facts: Facts) -> Finding | None:
 
 
 def _examine(side: Side, suspect: Suspect, facts: Facts) -> Finding | None:
-    pairs = pairs_of(facts.localisation, suspect.rows)
+    pairs = pairs_of(facts.localisation, suspect.rows, suspect.near)
     if not pairs or not side.is_in_question(suspect, len(facts.localisation.points)):
         return None
     pair, rows = next(iter(pairs.items()))

@@ -32,7 +32,7 @@ def examine(suspect: Suspect, facts: Facts) -> tuple[Finding, ...]:
     if suspect.direction != Direction.FORWARD:
         return ()
     found: dict[Address, Finding] = {}
-    for pair in pairs_of(facts.localisation, suspect.rows):
+    for pair in pairs_of(facts.localisation, suspect.rows, suspect.near):
         for role, end, other in (("source", pair.initiator, pair.responder), ("destination", pair.responder, pair.initiator)):
             if end not in found and _is_endpoint(facts, other) and not _is_endpoint(facts, end):
                 found[end] = _finding(facts, role, end)

@@ -94,14 +94,31 @@ def find_suspects(localisation: Localisation) -> list[Suspect]:
     return suspects
 
 
-def pairs_of(localisation: Localisation, rows: NDArray[np.int64]) -> dict[Pair, NDArray[np.int64]]:
-    """The fates in `rows` by who called whom; the pair with the most fates first."""
-    table = localisation.alignment.conversations
+def find_unheard(localisation: Localisation) -> list[Suspect]:
+    """The connection attempts of which the last point saw no answer, if it is not known to be the pod's own.
+
+    It may stand before the node's policy: then what was not let in looks like a silent server's doing.
+    """
+    fates, last = localisation.fates, len(localisation.points) - 1
+    kind = localisation.points[last].kind if localisation.points else None
+    rows = np.flatnonzero((fates["fate"] == Fate.SILENT) & (fates["kind"] == ExchangeKind.HANDSHAKE))
+    return [Suspect(None, rows, Direction.FORWARD, last, last + 1)] if rows.size and kind is None else []
+
+
+def pairs_of(
+    localisation: Localisation, rows: NDArray[np.int64], seen_by: int | NDArray[np.int64] | None = None
+) -> dict[Pair, NDArray[np.int64]]:
+    """The fates in `rows` by who called whom; the pair with the most fates first.
+
+    Parameters
+    ----------
+    seen_by : position of the point whose word on the ends counts, of all or of each row: behind a translation they are others.
+        Without it, and for what that point did not see, they are as the first point that saw the connection has them
+    """
     conversation = localisation.fates["conversation"][rows]
-    keys = np.stack(
-        [table[name][conversation].astype(np.int64) for name in ("initiator", "responder", "responder_port", "protocol")],
-        axis=1,
-    )
+    columns = [_ends_column(localisation, name, conversation, seen_by) for name in ("initiator", "responder", "responder_port")]
+    table = localisation.alignment.conversations
+    keys = np.stack([*columns, table["protocol"][conversation].astype(np.int64)], axis=1)
     unique, which = np.unique(keys, axis=0, return_inverse=True)
     which = which.reshape(-1)
     order = np.argsort(which, kind="stable")
@@ -111,6 +128,29 @@ def pairs_of(localisation: Localisation, rows: NDArray[np.int64]) -> dict[Pair, 
         pair = Pair(table.book.address(initiator), table.book.address(responder), port, protocol)
         found[pair] = rows[order[first:last]]
     return dict(sorted(found.items(), key=lambda item: -item[1].size))
+
+
+def initiator_port_of(localisation: Localisation, conversation: int, seen_by: int) -> int:
+    """A connection's own port as a point saw it; as the first one did where it saw nothing of it."""
+    return int(_ends_column(localisation, "initiator_port", np.array([conversation]), seen_by)[0])
+
+
+def last_seen_by(localisation: Localisation, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The position of the last point that saw each fate's connection."""
+    seen = localisation.alignment.conversations.flow_of[localisation.fates["conversation"][rows]] >= 0
+    return np.asarray(seen.shape[1] - 1 - np.argmax(seen[:, ::-1], axis=1))
+
+
+def _ends_column(
+    localisation: Localisation, name: str, conversation: NDArray[np.int64], seen_by: int | NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    """One of the ends' columns of some conversations, by a point's word where it has one."""
+    table = localisation.alignment.conversations
+    own = table[name][conversation].astype(np.int64)
+    if seen_by is None:
+        return own
+    has_seen = table.flow_of[conversation, seen_by] >= 0
+    return np.where(has_seen, getattr(table.ends, name)[conversation, seen_by].astype(np.int64), own)
 
 
 def exchanges_text(localisation: Localisation, rows: NDArray[np.int64]) -> str:

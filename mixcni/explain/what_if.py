@@ -20,7 +20,7 @@ from mixcni.cluster.policies.rules import EGRESS, INGRESS
 from mixcni.cluster.policy import protocol_name
 from mixcni.errors import ParameterError
 from mixcni.explain.present import Effect, Present, with_added
-from mixcni.explain.suspects import Pair, pairs_of, policy_port
+from mixcni.explain.suspects import Pair, find_unheard, last_seen_by, pairs_of, policy_port
 from mixcni.localise import Localisation
 from mixcni.schema import Fate, Reason
 from mixcni.topology import Network
@@ -52,6 +52,8 @@ class Row:
     requests: int
     outcome: str
     effect: Effect
+    arrived: Pair
+    """The ends as the last point that saw the requests has them, which are others behind a translation."""
 
     @property
     def observed(self) -> str:
@@ -95,9 +97,9 @@ class WhatIf:
         return self.count(CANNOT_TELL)
 
     def passing(self, pairs: Sequence[Pair]) -> int | None:
-        """How many of the failed requests of these pairs would pass; None where it cannot be told of one of them."""
-        own = [row for row in self.rows if row.failed and row.pair in pairs]
-        if any(row.outcome == CANNOT_TELL for row in own):
+        """How many of the failed requests of these pairs would pass; None where it cannot be told of one, or none is here."""
+        own = [row for row in self.rows if row.failed and (row.pair in pairs or row.arrived in pairs)]
+        if not own or any(row.outcome == CANNOT_TELL for row in own):
             return None
         return sum(row.requests for row in own if row.outcome == WOULD_PASS)
 
@@ -175,11 +177,13 @@ def what_if(
     added = PolicyEngine(cluster, policies=given, unmanaged=pod_cidrs)
     engines = (engine, changed if replaced else None, added)
     rows = []
-    for pair, failed, count in _observed(localisation):
-        flow = engine.flow(pair.initiator, pair.responder, pair.protocol, policy_port(pair))
-        now = {way: present.effect(way, flow) for way in (EGRESS, INGRESS)}
-        then = {way: _then(way, flow, now[way], failed, engines) for way in (EGRESS, INGRESS)}
-        rows.append(_row(pair, failed, count, now, then))
+    for pair, arrived, failed, count in _observed(localisation):
+        seen = {EGRESS: pair, INGRESS: arrived}  # by the node of the end that each is enforced on
+        flows = {way: engine.flow(p.initiator, p.responder, p.protocol, policy_port(p)) for way, p in seen.items()}
+        now = {way: present.effect(way, flow) for way, flow in flows.items()}
+        then = {way: _then(way, flow, now[way], failed, engines) for way, flow in flows.items()}
+        outcome, effect = _outcome(failed, now, then)
+        rows.append(Row(pair, failed, count, outcome, effect, arrived))
     notes = []
     if replaced:
         which = ", ".join(replaced)
@@ -213,43 +217,48 @@ def _then(
     return with_added(now, added, direction, flow)
 
 
-def _row(pair: Pair, failed: bool, count: int, now: Mapping[str, Effect], then: Mapping[str, Effect]) -> Row:
-    """The outcome of a pair's requests."""
+def _outcome(failed: bool, now: Mapping[str, Effect], then: Mapping[str, Effect]) -> tuple[str, Effect]:
+    """The outcome of requests, and what decides it."""
     denied = next((effect for effect in then.values() if effect.allowed is False), None)
     open_ = next((effect for effect in then.values() if effect.allowed is None), None)
     decisive = max(then.values(), key=lambda effect: bool(effect.file))
     if not failed:
         if denied is not None:
-            return Row(pair, failed, count, WOULD_BE_DENIED, denied)
-        return Row(pair, failed, count, CANNOT_TELL if open_ else STILL_PASSES, open_ or decisive)
+            return WOULD_BE_DENIED, denied
+        return CANNOT_TELL if open_ else STILL_PASSES, open_ or decisive
     if denied is not None:
-        return Row(pair, failed, count, STILL_FAILS, denied)
+        return STILL_FAILS, denied
     if open_ is not None:
-        return Row(pair, failed, count, CANNOT_TELL, open_)
+        return CANNOT_TELL, open_
     if any(effect.allowed is False for effect in now.values()):
         # What lets it through is what stopped it before: the direction that was denied.
         stopped = next(way for way, effect in now.items() if effect.allowed is False)
-        return Row(pair, failed, count, WOULD_PASS, then[stopped])
+        return WOULD_PASS, then[stopped]
     if any(effect.allowed is None for effect in now.values()):
         why = "policy would let it through, and no dump tells whether policy is what stopped it"
-        return Row(pair, failed, count, CANNOT_TELL, Effect(None, why))
-    return Row(pair, failed, count, STILL_FAILS, Effect(True, "policy lets it through as it is: something else stops it"))
+        return CANNOT_TELL, Effect(None, why)
+    return STILL_FAILS, Effect(True, "policy lets it through as it is: something else stops it")
 
 
-def _observed(localisation: Localisation) -> list[tuple[Pair, bool, int]]:
-    """Who called whom, whether that failed, and how many requests: a pair whose requests fared both ways has two rows.
+def _observed(localisation: Localisation) -> list[tuple[Pair, Pair, bool, int]]:
+    """Who called whom, as the first and as the last point saw it, whether that failed, and how many requests.
+
+    A pair whose requests fared both ways has two rows.
 
     What the responder refused or left without an answer had reached it, and so had passed.
     """
     fates = localisation.fates
     by_responder = (fates["fate"] == Fate.REFUSED) & (fates["reason"] == Reason.BY_RESPONDER)
     passed = (fates["fate"] == Fate.ANSWERED) | (fates["fate"] == Fate.SILENT) | by_responder
+    for suspect in find_unheard(localisation):
+        passed[suspect.rows] = False
     found = [
-        (pair, failed, int(rows.size))
+        (pair, arrived, failed, int(own.size))
         for failed in (True, False)
         for pair, rows in pairs_of(localisation, np.flatnonzero(~passed if failed else passed)).items()
+        for arrived, own in pairs_of(localisation, rows, last_seen_by(localisation, rows)).items()
     ]
-    return sorted(found, key=lambda each: (not each[1], -each[2]))
+    return sorted(found, key=lambda each: (not each[2], -each[3]))
 
 
 def _objects(policy: PolicyText) -> list[KubernetesObject]:
