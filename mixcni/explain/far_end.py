@@ -15,14 +15,17 @@ SERVER_SILENT, SERVER_REFUSED = "server_silent", "server_refused"
 CONFIDENCE = 0.9  # the packets themselves show it; what is left is a capture that lacks the answer
 
 
-def examine_far_end(facts: Facts) -> Iterable[Finding]:
-    """A finding for silent servers and one for refusing ones, where there are any: neither is the network's loss."""
+def examine_far_end(facts: Facts, *, is_doubtful: bool = False) -> Iterable[Finding]:
+    """A finding for silent servers and one for refusing ones, where there are any: neither is the network's loss.
+
+    is_doubtful : something else explains the silence
+    """
     localisation = facts.localisation
     fates = localisation.fates
     silent = np.flatnonzero(fates["fate"] == Fate.SILENT)
     refused = np.flatnonzero((fates["fate"] == Fate.REFUSED) & (fates["reason"] == Reason.BY_RESPONDER))
     refused = np.setdiff1d(refused, refused_by_others(facts))
-    doubtful = look_foreign(facts, refused_by_reset(facts))
+    doubtful = {SERVER_SILENT: is_doubtful, SERVER_REFUSED: bool(look_foreign(facts, refused_by_reset(facts)))}
     last = len(localisation.points) - 1
     end = localisation.points[last].name
     for cause, rows, what, then in (
@@ -47,7 +50,7 @@ def examine_far_end(facts: Facts) -> Iterable[Finding]:
         says = f"{plural(rows.size, 'request')} to {listed(targets)} {what}"
         yield Finding(
             cause=cause,
-            confidence=UNCONFIRMED if cause == SERVER_REFUSED and doubtful else CONFIDENCE,
+            confidence=UNCONFIRMED if doubtful[cause] else CONFIDENCE,
             sentence=f"{says}: not the network between the points",
             evidence=(shown_by(facts, says, position, attempts_at(localisation, rows, position)),),
             collect=(then,),

@@ -12,6 +12,8 @@ import numpy as np
 
 from mixcni.cluster.events.hubbleflow import HubbleFlow
 from mixcni.cluster.events.monitorevent import MonitorEvent
+from mixcni.cluster.events.pwru import PwruEvent
+from mixcni.cluster.events.retis import RetisEvent
 from mixcni.cluster.logs.accesslog import AccessLogEntry
 from mixcni.explain.findings import NAMED, Evidence, Finding, confidence_of
 from mixcni.explain.pins import TOLERANCE_NS, Pin, Pins
@@ -19,15 +21,19 @@ from mixcni.explain.suspects import Facts, Suspect
 from mixcni.words import plural
 
 DIRECTION_OF_CAUSE: Final = {"policy_denied_ingress": "ingress", "policy_denied_egress": "egress"}
-DROPS_OF_CAUSE: Final = {"no_backend": ("service backend not found", "service_backend_not_found")}
-"""How the reasons of drops begin that prove a cause, in the words of text and of the enumeration."""
+DROPS_OF_CAUSE: Final = {"no_backend": "service backend not found"}
+"""How the reasons of drops begin that prove a cause, in the words of text."""
 
 ODDS_TIMED: Final = 200.0  # the datapath itself says so, of these ports, then
 ODDS_UNTIMED: Final = 40.0  # an ephemeral port comes again after hours
 ODDS_DELIVERED: Final = 0.02  # a packet that was handed to the pod was not denied
+ODDS_OTHER_DROP: Final = 0.02  # nor was one that was dropped for something else
+DROPPED_OTHERWISE: Final = 0.45  # at most, where events tell so of most of the connections: the tables are of another time
 SHOWN: Final = 3
 
-_DENIALS: Final = ("policy denied", "policy_denied", "policy_deny", "auth_required", "authentication required")
+_DENIALS: Final = ("policy denied", "policy deny", "auth required", "authentication required")
+_NO_CAUSE: Final = frozenset({"otherhost", "not specified"})
+"""The kernel's words for packets that were not for this host, or that were freed for no reason that it gives."""
 
 
 def add_what_was_told(finding: Finding, suspect: Suspect, facts: Facts, pins: Pins) -> Finding:
@@ -60,8 +66,21 @@ def denied_by(pin: Pin) -> str | None:
     return None
 
 
+def plain_reason(reason: str) -> str:
+    """A drop's reason in words that texts and enumerations share: `STALE_OR_UNROUTABLE_IP` is `stale or unroutable ip`."""
+    return reason.lower().replace("_", " ")
+
+
+def other_drop(pin: Pin) -> str:
+    """Why an event says that a packet was dropped, where no policy did it and no other cause is told by it; else ""."""
+    reason = _drop_reason(pin)
+    plain = plain_reason(reason)
+    has_cause = plain.startswith((*_DENIALS, *DROPS_OF_CAUSE.values()))
+    return "" if has_cause or plain in _NO_CAUSE else reason
+
+
 def _is_policy(reason: str | None) -> bool:
-    return reason is not None and reason.lower().startswith(_DENIALS)
+    return reason is not None and plain_reason(reason).startswith(_DENIALS)
 
 
 def _is_delivery(pin: Pin) -> bool:
@@ -85,16 +104,22 @@ def _with_denials(finding: Finding, pins: Sequence[Pin], total: int) -> Finding:
     if side == "egress" and side not in {sides.get(number) for number in denied}:
         denials = []  # a denial whose side nothing tells is not taken for one at egress
     if denials:
-        told.extend(_lines(denials, f"of {plural(len(denied), 'lost connection')}", _odds(denials)))
+        told.extend(lines_of(denials, f"of {plural(len(denied), 'lost connection')}", odds_of(denials)))
         evidence.extend(told)
     if side == "ingress" and delivered and len({pin.conversation for pin in delivered}) * 2 >= total:
-        told_against = _lines(delivered, "which was lost later than at the policy", ODDS_DELIVERED)
+        told_against = lines_of(delivered, "which was lost later than at the policy", ODDS_DELIVERED)
         told.extend(told_against)
         against.extend(told_against)
+    sentence, most = finding.sentence, 1.0
+    others = [pin for pin in pins if pin.is_forward and other_drop(pin) and pin.conversation not in denied]
+    if len({pin.conversation for pin in others}) * 2 >= total:
+        told_against = lines_of(others, "which is no denial", ODDS_OTHER_DROP)
+        told.extend(told_against)
+        against.extend(told_against)
+        sentence, most = sentence.replace(" denied ", " would have denied ", 1), DROPPED_OTHERWISE
     if not told:
         return finding
-    confidence = confidence_of(finding.confidence, told)
-    sentence = finding.sentence
+    confidence = min(most, confidence_of(finding.confidence, told))
     if denials and not finding.is_named and confidence >= NAMED:
         counted = f"{len(denied)} of {total}" if len(denied) < total else str(total)
         sentence = f"{side.capitalize()} policy denied {counted} connection attempts: {denials[0].says}"
@@ -103,24 +128,30 @@ def _with_denials(finding: Finding, pins: Sequence[Pin], total: int) -> Finding:
 
 def _with_drops(finding: Finding, pins: Sequence[Pin]) -> Finding:
     """A cause that a drop's reason names by itself."""
-    reasons = DROPS_OF_CAUSE[finding.cause]
-    drops = [pin for pin in pins if pin.is_forward and _drop_reason(pin).lower().startswith(reasons)]
+    reason = DROPS_OF_CAUSE[finding.cause]
+    drops = [pin for pin in pins if pin.is_forward and plain_reason(_drop_reason(pin)).startswith(reason)]
     if not drops:
         return finding
-    told = _lines(drops, "of the lost connections", _odds(drops))
+    told = lines_of(drops, "of the lost connections", odds_of(drops))
     return replace(finding, confidence=confidence_of(finding.confidence, told), evidence=(*finding.evidence, *told))
 
 
 def _drop_reason(pin: Pin) -> str:
+    """Why an event says that a packet was dropped, in its own words; "" where it tells of no drop."""
     entry = pin.entry
-    return (entry.drop_reason if isinstance(entry, HubbleFlow) else entry.reason if isinstance(entry, MonitorEvent) else "") or ""
+    if isinstance(entry, HubbleFlow):
+        return (entry.drop_reason or "") if entry.verdict == "DROPPED" else ""
+    if isinstance(entry, MonitorEvent):
+        return (entry.reason or "") if entry.type == "drop" else ""
+    return (entry.drop_reason or "") if isinstance(entry, PwruEvent | RetisEvent) and entry.is_drop else ""
 
 
-def _odds(pins: Sequence[Pin]) -> float:
+def odds_of(pins: Sequence[Pin]) -> float:
+    """How much events of these connections say for what they tell: more where their times are the packets'."""
     return ODDS_TIMED if any(pin.apart_ns is not None for pin in pins) else ODDS_UNTIMED
 
 
-def _lines(pins: Sequence[Pin], whose: str, odds: float) -> list[Evidence]:
+def lines_of(pins: Sequence[Pin], whose: str, odds: float) -> list[Evidence]:
     """The first few events as evidence; the odds count once, since one denial makes several events."""
     return [
         Evidence(f"{pin.says}, {whose}{_when(pin)}", pin.entry.file, pin.entry.line, odds=1.0 if at else odds)

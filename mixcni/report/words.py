@@ -13,6 +13,7 @@ CAUSES: Final = {
     "neighbour_unresolved": "the next hop's hardware address was asked for in vain",
     "path_mtu_black_hole": "too large for the path",
     "no_backend": "sent to a service without a backend",
+    "datapath_drop": "dropped on a node, as its datapath tells",
     "stale_conntrack": "taken for an earlier connection by conntrack",
     "middlebox_reset": "reset by something on the way",
     "icmp_rejected": "rejected with an ICMP error on the way",
