@@ -20,41 +20,48 @@ PROTOCOL_TCP = 6
 ALL_ONES = 2**32 - 1  # the limited broadcast (RFC 919)
 
 
-def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable]) -> dict[str, NDArray[Any]]:
+def merge_exchanges(
+    alignment: Alignment, exchanges: Sequence[ExchangeTable], acknowledged: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
     """Columns of every conversation's exchanges, in the order of conversation and number.
 
     The exchanges are those of the point that saw most of the conversation, the first such on the path (`told_at`, and `exchange`
     is the row in its table); octets beyond what it saw that only another point saw follow as one more request, or are the last
-    response's. A handshake is there where any point saw a SYN.
+    response's, as are those that nobody saw and the initiator acknowledged. A handshake is there where any point saw a SYN.
 
     Parameters
     ----------
     alignment : of all points
     exchanges : one ExchangeTable a point, in path order
+    acknowledged : (streams,) int64, highest stream offset that its receiver acknowledged; -1 none
     """
     count, points = len(alignment.conversations), len(alignment.points)
+    acknowledged = acknowledged.reshape(-1, len(Direction))[:, Direction.REVERSE]
     extent = _extent(alignment)
     source = _told_best(alignment)
 
-    parts = [_handshakes(alignment), _datagrams(alignment, exchanges)]
+    parts = [_handshakes(alignment, acknowledged), _datagrams(alignment, exchanges)]
     parts.extend(_turns(alignment, table, point, source) for point, table in enumerate(exchanges))
     merged = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
     order = np.lexsort((merged["number"], merged["conversation"]))
     merged = {name: array[order] for name, array in merged.items()}
     if not points or not count:
         return merged
-    return _complete(merged, extent.max(axis=1), extent[np.arange(count), source])
+    extents = extent.max(axis=1)
+    extents[:, Direction.REVERSE] = np.maximum(extents[:, Direction.REVERSE], acknowledged - 1)  # the last octet may be a FIN's
+    return _complete(merged, extents, extent[np.arange(count), source])
 
 
 def _extent(alignment: Alignment) -> NDArray[np.int64]:
     """(c, p, 2) the stream offset, exclusive, up to which each point saw each direction of a conversation; 0 of none."""
     shape = len(alignment.conversations), len(alignment.points), len(Direction)
     table = alignment.transmissions
-    moving = (table["end"] > table["start"]) & ((table["tcp_flags"] & TcpFlag.RST) == 0)
+    end = table["end"] - ((table["tcp_flags"] & TcpFlag.FIN) != 0)
+    moving = (end > table["start"]) & ((table["tcp_flags"] & TcpFlag.RST) == 0)
     conversation, point, direction = (table[name][moving] for name in ("conversation", "point", "direction"))
     place = (conversation.astype(np.int64) * shape[1] + point) * shape[2] + direction
     extent = np.zeros(math.prod(shape), dtype=np.int64)
-    np.maximum.at(extent, place, table["end"][moving] - ((table["tcp_flags"][moving] & TcpFlag.FIN) != 0))
+    np.maximum.at(extent, place, end[moving])
     return extent.reshape(shape)
 
 
@@ -72,11 +79,11 @@ def _told_best(alignment: Alignment) -> NDArray[np.int64]:
     return seen.argmax(axis=1) if seen.size else np.zeros(len(seen), dtype=np.int64)
 
 
-def _handshakes(alignment: Alignment) -> dict[str, NDArray[Any]]:
+def _handshakes(alignment: Alignment, acknowledged: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     table = alignment.transmissions
     syn = (table["tcp_flags"] & TcpFlag.SYN) != 0
     rows = np.unique(table["conversation"][syn])
-    replied = np.isin(rows, table["conversation"][syn & (table["direction"] == Direction.REVERSE)])
+    replied = np.isin(rows, table["conversation"][syn & (table["direction"] == Direction.REVERSE)]) | (acknowledged[rows] > 0)
     zeros = np.zeros(rows.size, dtype=np.int64)
     return {
         "conversation": rows.astype(np.int64),
@@ -172,8 +179,8 @@ def _turns(alignment: Alignment, table: ExchangeTable, point: int, source: NDArr
 def _complete(merged: dict[str, NDArray[Any]], extent: NDArray[np.int64], told: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     """Add the octets that stand beyond the last exchange of each conversation.
 
-    extent, told : (c, 2) stream offsets, exclusive: what any point saw, and the point whose exchanges these are. What the latter
-    saw and takes for no message, as frames of an HTTP/2 connection itself, is nobody's.
+    extent, told : (c, 2) stream offsets, exclusive: what any point saw, or is proven, and the point whose exchanges these are.
+    What the latter saw and takes for no message, as frames of an HTTP/2 connection itself, is nobody's.
     """
     conversation, kind = merged["conversation"], merged["kind"]
     last = np.flatnonzero(np.append(np.diff(conversation) != 0, np.full(min(conversation.size, 1), fill_value=True)))

@@ -132,7 +132,8 @@ def localise_losses(
     alignment : of these points
     exchanges : one ExchangeTable a point
     """
-    columns = merge_exchanges(alignment, exchanges)
+    acknowledged = acknowledged_offsets(alignment)
+    columns = merge_exchanges(alignment, exchanges, acknowledged)
     stream = columns["conversation"].astype(np.int64) * 2
     atoms, (request, response, whole) = cut_atoms(
         alignment.transmissions,
@@ -145,7 +146,6 @@ def localise_losses(
     )
     first_piece = response.begin + (columns["response_end"] > columns["response_start"])
     response = Intervals(response.begin, first_piece)
-    acknowledged = acknowledged_offsets(alignment)
     received = atoms.received(acknowledged, alignment.conversations["protocol"] == PROTOCOL_TCP)
     passed = atoms.passed(received)
     sights = judge_sights(points, alignment, passed, atoms)

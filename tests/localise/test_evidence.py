@@ -277,3 +277,16 @@ def test_requests_that_a_point_lacks_each_at_its_time_were_not_all_missed_in_the
         sent += without_packets(talk, "AC").sent
     losses = scene_of(captured(sent), POINTS).localisation.losses
     assert [(loss.near, loss.far, loss.conversations) for loss in losses] == [(0, 1, 6)]
+
+
+@pytest.mark.parametrize(("answers", "told"), [(True, ANSWERED), (False, undecided("NO_WINDOW"))])
+def test_what_the_initiator_acknowledged_answered_it_though_no_capture_has_it(told: tuple[str, ...], *, answers: bool) -> None:
+    """B alone hears its node's probe, and misses all that comes back: the last octet that is acknowledged may be a FIN's."""
+    probe = Talk(initiator=("10.244.3.1", 50_000), responder=("10.244.3.1", 8081))
+    probe.handshake(1000)
+    probe.say(1100, 0, "PA", 100)
+    probe.say(1110, 1, "PA", 200 if answers else 0)
+    probe.say(1200, 1, "FA")
+    probe.say(1210, 0, "A")
+    probe.sent = [replace(one, missed="ABC" if one.side else "AC") for one in probe.sent]
+    assert scene(background(), probe, points=POINTS).told(1) == [ANSWERED, told]
