@@ -177,13 +177,16 @@ class FateRules:
         self._lose(rows, Direction.REVERSE, towards, self.response.begin[rows])
 
     def refused(self, refusals: Refusals) -> None:
-        """A reset or an ICMP error came back for a request that has no response."""
+        """A reset or an ICMP error came back for a request that has no response.
+
+        What nobody watched beyond is the responder's where that was seen to refuse others from as far.
+        """
         first_request = self._request_first_ns()
         kinds = (
-            (refusals.icmp_ns, refusals.icmp_errors, Reason.BY_ICMP),
-            (refusals.reset_ns, refusals.resets, Reason.BY_RESET),
+            (refusals.icmp_ns, refusals.icmp_errors, refusals.icmp_looks, Reason.BY_ICMP),
+            (refusals.reset_ns, refusals.resets, refusals.reset_looks, Reason.BY_RESET),
         )
-        for times, counts, reason in kinds:
+        for times, counts, look, reason in kinds:
             at = times[self.conversation]
             seen = (at >= 0) & (at >= first_request)
             failed = ~self.decided & (~self.has_response | self.closed)
@@ -194,7 +197,10 @@ class FateRules:
             further = self.positions > farthest[:, None]
             beyond = self._first(self.witness[rows, :, Direction.REVERSE] & further & self._runs_at(time))
             by_responder = ~(self.concerned[rows] & further).any(axis=1)
+            known = look[self.conversation[rows[by_responder]]]
             unwatched = ~by_responder & (beyond >= len(self.points))
+            by_responder |= unwatched & np.isin(look[self.conversation[rows], heard], known[known >= 0])
+            unwatched &= ~by_responder
             on_way = ~by_responder & ~unwatched
             self.last_seen[rows] = self._last(self.request_passed)[rows]
             self._settle(rows[by_responder], Fate.REFUSED, Reason.BY_RESPONDER)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align import Alignment
+from mixcni.kernels.grouping import numbered
 from mixcni.schema import Direction, TcpFlag
 from mixcni.tables import recode, unite_address_books
 
@@ -23,6 +24,8 @@ class Refusals:
 
     reset_ns : (c, p) int64, last time of a reset from the responder's side at each point, on the common clock; -1 none
     resets : (c, p) int64, how many there were
+    reset_looks, icmp_looks : (c, p) int64, equal where the last refusals that one point saw came from one end, for one, and from
+        equally far, as the hop limit tells (RFC 791 section 3.1); -1 none
     icmp_ns : (c, p) int64, the same for an ICMP error that quotes a request
     icmp_packet : (c, p) int64, row of the last such error in the point's packet table; -1 none
     icmp_errors : (c, p) int64, how many there were
@@ -30,9 +33,11 @@ class Refusals:
 
     reset_ns: NDArray[np.int64]
     resets: NDArray[np.int64]
+    reset_looks: NDArray[np.int64]
     icmp_ns: NDArray[np.int64]
     icmp_packet: NDArray[np.int64]
     icmp_errors: NDArray[np.int64]
+    icmp_looks: NDArray[np.int64]
 
 
 def find_refusals(alignment: Alignment) -> Refusals:
@@ -43,17 +48,37 @@ def find_refusals(alignment: Alignment) -> Refusals:
     place = table["conversation"][rows], table["point"][rows]
     reset_ns = np.full(shape, -1, dtype=np.int64)
     np.maximum.at(reset_ns, place, table["time_ns"][rows])
+    reset_packet = np.full(shape, -1, dtype=np.int64)
+    np.maximum.at(reset_packet, place, table["packet"][rows])
     resets = np.zeros(shape, dtype=np.int64)
     np.add.at(resets, place, 1)
     found = Refusals(
         reset_ns=reset_ns,
         resets=resets,
+        reset_looks=_looks(alignment, reset_packet),
         icmp_ns=np.full(shape, -1, dtype=np.int64),
         icmp_packet=np.full(shape, -1, dtype=np.int64),
         icmp_errors=np.zeros(shape, dtype=np.int64),
+        icmp_looks=np.empty(shape, dtype=np.int64),
     )
     for point in range(shape[1]):
         _enter_icmp_errors(alignment, point, found)
+    found.icmp_looks[:] = _looks(alignment, found.icmp_packet)
+    return found
+
+
+def _looks(alignment: Alignment, packet: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(c, p) one number for all refusals that look alike, -1 none; `packet`, (c, p), are their rows in the points' tables."""
+    conversation, point = np.nonzero(packet >= 0)
+    columns = np.zeros((2, conversation.size), dtype=np.int64)
+    for position, flows in enumerate(alignment.points):
+        mine = point == position
+        rows = packet[conversation[mine], position]
+        columns[:, mine] = flows.packets["source"][rows], flows.packets["ttl"][rows]
+    ends = alignment.conversations.ends
+    called = (column[conversation, point] for column in (ends.responder, ends.responder_port))
+    found = np.full(packet.shape, -1, dtype=np.int64)
+    found[conversation, point] = numbered(point, *columns, *called)
     return found
 
 

@@ -115,23 +115,23 @@ def silent(flags: str = "") -> Callable[[], Talk]:
     return talk
 
 
-def refused_by_responder() -> Talk:
-    talk = Talk()
+def refused_by_responder(port: int = 41_000) -> Talk:
+    talk = Talk(initiator=(CLIENT, port))
     talk.say(1000, 0, "S")
     talk.say(1010, 1, "RA")
     return talk
 
 
-def refused_on_the_way() -> Talk:
-    talk = Talk()
+def refused_on_the_way(port: int = 41_000) -> Talk:
+    talk = Talk(initiator=(CLIENT, port))
     talk.say(1000, 0, "S", lost="BC")
     talk.say(1005, 1, "RA", begun="B")
     return talk
 
 
-def icmp_from(router: str, begun: str, hop: str) -> Callable[[], Talk]:
-    def talk() -> Talk:
-        talk = Talk()
+def icmp_from(router: str, begun: str, hop: str) -> Callable[..., Talk]:
+    def talk(port: int = 41_000) -> Talk:
+        talk = Talk(initiator=(CLIENT, port))
         talk.say(1000, 0, "S", lost=hop)
         error = icmp_error(router, CLIENT, talk.sent[0].frame, code=13, time_ns=START + 1005 * MS)
         talk.sent.append(Sent(error, 1, begun=begun))

@@ -22,6 +22,7 @@ from tests.localise.test_fates import (
     connected,
     icmp_from,
     lost,
+    refused_by_responder,
     refused_on_the_way,
     response,
     silent,
@@ -236,6 +237,27 @@ def test_a_refusal_whose_far_side_nobody_watched_is_laid_on_nobody() -> None:
     seen = empty([background(), refused_on_the_way()], "C")
     assert seen.told(1) == [undecided("NO_WINDOW")]
     assert seen.decider(len(seen.localisation.fates) - 1) == "C"
+
+
+@pytest.mark.parametrize(
+    ("talk", "told"),
+    [
+        (refused_by_responder, ("REFUSED", "", "", "BY_RESPONDER")),
+        (refused_on_the_way, undecided("NO_WINDOW")),
+        (icmp_from(SERVER, "", ""), ("REFUSED", "", "", "BY_RESPONDER")),
+        (icmp_from(SERVER, "B", "BC"), undecided("NO_WINDOW")),
+    ],
+    ids=["a reset from as far", "one from B", "an error from as far", "one from B in its name"],
+)
+def test_a_refusal_from_as_far_as_those_that_the_responder_was_seen_to_send_is_its_own(
+    talk: Callable[[int], Talk], told: tuple[str, ...]
+) -> None:
+    """C's capture ends before the last refusal."""
+    sent = [*background().sent, *refused_by_responder(43_000).sent, *icmp_from(SERVER, "", "")(43_001).sent]
+    later = [replace(one, frame=one.frame.at(one.frame.time_ns + S)) for one in talk(43_002).sent]
+    frames = captured([*sent, *later])
+    frames["C"] = [frame for frame in frames["C"] if frame.time_ns < START + 1500 * MS]
+    assert scene_of(frames, POINTS).told(3) == [told]
 
 
 def test_an_icmp_error_is_heard_by_a_capture_that_has_no_requests() -> None:
