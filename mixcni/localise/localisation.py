@@ -245,20 +245,21 @@ def _judge(fates: FateTable, losses: tuple[Loss, ...], sights: Sights) -> Verdic
     """`loss` if the network lost or refused something; `no_loss` if all that concerns the path got through.
 
     A request that arrived at the last point and waits for its response when the capture ends did get through. A conversation
-    that passes one point alone says nothing of what is between the points, and what the first point did not watch nothing of
-    what did not get past it.
+    that passes one point alone says nothing of what is between the points. Where the first point did not watch, as if it had
+    not been there, the others tell of what passes it.
     """
     if losses:
         return Verdict.LOSS
     points = sights.concerned.shape[1]
     concerns = (sights.concerned.sum(axis=1) >= min(2, points))[fates["conversation"]]
     shows = ((sights.sight == Sight.SEEN).sum(axis=1) >= min(2, points))[fates["conversation"]]
-    watched = bool(points) and sights.windows[0] is not None
     unanswered = fates["response_end"] <= fates["response_start"]
     waiting = unanswered & (fates["reason"] == Reason.CAPTURE_ENDED) & (fates["last_seen"] == points - 1)
     undecided = concerns & (fates["fate"] == Fate.UNDECIDED)
     decided = concerns & shows & (fates["fate"] != Fate.UNDECIDED)
-    return Verdict.NO_LOSS if watched and decided.any() and not (undecided & ~waiting).any() else Verdict.UNDECIDED
+    if points and sights.windows[0] is None:
+        decided &= sights.concerned[fates["conversation"], 0]
+    return Verdict.NO_LOSS if decided.any() and not (undecided & ~waiting).any() else Verdict.UNDECIDED
 
 
 def count_hops(

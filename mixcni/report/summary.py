@@ -139,7 +139,7 @@ def _headline(localisation: Localisation, findings: Sequence[Finding], *, has_du
         rest = len(fates) - answered.size
         what = exchanges_text(localisation, answered)
         tail = f"; {rest:,} had no response for other reasons than the network between the points" if rest else ", every one"
-        return f"{verdict}: {what} in {plural(count, 'conversation')} answered{tail}"
+        return f"{verdict}: {what} in {plural(count, 'conversation')} answered{tail}{_unwatched_text(localisation)}"
     undecided = np.flatnonzero(fates["fate"] == Fate.UNDECIDED)
     if not undecided.size:
         return f"{verdict}: the captures have no request to follow"
@@ -148,6 +148,12 @@ def _headline(localisation: Localisation, findings: Sequence[Finding], *, has_du
     why = f"; by the dumps they are {cause_text(named.cause)}" if named else ""
     what = exchanges_text(localisation, undecided)
     return f"{verdict}: {what} {ends_text(localisation, undecided)} cannot be followed to the end{why}"
+
+
+def _unwatched_text(localisation: Localisation) -> str:
+    """That the captures tell of the way behind the first point that watched alone; "" where that is the path's first."""
+    first = next((position for position, window in enumerate(localisation.sights.windows) if window), 0)
+    return f"; what was lost before {localisation.points[first].name} no capture shows" if first else ""
 
 
 def _point_line(row: dict[str, object]) -> PointLine:

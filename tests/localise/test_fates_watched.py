@@ -22,6 +22,7 @@ from tests.localise.test_fates import (
     connected,
     icmp_from,
     lost,
+    network,
     refused_by_responder,
     refused_on_the_way,
     response,
@@ -300,10 +301,13 @@ def test_a_request_is_lost_where_its_first_missing_octets_were_seen_last(*, miss
     assert scene_of(frames, POINTS).told(1)[-1] == lost("BC", "request")
 
 
-def test_where_the_first_capture_is_empty_what_others_show_is_not_all_that_was_sent() -> None:
-    seen = empty([background()], "A")
+@pytest.mark.parametrize(
+    ("scope", "verdict"), [(f"{CLIENT}/32", Verdict.NO_LOSS), ("10.244.3.9/32", Verdict.UNDECIDED)], ids=["its", "another's"]
+)
+def test_where_the_first_capture_is_empty_the_others_tell_of_what_passes_it(scope: str, verdict: Verdict) -> None:
+    seen = empty([background()], "A", scope=(network(scope),))
     assert {fate for fate, *_ in seen.told()} == {"ANSWERED"}
-    assert seen.localisation.verdict == Verdict.UNDECIDED
+    assert seen.localisation.verdict == verdict
 
 
 def test_what_each_capture_shows_alone_says_nothing_of_the_path() -> None:

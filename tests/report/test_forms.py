@@ -17,7 +17,7 @@ from mixcni.explain import Evidence, Finding, Remedy
 from mixcni.report import Report
 from mixcni.report.html import report_html
 from mixcni.report.text import print_report, report_text
-from tests.cases import CAPTURES, FOUNDING, NAMES, copy_of, replaced
+from tests.cases import CAPTURES, FOUNDING, NAMES, copy_of, diagnose_changed, replaced, without_packets
 
 HOSTILE = '<script>alert("x")</script>\x1b[31m\x07 & \u202e{{ 7 * 7 }}'
 
@@ -126,3 +126,10 @@ def test_the_frames_are_documented_and_keep_their_columns_without_rows() -> None
     assert lost["hop"].tolist() == [["B", "C"]] * 12
     assert report.conversations["unanswered"].sum() == 12
     assert report.hops.set_index(["hop", "direction"]).loc[("B→C", "request"), "lost"] == 12
+
+
+def test_the_headline_says_before_which_point_nothing_watched(tmp_path: Path) -> None:
+    report = diagnose_changed(tmp_path, without_packets("A.pcap"), name="policy-removed")
+    assert report.verdict == "no_loss"
+    assert report.headline.endswith("; what was lost before B no capture shows")
+    assert "no capture shows" not in report_on("policy-removed").headline
