@@ -10,6 +10,7 @@ from mixcni.align.clock import ClockModel
 from mixcni.align.clocks import CycleResidual, estimate_clocks
 from mixcni.align.conversations import CandidateTable, ConversationTable, join_flows
 from mixcni.align.datagrams import gather_datagrams
+from mixcni.align.heard import wholly_heard
 from mixcni.align.transmissions import TransmissionTable, gather_segments, renumbered
 from mixcni.align.united import UnitedFlows
 from mixcni.exchanges import ExchangeTable
@@ -61,12 +62,13 @@ def align_points(
     every = UnitedFlows(points, own)
     joined = join_flows(every, translations=translations)
     segments = gather_segments(points, joined, own)
-    transmissions = TransmissionTable.joined([segments, *gather_datagrams(points, joined, own, None)])
-    clocks, cycles = estimate_clocks(names, transmissions, own, nodes)
+    whole = wholly_heard(points, segments)
+    timed = TransmissionTable.joined([whole, *gather_datagrams(points, joined, own, None, wholly=True)])
+    clocks, cycles = estimate_clocks(names, timed, own, nodes)
     unsure = any(clock.uncertainty_ns is None for clock, flows in zip(clocks, points, strict=True) if len(flows))
     if unsure:
-        transmissions = TransmissionTable.joined([segments, *gather_datagrams(points, joined, own, None, by_content=True)])
-        clocks, cycles = estimate_clocks(names, transmissions, own, nodes)
+        datagrams = gather_datagrams(points, joined, own, None, by_content=True, wholly=True)
+        clocks, cycles = estimate_clocks(names, TransmissionTable.joined([whole, *datagrams]), own, nodes)
     times = [clock.common_ns(at) for clock, at in zip(clocks, own, strict=True)]
     conversations = join_flows(every.on(times), clocks, translations)
     number = conversations.rows_of(joined)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from mixcni.align.asked import NO_QUESTION, number_questions
 from mixcni.align.conversations import ConversationTable
+from mixcni.align.heard import copies_heard, lack_copies
 from mixcni.align.kernel import cluster_equal, find_first
-from mixcni.align.repeats import Columns, divide_by_payload, heard_once, match_once, match_repeats, not_told_apart
+from mixcni.align.repeats import Columns, divide_by_payload, heard_again, match_once, match_repeats, not_told_apart
 from mixcni.align.united import PROTOCOL_TCP
 from mixcni.decode import PacketTable
 from mixcni.exchanges import ExchangeTable
@@ -35,6 +36,7 @@ def gather_datagrams(
     by_content: bool = False,
     exchanges: Sequence[ExchangeTable] = (),
     together: bool = False,
+    wholly: bool = False,
 ) -> list[Columns]:
     """The datagrams of all points as columns of a TransmissionTable: octet `start` is the number of its turn. None without any.
 
@@ -48,13 +50,15 @@ def gather_datagrams(
     by_content : where clocks are not joined, tell equal datagrams apart as mixcni.align.repeats does
     exchanges : one ExchangeTable a point, whose messages tell questions apart that are asked at once; none: not known
     together : where clocks are not joined, datagrams of several points that nothing tells apart are one, sent repeatedly
+    wholly : without those that lack a copy, as mixcni.align.heard.wholly_heard tells
     """
     parts = [_of_point(flows, conversations, point, times[point]) for point, flows in enumerate(points)]
     every = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
     if not every or not every["time_ns"].size:
         return []
-    once = heard_once(points, every)
-    every = {name: column[once] for name, column in every.items()}
+    again = heard_again(points, every)
+    every["copies"] += again
+    every = {name: column[again >= 0] for name, column in every.items()}
     group = _groups(every)
     if slack_ns is not None or by_content:
         group = divide_by_payload(points, every, group)
@@ -63,15 +67,15 @@ def gather_datagrams(
     else:
         datagram = match_repeats(every, group) if by_content else match_once(every, group)
         number = _ranks(every, not_told_apart(every, group, datagram) if together else datagram)
-    return [
-        {
-            **{name: every[name] for name in ("conversation", "point", "direction", "time_ns", "packet")},
-            "start": number,
-            "end": number + 1,
-            "acknowledged": np.full(number.size, -1, dtype=np.int64),
-            "tcp_flags": np.zeros(number.size, dtype=np.uint8),
-        }
-    ]
+    columns = {
+        **{name: every[name] for name in ("conversation", "point", "direction", "time_ns", "packet")},
+        "start": number,
+        "end": number + 1,
+        "acknowledged": np.full(number.size, -1, dtype=np.int64),
+        "tcp_flags": np.zeros(number.size, dtype=np.uint8),
+    }
+    lacking = lack_copies(every["copies"], *(every[name] for name in ("point", "source", "destination"))) if wholly else None
+    return [columns if lacking is None else {name: column[~lacking] for name, column in columns.items()}]
 
 
 def _of_point(flows: FlowTable, conversations: ConversationTable, point: int, times: NDArray[np.int64]) -> Columns:
@@ -86,6 +90,9 @@ def _of_point(flows: FlowTable, conversations: ConversationTable, point: int, ti
         "direction": segments["direction"][kept] ^ members.flipped[flow],
         "ip_id": flows.packets["ip_id"][packet],
         "octets": flows.packets["payload_octets"][packet],
+        "source": flows.packets["source"][packet],
+        "destination": flows.packets["destination"][packet],
+        "copies": copies_heard(segments)[kept],
         "time_ns": times[packet],
         "packet": packet,
     }

@@ -5,12 +5,14 @@ everywhere between points: what one form of it has as often is no transmission m
 (RFC 791 section 3.1), so what a host routes is told from a retransmission, which comes later besides.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.strands import SAME_HOST_NS
+from mixcni.flows import FlowTable, SegmentTable
 from mixcni.kernels.grouping import numbered, ranks
 
 Columns = dict[str, NDArray[Any]]
@@ -58,6 +60,45 @@ def without_heard(columns: Columns, flow: NDArray[Any], hop_limit: NDArray[np.in
     part["end"][np.count_nonzero(~gone) :] = pairs.end[last]
     by_order = np.argsort(order, kind="stable")
     return {name: array[by_order] for name, array in part.items()}
+
+
+def wholly_heard(points: Sequence[FlowTable], columns: Columns) -> Columns:
+    """The transmissions of all points without those that lack a copy: it may be the first, and when that came is not known.
+
+    Parameters
+    ----------
+    points : one FlowTable a point
+    columns : (n,) each, of a TransmissionTable
+    """
+    if not any((flows.segments["copy_of"] >= 0).any() for flows in points):
+        return columns
+    copies, ends = np.zeros(columns["packet"].size, dtype=np.int64), np.zeros((2, columns["packet"].size), dtype=np.int64)
+    for point, flows in enumerate(points):
+        mine = columns["point"] == point
+        packet = columns["packet"][mine]
+        of_packet = np.zeros(len(flows.packets), dtype=np.int64)
+        of_packet[flows.segments["packet"]] = copies_heard(flows.segments)
+        copies[mine] = of_packet[packet]
+        ends[:, mine] = flows.packets["source"][packet], flows.packets["destination"][packet]
+    kept = ~lack_copies(copies, columns["point"], *ends)
+    return {name: column[kept] for name, column in columns.items()}
+
+
+def copies_heard(segments: SegmentTable) -> NDArray[np.int64]:
+    """(s,) how many copies of each segment its point heard besides."""
+    copy_of = segments["copy_of"]
+    return np.bincount(copy_of[copy_of >= 0], minlength=len(segments))
+
+
+def lack_copies(copies: NDArray[np.int64], *ends: NDArray[Any]) -> NDArray[np.bool_]:
+    """(n,) whether packets were heard less often than half of those of the same `ends`, which pass the same interfaces."""
+    if not copies.any():
+        return np.zeros(copies.size, dtype=np.bool_)
+    pool = numbered(*ends)
+    order = np.lexsort((copies, pool))
+    size = np.bincount(pool)
+    median = np.cumsum(size) - size + size // 2
+    return np.asarray(copies < copies[order[median]][pool])
 
 
 def _has_forms(columns: Columns, hop_limit: NDArray[np.int64], primary: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -26,8 +26,8 @@ ALIKE: Final = 0.1  # of how much intervals vary: delays may vary by this, as in
 Columns = dict[str, NDArray[Any]]
 
 
-def heard_once(points: Sequence[FlowTable], every: Columns) -> NDArray[np.bool_]:
-    """(n,) whether each datagram is none that its point heard again on another interface, as far as its payload tells.
+def heard_again(points: Sequence[FlowTable], every: Columns) -> NDArray[np.int64]:
+    """(n,) how often each datagram was heard again on an interface of its point, as its payload tells; -1 where it is a copy.
 
     An IP identification tells that without the payload (mixcni.flows.kernel.copies); these have none.
 
@@ -35,20 +35,22 @@ def heard_once(points: Sequence[FlowTable], every: Columns) -> NDArray[np.bool_]
     ----------
     every : the datagrams of all points, point after point
     """
-    once = np.ones(every["ip_id"].size, dtype=np.bool_)
+    again = np.zeros(every["ip_id"].size, dtype=np.int64)
     rows = np.flatnonzero(every["ip_id"] == 0)
     kind = numbered(*(every[name][rows] for name in ("point", "conversation", "direction", "octets")))
     order, soon = _soon_again(kind, every["time_ns"][rows])
     rows = np.sort(rows[order[soon | np.append(soon[1:], np.zeros(min(soon.size, 1), dtype=np.bool_))]])
     payloads = _payloads(points, every, rows) if rows.size <= MOST_READ else []
     if not payloads:
-        return once
+        return again
     numbers: dict[bytes, int] = {}
     content = np.array([numbers.setdefault(octets, len(numbers)) for octets in payloads], dtype=np.int64)
     kind = numbered(content, *(every[name][rows] for name in ("point", "conversation", "direction", "octets")))
     order, soon = _soon_again(kind, every["time_ns"][rows])
-    once[rows[order[soon]]] = False
-    return once
+    first = np.maximum.accumulate(np.where(soon, 0, np.arange(soon.size)))
+    again[rows[order]] = np.bincount(first, weights=soon, minlength=soon.size).astype(np.int64)
+    again[rows[order[soon]]] = -1
+    return again
 
 
 def _soon_again(kind: NDArray[np.int64], times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

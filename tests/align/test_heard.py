@@ -1,6 +1,7 @@
 """What a host routes, encapsulates or translates is heard in several forms, cut by offload, and each octet counts once."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 
 from mixcni.align.heard import without_heard
 from mixcni.schema import TRANSMISSIONS
-from tests.wire import MS
+from tests.align.test_repeats import aligned, asked
+from tests.scene import Sent, Talk, captured
+from tests.wire import MS, S
 
 US = 1_000
 Row = tuple[int, int, int, int, int]  # flow, hop limit, start, end, time
@@ -75,3 +78,27 @@ def test_a_connection_in_one_form_is_left_alone() -> None:
     rows = [(PLAIN, 64, 0, 1000, 0), (PLAIN, 64, 0, 1000, 2 * US), (PLAIN, 64, 500, 1500, 3 * US)]
     left, _ = heard(rows)
     assert left["packet"].tolist() == [0, 1, 2]
+
+
+def connection() -> list[Sent]:
+    talk = Talk()
+    talk.handshake(-100)
+    for number in range(7):
+        talk.exchange(100 * number)
+    return talk.sent
+
+
+def questions() -> list[Sent]:
+    """DNS messages without IP identifications."""
+    return [asked(number // 2, 50 * number, again=number % 2 == 1) for number in range(16)]
+
+
+@pytest.mark.parametrize("sent", [connection(), questions()], ids=["TCP", "DNS"])
+def test_when_a_packet_came_of_which_a_capture_lacks_a_copy_is_not_known(tmp_path: Path, sent: list[Sent]) -> None:
+    """B hears all twice, 40 µs apart, and of one reply the later copy alone: 30 µs after A got it, which no clock explains."""
+    frames = captured(sent, "AB", delay_ns=10_000, offsets={"B": 3 * S})
+    reply = next(frame for frame, one in zip(frames["B"], sent, strict=True) if one.side and len(frame.octets) > 54)
+    copies = [frame.at(frame.time_ns + 40_000) for frame in frames["B"]]
+    frames["B"] = sorted([*(frame for frame in frames["B"] if frame != reply), *copies])
+    clock = aligned(tmp_path, frames).clocks[1]
+    assert (clock.offset_ns, clock.segments) == (3 * S, 15)
