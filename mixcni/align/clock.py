@@ -32,7 +32,7 @@ class ClockModel:
     uncertainty_ns : the offset is right within this, from the first to the last segment that joins the clocks; None where it is
         bounded from one side only, or not at all
     segments : how many segments, seen at two points, it rests on; 0 where it is known by its node alone
-    drift_ppm : how much faster than the common clock it runs; None where too little time was seen to tell
+    drift_ppm : how much faster than the common clock it runs; None where too little time was seen to tell, or nothing measured it
     drift_uncertainty_ppm : the drift is right within this; None where it is not known
     pieces : the clock between its steps, in order; none where the offset is all that is known
     shares : the point on the same node whose clock it is assumed to be; "" where it was measured

@@ -192,7 +192,7 @@ def _shared_model(model: ClockModel, name: str, times: NDArray[np.int64], its_ti
         if not set_itself:
             row = int(np.searchsorted(its_times, times[piece.first_packet]))
         pieces.append(replace(piece, first_packet=row))
-    return replace(model, shares=name, pieces=tuple(pieces))
+    return replace(model, drift_ppm=None, drift_uncertainty_ppm=None, shares=name, pieces=tuple(pieces))
 
 
 def _step_row(last: int, first: int, step_ns: int, times: NDArray[np.int64]) -> int:

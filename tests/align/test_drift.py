@@ -226,6 +226,7 @@ def test_a_point_that_nothing_joins_has_its_nodes_clock() -> None:
     assert models[2].shares == "B"
     assert models[2].is_known
     assert (models[2].offset_ns, models[2].uncertainty_ns) == (models[1].offset_ns, None)  # assumed, so without a bound
+    assert (models[2].drift_ppm, models[2].drift_uncertainty_ppm) == (None, None)
     assert models[1].uncertainty_ns is not None
     apart, _ = estimate_clocks("ABC", part, shown)
     assert not apart[2].is_known
