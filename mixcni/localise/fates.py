@@ -286,8 +286,19 @@ class FateRules:
         watched = beyond < len(self.points)
         self._lose(rows[watched], Direction.FORWARD, beyond[watched], atom[watched])
 
-    def silent(self) -> None:
-        """The request arrived at the last point, or was acknowledged, and nothing came back."""
+    def silent(self, closing: NDArray[np.int64]) -> None:
+        """The request arrived at the last point, or was acknowledged, and nothing came back.
+
+        A responder that acknowledges a request and closes, with no octet in between, is silent whoever watches.
+
+        Parameters
+        ----------
+        closing : (c,) int64, stream offset of the FIN of each conversation's responder; -1 none
+        """
+        closed = self.request_acknowledged & (closing[self.conversation] == self.columns["response_start"])
+        rows = np.flatnonzero(~self.decided & closed & ~self.has_response)
+        self.last_seen[rows] = self._last(self.request_seen)[rows]
+        self._settle(rows, Fate.SILENT, Reason.NONE)
         rows = np.flatnonzero(~self.decided)
         end = len(self.points) - 1
         self.last_seen[rows] = self._last(self.request_seen)[rows]

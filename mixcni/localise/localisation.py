@@ -119,6 +119,15 @@ def closed_times(alignment: Alignment) -> NDArray[np.int64]:
     return times
 
 
+def closing_offsets(alignment: Alignment) -> NDArray[np.int64]:
+    """(c,) the stream offset of the FIN of each conversation's responder, the octets before which it has sent; -1 without."""
+    table = alignment.transmissions
+    offsets = np.full(len(alignment.conversations), -1, dtype=np.int64)
+    rows = np.flatnonzero(((table["tcp_flags"] & TcpFlag.FIN) != 0) & (table["direction"] == Direction.REVERSE))
+    np.maximum.at(offsets, table["conversation"][rows], table["end"][rows] - 1)
+    return offsets
+
+
 def localise_losses(
     points: Sequence[CapturePoint],
     alignment: Alignment,
@@ -165,7 +174,7 @@ def localise_losses(
     rules.reset_in_passing(refusals)
     rules.refused(refusals)
     rules.lost_request()
-    rules.silent()
+    rules.silent(closing_offsets(alignment))
     fates = rules.table()
     losses = tuple(_with_traits(loss, alignment, fates, sights, atoms, passed) for loss in _sum_losses(fates, sights.apart))
     hops, uneven = count_hops(alignment, atoms, sights, passed, passing, [point.dropped for point in points])

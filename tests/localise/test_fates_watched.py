@@ -191,6 +191,8 @@ def test_a_clock_that_is_off_by_hours_and_that_nothing_joins_is_not_believed() -
         (syn("BC"), [undecided("ON_THE_WAY")]),
         (response("AB"), [ANSWERED, lost("AB", "response")]),
         (response("BC"), [ANSWERED, undecided("ON_THE_WAY")]),
+        (silent("A"), [ANSWERED, undecided("ON_THE_WAY")]),
+        (silent("FA"), [ANSWERED, SILENT]),
     ],
 )
 def test_a_node_as_the_last_point_is_not_the_responder(talk: Callable[[], Talk], told: list[tuple[str, ...]]) -> None:
