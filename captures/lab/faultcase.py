@@ -150,7 +150,7 @@ class _Schedule:
 def check_outcomes(scenario: Scenario, attempts: Sequence[Attempt]) -> None:
     """Raise `NotAsPlanned` where the applications did not see what the case is about, so that it is never kept."""
     failed = sum(Conversation(attempt).failed for attempt in attempts)
-    fails = scenario.verdict == "loss" or (scenario.server not in {"", "slow"}) or scenario.mechanism == "server"
+    fails = scenario.verdict == "loss" or scenario.is_servers_own
     if fails != (failed > 0):
         raise NotAsPlanned(
             f"{scenario.kind} {scenario.seed}: {failed} of {len(attempts)} attempts failed, which was not the plan"

@@ -6,7 +6,7 @@ outside all points or none of its requests was captured, there is nothing to bla
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -80,7 +80,7 @@ def truth_of(
     failing = [sight.tell(c) for c in conversations if c.failed] if scenario.verdict == "loss" else []
     hop = scenario.hop(sight.windows)
     told = Counter(flow["hops"][0] for flow in failing if flow["hops"])
-    verdicts = _verdicts(scenario, hop, failing)
+    verdicts = _verdicts(scenario, hop, failing, sight.windows)
     named = hop if "loss" in verdicts else None
     if told:
         named = told.most_common(1)[0][0]
@@ -105,9 +105,12 @@ def truth_of(
     }
 
 
-def _verdicts(scenario: Scenario, hop: tuple[str, str] | None, failing: Sequence[dict[str, Any]]) -> list[str]:
+def _verdicts(
+    scenario: Scenario, hop: tuple[str, str] | None, failing: Sequence[dict[str, Any]], captured: Collection[str]
+) -> list[str]:
     if scenario.verdict != "loss":
-        return [scenario.verdict]
+        beyond = scenario.is_servers_own and not any(scenario.points[point] == "server" for point in captured)
+        return [scenario.verdict, "undecided"] if beyond else [scenario.verdict]  # as where a loss is beyond the last point
     if hop is None or not any(flow["seen"] for flow in failing):
         return ["no_loss", "undecided"]
     if not any(flow["decidable"] for flow in failing):
@@ -153,11 +156,12 @@ class Sight:
         found = set()
         for point in self.windows:
             for time in _sightings(conversation, point, self.kept[point], scenario.direction):
-                hop = scenario.hop([p for p, (begin, end) in self.windows.items() if begin <= time <= end - patience])
+                running = [p for p, (begin, end) in self.windows.items() if begin <= time <= end - patience]
+                hop = scenario.hop(running)
                 if hop is not None and point == (hop[0] if scenario.direction == "request" else hop[1]):
                     found.add(hop)
                     if self._is_foreign(conversation, hop):
-                        servers = (p for p, place in scenario.points.items() if place == "server" and p in self.windows)
+                        servers = (p for p, place in scenario.points.items() if place == "server" and p in running)
                         found |= {(hop[0], server) for server in servers}
         order = list(scenario.points)
         return sorted(found, key=lambda hop: (order.index(hop[1]) - order.index(hop[0]), hop))

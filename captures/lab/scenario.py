@@ -103,6 +103,11 @@ class Scenario:
         return self.carrier in {"dnat", "both"} or self.server == "gone"
 
     @property
+    def is_servers_own(self) -> bool:
+        """Whether the server, or its own firewall, is what leaves requests unanswered."""
+        return self.mechanism == "server" or self.server not in {"", "slow"}
+
+    @property
     def tells_order(self) -> bool:
         """Whether the captures themselves tell the order of the points: requests get through, and every element counts a hop."""
         gets_through = self.select != "all" or (self.verdict == "no_loss" and self.mechanism != "server" and not self.server)

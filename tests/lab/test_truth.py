@@ -126,6 +126,7 @@ def test_nothing_says_that_a_services_address_has_to_pass_a_pod_but_a_scope() ->
     truth = told(scoped, WHOLE, seen=seen)
     assert truth["verdicts"] == ["loss"]
     assert truth["hops"] == [("A", "B"), ("A", "D")]  # B has no scope, D has
+    assert told(scoped, WHOLE | {"D": (3.0, 9.0)}, seen=seen)["verdicts"] == ["undecided", "loss"]  # and came too late
 
 
 def test_clocks_that_nothing_joins_leave_it_open() -> None:
@@ -140,6 +141,12 @@ def test_clocks_that_nothing_joins_leave_it_open() -> None:
 def test_a_failure_that_is_the_servers_own_is_no_loss() -> None:
     truth = told(Scenario("made", 1, server="silent", layout=LOSS.layout), WHOLE)
     assert (truth["verdicts"], truth["hop"], truth["failing"]) == (["no_loss"], None, [])
+
+
+def test_who_left_a_request_unanswered_beyond_the_last_capture_may_be_left_open() -> None:
+    for scenario in (Scenario("made", 1, server="silent", layout=LOSS.layout), LOSS):
+        assert told(scenario, WHOLE | {"D": None})["verdicts"] == ["no_loss", "undecided"]
+    assert told(Scenario("made", 1, layout=LOSS.layout), WHOLE | {"D": None})["verdicts"] == ["no_loss"]
 
 
 def test_who_was_answered_did_not_fail() -> None:
