@@ -275,12 +275,13 @@ class FateRules:
         A responder waits for the first octets that it lacks. What follows them may have been sent once, and not been watched.
         """
         rows = np.flatnonzero(~self.decided & ~self.request_acknowledged)
-        unseen = ~self.request_passed[rows].any(axis=1)
-        self._leave(rows[unseen], Reason.NOT_SEEN_WHOLE, np.full(int(unseen.sum()), -1))
-        rows = rows[~unseen]
         last = self._last(self.witness[rows, :, Direction.FORWARD])
         atom = first_without(self.request, self.atom_passed)[rows, last]
-        farthest = np.maximum(self._last(self.request_passed)[rows], self._last(self.atom_passed[atom]))
+        lacking = self.request.stop[rows] > self.request.begin[rows]
+        farthest = np.maximum(self._last(self.request_passed[rows]), self._last(self.atom_passed[atom] & lacking[:, None]))
+        unseen = farthest < 0
+        self._leave(rows[unseen], Reason.NOT_SEEN_WHOLE, np.full(int(unseen.sum()), -1))
+        rows, atom, farthest = rows[~unseen], atom[~unseen], farthest[~unseen]
         beyond = self._first(self.witness[rows, :, Direction.FORWARD] & (self.positions > farthest[:, None]))
         self.last_seen[rows] = farthest
         watched = beyond < len(self.points)

@@ -289,12 +289,13 @@ def test_a_later_capture_proves_what_an_earlier_one_missed_of_a_request() -> Non
     assert scene(background(), talk, points=POINTS).told(1)[2] == lost("BC", "request")
 
 
-@pytest.mark.parametrize("missed", [False, True], ids=["B's capture is late", "B's capture lacks the rest"])
-def test_a_request_is_lost_where_its_first_missing_octets_were_seen_last(*, missed: bool) -> None:
-    """Of two lost segments the first alone is sent again. That B has nothing of the second says nothing of A→B."""
+@pytest.mark.parametrize("missed", ["", "B", "AB"], ids=["B's capture is late", "B lacks the rest", "both lack it"])
+def test_a_request_is_lost_where_its_first_missing_octets_were_seen_last(missed: str) -> None:
+    """Of three lost segments the first alone is sent again. That B has nothing of the second says nothing of A→B."""
     talk = answered_throughout()
     first = talk.say(2000, 0, "A", 100, lost="BC")
-    talk.say(2001, 0, "PA", 50, lost="BC", missed="B" if missed else "")
+    talk.say(2001, 0, "PA", 50, lost="BC", missed=missed)
+    talk.say(2002, 0, "PA", 50, lost="BC")
     for ms in (2300, 3000, 5000):
         talk.again(ms, first, lost="BC")
     frames = captured([*background().sent, *talk.sent])
