@@ -22,6 +22,7 @@ from mixcni.flows.kernel.numbers import (
     LABELS,
     LAYER_BITS,
     LAYER_MASK,
+    LINE,
     STREAM,
     WATCH,
 )
@@ -96,7 +97,8 @@ class TrackingState(NamedTuple):
     history: NDArray[np.uint8]
     labels: NDArray[np.int32]
     holes: NDArray[np.int64]
-    watches: NDArray[np.int64]
+    watches: NDArray[np.uint32]
+    watch_ns: NDArray[np.int64]
     users: NDArray[np.int32]
 
 
@@ -184,17 +186,19 @@ def contexts_of(stacks: StackTable) -> ContextColumns:
 
 def _first_state(keys: int) -> TrackingState:
     flows = keys + WATCHES_A_PACKET  # mostly a key has one flow
+    watches = zeroed_lines(flows * WATCH)
     return TrackingState(
         newest=np.full(keys, -1, dtype=np.int32),
         latest=np.full(2 * keys, -1, dtype=np.int32),
         watched=np.full(keys, -1, dtype=np.int32),
         recent=np.zeros(RECENT, dtype=np.int64),
-        flows=np.zeros(flows * FLOW, dtype=np.int64),
-        streams=np.zeros(2 * flows * STREAM, dtype=np.int64),
+        flows=zeroed_lines(flows * FLOW),
+        streams=zeroed_lines(2 * flows * STREAM),
         history=np.zeros(flows * (LETTERS + 1), dtype=np.uint8),
         labels=np.zeros(2 * flows * LABELS, dtype=np.int32),
         holes=np.zeros(max(keys // 2, FEWEST_HOLES) * HOLE_WIDTH, dtype=np.int64),
-        watches=np.zeros(2 * flows * WATCH, dtype=np.int64),
+        watches=watches.view(np.uint32),
+        watch_ns=watches,
         users=np.zeros(flows, dtype=np.int32),
     )
 
@@ -208,10 +212,18 @@ def _enlarged(state: TrackingState, counts: NDArray[np.int64]) -> TrackingState:
         names += ["watches", "users"]
     if counts[C_HOLES] >= state.holes.size // HOLE_WIDTH - 1:
         names += ["holes"]
-    return state._replace(**{name: _doubled(getattr(state, name)) for name in names})
+    state = state._replace(**{name: _doubled(getattr(state, name)) for name in names})
+    return state._replace(watch_ns=state.watches.view(np.int64))
+
+
+def zeroed_lines(size: int) -> NDArray[np.int64]:
+    """(size,) zeros that begin with a line of the cache; pages that nothing is written to take no memory."""
+    memory = np.zeros(size + LINE, dtype=np.int64)
+    start = -(memory.ctypes.data // memory.itemsize) % LINE
+    return memory[start : start + size]
 
 
 def _doubled(array: NDArray[Any]) -> NDArray[Any]:
-    larger = np.zeros(2 * array.size, dtype=array.dtype)  # pages that nothing is written to take no memory
+    larger = zeroed_lines(2 * array.nbytes // 8).view(array.dtype)
     larger[: array.size] = array
     return larger

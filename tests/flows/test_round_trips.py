@@ -23,4 +23,4 @@ def test_least_and_lower_median_of_each_stream(samples: list[tuple[int, int]]):
     for stream in range(2 * FLOWS):
         own = sorted(time for number, time in samples if number == stream)
         wanted = (own[0], own[(len(own) - 1) // 2]) if own else (-1, -1)
-        assert (least.reshape(-1)[stream], median.reshape(-1)[stream]) == wanted
+        assert (least.T.reshape(-1)[stream], median.T.reshape(-1)[stream]) == wanted

@@ -6,12 +6,9 @@ from mixcni.flows.kernel.numbers import (
     BASED,
     BESIDE,
     CLOSED_BY,
-    COMPLETENESS,
-    COPIES,
     END,
     ENDS,
     F_WATCH,
-    FINS,
     FIRST_EPHEMERAL_PORT,
     FIRST_NS,
     FLOW,
@@ -25,7 +22,6 @@ from mixcni.flows.kernel.numbers import (
     PORT_BITS,
     PREDECESSOR,
     PROTOCOL,
-    RESETS,
     RESPONDER,
     REVERSE,
     RST,
@@ -35,8 +31,6 @@ from mixcni.flows.kernel.numbers import (
     STREAM,
     SYN,
     SYN_NS,
-    SYN_SEEN,
-    SYNACK_SEEN,
     UNKNOWN,
 )
 from mixcni.flows.kernel.stream import farthest
@@ -174,14 +168,12 @@ def heir_of(flow, flows, streams):
 
 @kernel
 def begin_flow(flow, forward, sender, receiver, protocol, stack, time_ns, flows):
-    """Write the row of a new flow, all but its place among others; its first packet is from `sender` to `receiver`."""
+    """Write what is not 0 in the row of a new flow, but for its place; its first packet is from `sender` to `receiver`."""
     at = flow * FLOW
     flows[at + INITIATOR], flows[at + RESPONDER] = (sender, receiver) if forward else (receiver, sender)
     flows[at + STACK_FORWARD], flows[at + STACK_REVERSE] = (stack, -1) if forward else (-1, stack)
     flows[at + FIRST_NS], flows[at + LAST_NS], flows[at + SYN_NS] = time_ns, time_ns, -1
     flows[at + PROTOCOL], flows[at + F_WATCH], flows[at + CLOSED_BY], flows[at + HANDSHAKE_RTT_NS] = protocol, -1, -1, -1
-    flows[at + COPIES], flows[at + COMPLETENESS], flows[at + SYN_SEEN], flows[at + SYNACK_SEEN] = 0, 0, 0, 0
-    flows[at + FINS], flows[at + RESETS] = 0, 0
 
 
 @kernel

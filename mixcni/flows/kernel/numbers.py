@@ -33,13 +33,14 @@ MAX_HOLES = 256  # of a stream; the oldest is given up then, since every late se
 # BESIDE : the next flow of the same key, in another outer stack; OTHER_STACK : an earlier one of the same ends in another
 # PREDECESSOR : the connection that a SYN took the key from; all three -1 where there is none
 # ENDS : number of its two ends and protocol, whatever is around them; PLACE : the key under which it stands
-INITIATOR, STACK_FORWARD, STACK_REVERSE, FIRST_NS, LAST_NS, COPIES, COMPLETENESS, F_WATCH = range(8)
-HANDSHAKE_RTT_NS, SYN_NS, RESPONDER, PROTOCOL, BESIDE, OTHER_STACK, CLOSED_BY, SYN_SEEN = range(8, 16)
-SYNACK_SEEN, FINS, RESETS, PREDECESSOR, ENDS, PLACE = range(16, 22)
+INITIATOR, STACK_FORWARD, STACK_REVERSE, LAST_NS, F_WATCH, ENDS, PREDECESSOR, HANDSHAKE_RTT_NS = range(8)
+SYN_NS, SYNACK_SEEN, SYN_SEEN, COPIES, FIRST_NS, FINS, RESETS, CLOSED_BY = range(8, 16)
+RESPONDER, PROTOCOL, BESIDE, OTHER_STACK, PLACE = range(16, 21)
 FLOW = 24  # whole lines of the cache
 PORT_BITS = 16
 
-# One direction of a flow, row 2 * flow + direction of `streams`; what every segment needs stands first.
+# One direction of a flow, row 2 * flow + direction of `streams`; what segments of both directions need stands first, then
+# what those of its own do.
 # BASE : initial sequence number; BASED : how it is known
 # END, ACKED : stream offsets, exclusive, of what was seen and of what the other side acknowledged; LOW : lowest offset seen
 # SEEN : whether any octet was seen; WINDOW : largest that the receiver can have advertised, octets, 0 none yet
@@ -48,19 +49,23 @@ PORT_BITS = 16
 # GIVEN_UP : octets of holes that are no longer followed; RESENT : octets heard again
 # TIMED_END, TIMED_NS : offset behind the segment whose round trip is measured, 0 where none is, and when it was seen
 # CLOSED_NS : since when its sender advertises no room, 1 more than that, 0 where it does; NO_ROOM_NS : how long it did before
-# MSS, SCALE : of its SYN, each 1 more than that, 0 where there is none; LARGE : segments with more octets than an MSS
+# SCALE : of its SYN, PEER_MSS : of the other side's, each 1 more than that, 0 where there is none
+# LARGE : segments with more octets than an MSS
 # STATE, STATE_BEFORE : of its end, in Zeek's words; HISTORY : which of Zeek's letters were noted
-# LAST_FIN, LAST_RST : offsets of the last ones
-BASE, BASED, END, ACKED, SEEN, WINDOW, PACKETS, OCTETS = range(8)
-PAYLOAD, TIMED_END, TIMED_NS, CLOSED_NS, STATE, HISTORY, MSS, HOLES = range(8, 16)
-LOW, STRAY, HOLE, LAST_HOLE, GIVEN_UP, RESENT, NO_ROOM_NS, SCALE, LARGE, STATE_BEFORE, LAST_FIN, LAST_RST = range(16, 28)
-STREAM = 28
+# LAST_FIN, LAST_RST : offsets of the last ones; COMPLETENESS : what its segments add to Wireshark's tcp.completeness
+BASE, BASED, END, ACKED, SEEN, WINDOW, TIMED_END, TIMED_NS = range(8)
+PACKETS, OCTETS, PAYLOAD, CLOSED_NS, STATE, HISTORY, PEER_MSS, COMPLETENESS = range(8, 16)
+LOW, SCALE, STATE_BEFORE, LAST_FIN, LAST_RST, HOLE, STRAY, RESENT = range(16, 24)
+LAST_HOLE, HOLES, GIVEN_UP, NO_ROOM_NS, LARGE = range(24, 29)
+STREAM = 32  # whole lines of the cache
 UNKNOWN, LEARNT, TOLD = 0, 1, 2  # BASED: not, from the midst of the connection, from its SYN
 
-# One side of a connection as Wireshark keeps it, row 2 * watch + side of `watches` (mixcni.flows.kernel.wireshark)
-W_NEXT, W_NEXT_NS, W_MAX, W_ACK, W_ACK_NS, W_DUPLICATES, W_WINDOW, W_SCALE = range(8)
-W_FIRST_ACK, W_LABEL, W_UNACKED, W_BASE, W_BASED, W_SYN_NS, W_RTT_NS, W_OPERATIONS = range(8, 16)
+# One side of a connection as Wireshark keeps it, row 2 * watch + side of `watches` (mixcni.flows.kernel.wireshark): a line of the
+# cache of uint32, at whose end are times, int64 of the same memory in `watch_ns`; what both sides share is in one of their rows
+W_NEXT, W_MAX, W_ACK, W_DUPLICATES, W_WINDOW, W_LABEL, W_UNACKED, W_BASE, W_KNOWN, W_OPERATIONS = range(10)
+W_NEXT_NS, W_ACK_NS, W_SYN_NS = range(5, 8)
 WATCH = 16
+W_RTT_NS = WATCH // 2 + W_SYN_NS
 
 # A hole: row of `holes`; its place is the next hole's, or that of the next free row
 HOLE_START, HOLE_END, HOLE_NEXT = 0, 1, 2

@@ -48,12 +48,12 @@ from mixcni.flows.kernel.numbers import (
     LARGE,
     LAST_NS,
     LINE,
-    MSS,
     O_BAD_TOTAL,
     O_OPTIONS_CUT,
     OCTETS,
     PACKETS,
     PAYLOAD,
+    PEER_MSS,
     PORT_REUSED,
     PREDECESSOR,
     RESETS,
@@ -81,7 +81,43 @@ COMPLETE_SYN, COMPLETE_SYNACK, COMPLETE_ACK, COMPLETE_DATA, COMPLETE_FIN, COMPLE
 FLIPPED = 94  # ^, in Zeek's history: the first packet was the responder's
 MOST_SUB_HOPS = 255
 AHEAD = 4  # packets: how early the state of one's flow is asked for
+COLUMNS_AHEAD, A_LINE = 64, 16
 WATCHES_A_PACKET = 3  # a connection's, and one each for two flows that no longer share it
+
+
+@kernel
+def heed_time(at, time_ns, flows):
+    """Widen a flow's interval by the time of a packet: they need not be in the order of time, and may lack one."""
+    if time_ns >= 0:
+        if time_ns < flows[at + FIRST_NS] or flows[at + FIRST_NS] < 0:
+            flows[at + FIRST_NS] = time_ns
+        flows[at + LAST_NS] = max(i64(flows[at + LAST_NS]), time_ns)
+
+
+@kernel
+def prefetch_columns(i, row, key_of, packets, segments):
+    """Have what the next packets are read from and written to near: these are more streams than a processor foresees."""
+    at = i + COLUMNS_AHEAD
+    if i % A_LINE or at + 3 * A_LINE >= len(key_of):
+        return
+    prefetch(key_of, at + 2 * AHEAD)
+    prefetch(packets.time_ns, at)
+    prefetch(packets.time_ns, at + A_LINE // 2)
+    prefetch(packets.seg_seq, at)
+    prefetch(packets.seg_ack, at)
+    prefetch(packets.source, at)
+    prefetch(packets.destination, at)
+    prefetch(packets.stack, at)
+    prefetch(packets.original_length, at)
+    prefetch(packets.payload_octets, at)
+    at = row + COLUMNS_AHEAD
+    for half in range(0, A_LINE, A_LINE // 2):
+        prefetch(segments.packet, at + half)
+        prefetch(segments.offset, at + half)
+        prefetch(segments.length, at + half)
+        prefetch(segments.acknowledged, at + half)
+        prefetch(segments.copy_of, at + half)
+    prefetch(segments.flow, at)
 
 
 @kernel
@@ -116,9 +152,9 @@ def completeness_of(flags, payload, is_first):
 
 
 @kernel
-def keep_options(streams, own, options, option):
+def keep_options(streams, own, other, options, option):
     """Keep the MSS and the window scale that a SYN offers."""
-    streams[own + MSS] = options.mss[option] + 1
+    streams[other + PEER_MSS] = options.mss[option] + 1
     streams[own + SCALE] = options.window_scale[option] + 1
 
 
@@ -149,17 +185,27 @@ def part_from(shared, flows, users, watches, counts):
 
 
 @kernel
-def prefetch_rows(flow, flows, streams, watches):
-    """Have the state of a flow near when its next packet comes: those of a busy capture are more than caches hold."""
-    prefetch(flows, flow * FLOW)
-    for direction in range(2):
-        own = (2 * flow + direction) * STREAM
-        prefetch(streams, own)
-        prefetch(streams, own + LINE)
-    watch = 2 * i64(flows[flow * FLOW + F_WATCH]) * WATCH
-    if watch >= 0:
-        for line in range(0, 2 * WATCH, LINE):
-            prefetch(watches, watch + line)
+def prefetch_rows(i, key_of, newest, flows, streams, watches):
+    """Have the state of a flow near when its next packet comes: those of a busy capture are more than caches hold.
+
+    Which watch a flow has stands in its row, which is asked for before.
+    """
+    if i + 2 * AHEAD >= len(key_of):
+        return
+    key = i64(key_of[i + 2 * AHEAD])
+    if key >= 0 and newest[key] >= 0:
+        flow = i64(newest[key])
+        prefetch(flows, flow * FLOW)
+        for direction in range(2):
+            own = (2 * flow + direction) * STREAM
+            prefetch(streams, own)
+            prefetch(streams, own + LINE)
+    key = i64(key_of[i + AHEAD])
+    if key >= 0 and newest[key] >= 0:
+        watch = 2 * i64(flows[newest[key] * FLOW + F_WATCH]) * WATCH
+        if watch >= 0:
+            prefetch(watches, watch)
+            prefetch(watches, watch + WATCH)
 
 
 @kernel
@@ -173,16 +219,16 @@ def track_packets(packets, key_of, options, keys, state, segments, samples, coun
     counts : (COUNTS,) int64
     """
     newest, latest, watched, recent, history = state.newest, state.latest, state.watched, state.recent, state.history
-    flows, streams, labels, holes, watches, users = (
-        state.flows, state.streams, state.labels, state.holes, state.watches, state.users
+    flows, streams, labels, holes, watches, watch_ns, users = (
+        state.flows, state.streams, state.labels, state.holes, state.watches, state.watch_ns, state.users
     )  # fmt: skip
     flow_room, watch_room, hole_room = len(flows) // FLOW, len(users) - WATCHES_A_PACKET, len(holes) // HOLE_WIDTH - 1
     i, option, row = i64(counts[C_PACKETS]), i64(counts[C_OPTIONS]), i64(counts[C_SEGMENTS])
     flow_count = i64(counts[C_FLOWS])
     while i < len(key_of) and flow_count < flow_room and counts[C_WATCHES] <= watch_room and counts[C_HOLES] < hole_room:
         key = i64(key_of[i])
-        if i + AHEAD < len(key_of) and key_of[i + AHEAD] >= 0 and newest[key_of[i + AHEAD]] >= 0:
-            prefetch_rows(i64(newest[key_of[i + AHEAD]]), flows, streams, watches)
+        prefetch_columns(i, row, key_of, packets, segments)
+        prefetch_rows(i, key_of, newest, flows, streams, watches)
         if key < 0:
             i += 1
             continue
@@ -227,10 +273,10 @@ def track_packets(packets, key_of, options, keys, state, segments, samples, coun
             place_flow(flow, key, place, earlier, before, newest, latest, keys, flows, streams)
         at = flow * FLOW
         flows[at + STACK_FORWARD + direction] = stack
-        if time_ns >= 0:  # packets need not be in the order of time, and may lack one
-            if time_ns < flows[at + FIRST_NS] or flows[at + FIRST_NS] < 0:
-                flows[at + FIRST_NS] = time_ns
-            flows[at + LAST_NS] = max(i64(flows[at + LAST_NS]), time_ns)
+        if time_ns > flows[at + LAST_NS] >= 0:
+            flows[at + LAST_NS] = time_ns
+        else:
+            heed_time(at, time_ns, flows)
         payload = i64(packets.payload_octets[i])
         streams[own + PACKETS] += 1
         streams[own + OCTETS] += packets.original_length[i]
@@ -284,8 +330,8 @@ def track_packets(packets, key_of, options, keys, state, segments, samples, coun
             if option < len(options.packet) and options.packet[option] == i:
                 scale, operations = i64(options.window_scale[option]), i64(options.flags[option]) >> MP_SHIFT
                 if flags & SYN and not flags & RST and fed:
-                    keep_options(streams, own, options, option)
-            flows[at + COMPLETENESS] |= completeness_of(flags, payload, is_first)
+                    keep_options(streams, own, other, options, option)
+            streams[own + COMPLETENESS] |= completeness_of(flags, payload, is_first)
             oddity, window = i64(packets.oddity[i]), i64(packets.seg_wnd[i])
             sized = not present & L_FRAGMENT and not (oddity & O_BAD_TOTAL and payload == 0)
             cut = oddity & O_OPTIONS_CUT
@@ -308,8 +354,8 @@ def track_packets(packets, key_of, options, keys, state, segments, samples, coun
             mine, its, pair = (2 * watch + side) * WATCH, (2 * watch + 1 - side) * WATCH, 2 * watch * WATCH
             theirs = another
             if sized:
-                theirs = analyse(watches, mine, its, pair, flags, seq, ack, payload, window, time_ns, another)
-            heed_options(watches, mine, its, pair, flags, scale, operations, cut, time_ns)
+                theirs = analyse(watches, watch_ns, mine, its, pair, flags, seq, ack, payload, window, time_ns, another)
+            heed_options(watches, watch_ns, mine, its, pair, flags, scale, operations, cut, time_ns)
             label_wireshark = theirs
             if fed:
                 watch = i64(flows[at + F_WATCH])
@@ -317,8 +363,8 @@ def track_packets(packets, key_of, options, keys, state, segments, samples, coun
                     mine, its, pair = (2 * watch + side) * WATCH, (2 * watch + 1 - side) * WATCH, 2 * watch * WATCH
                     theirs = 0
                     if sized:
-                        theirs = analyse(watches, mine, its, pair, flags, seq, ack, payload, window, time_ns, 0)
-                    heed_options(watches, mine, its, pair, flags, scale, operations, cut, time_ns)
+                        theirs = analyse(watches, watch_ns, mine, its, pair, flags, seq, ack, payload, window, time_ns, 0)
+                    heed_options(watches, watch_ns, mine, its, pair, flags, scale, operations, cut, time_ns)
                 if not flags & RST:
                     end, acked, new, filled = i64(streams[own + END]), i64(streams[own + ACKED]), 0, 0
                     if length and not is_keep_alive(payload, offset, length, end, acked):
@@ -343,7 +389,7 @@ def track_packets(packets, key_of, options, keys, state, segments, samples, coun
                         counts[C_SAMPLES] += 1
                     if not flags & SYN:
                         time_window(streams, own, window, time_ns)
-                    if payload > streams[other + MSS] - 1 and streams[other + MSS]:
+                    if payload > streams[own + PEER_MSS] - 1 and streams[own + PEER_MSS]:
                         streams[own + LARGE] += 1
             if label:
                 count_label(label, stream, labels)

@@ -4,9 +4,10 @@ Our label is Wireshark's, computed over what TCP itself had: copies folded, tunn
 octets tell better than the order of numbers:
 
 - A repetition is a segment all of whose octets were heard before. Wireshark takes any that begins below the highest number.
-- Octets that were never heard before and fill a hole, or were acknowledged already, are out of order, however late they come.
-  Wireshark asks whether they come within a round trip, and calls them a retransmission of what nobody saw if not (wireshark
-  issues 13843, 13863, 15993); behind their acknowledgment it calls them spurious.
+- Octets that were never heard before and fill a hole, or were acknowledged already, are out of order, however late they come,
+  unless they are proven to have been sent again (mixcni.flows.losses). Wireshark asks whether they come within a round trip,
+  and calls them a retransmission of what nobody saw if not (wireshark issues 13843, 13863, 15993); behind their acknowledgment
+  it calls them spurious.
 - An octet at SND.NXT - 1 is a keep-alive only when nothing is outstanding (RFC 9293 section 3.8.4), else it is a repetition.
 - An acknowledgment is of a lost segment only where an octet was not seen (wireshark issues 8404, 18558).
 - A port is reused where another connection begins, not where a connection's own SYN-ACK has another number than was guessed.
@@ -129,7 +130,8 @@ def label_segment(streams, own, other, theirs, reused, payload, offset, length, 
         return label | KEEP_ALIVE
     if theirs & ZERO_WINDOW_PROBE:
         return label
-    streams[own + RESENT] += length - new
+    if new != length:
+        streams[own + RESENT] += length - new
     if filled:
         label |= OUT_OF_ORDER
     if new == 0:

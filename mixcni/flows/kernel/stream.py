@@ -187,9 +187,10 @@ def cover(streams, row, holes, counts, start, end):
 
 
 @kernel
-def sum_holes(streams, holes, octets, unseen):
-    """Write, for each stream, the octets in its holes and how many of them the other side acknowledged."""
-    for stream in range(len(octets)):
+def sum_holes(chosen, streams, holes, octets, unseen):
+    """Write, for each of the chosen streams, the octets in its holes and how many of them the other side acknowledged."""
+    for i in range(len(chosen)):
+        stream = i64(chosen[i])
         row = stream * STREAM
         hole, acked = i64(streams[row + HOLE]), i64(streams[row + ACKED])
         while hole:

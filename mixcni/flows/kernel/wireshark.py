@@ -28,16 +28,14 @@ from mixcni.flows.kernel.numbers import (
     W_ACK,
     W_ACK_NS,
     W_BASE,
-    W_BASED,
     W_DUPLICATES,
-    W_FIRST_ACK,
+    W_KNOWN,
     W_LABEL,
     W_MAX,
     W_NEXT,
     W_NEXT_NS,
     W_OPERATIONS,
     W_RTT_NS,
-    W_SCALE,
     W_SYN_NS,
     W_UNACKED,
     W_WINDOW,
@@ -56,7 +54,8 @@ FAST_NS = 20_000_000  # a fast retransmission follows its duplicate ACK within 2
 OUT_OF_ORDER_NS = 3_000_000  # out of order is what comes within 3 ms, where no handshake told the round trip
 MP_SHIFT = 4  # where MPTCP's options begin among the flags of mixcni.schema.OptionFlag
 OPERATIONS, KNOWN = 0xFF, 8  # W_OPERATIONS: those of the connection so far, and above that what a side knew of them
-NO_SCALE = -2  # window scaling is known not to be used; -1: nothing is known
+BASED, FIRST_ACK, SCALE = 0x40, 0x20, 0x1F  # W_KNOWN: what is known of a side, and its window scale, which is
+NO_SCALE, SHIFT = 1, 2  # 0 where nothing is known, NO_SCALE where scaling is not used, else the shift count and SHIFT
 NEUTRAL = SEQUENCE_MASK  # a count of duplicate ACKs that is -1 in 32 bits, and at least 2 as well
 
 
@@ -67,7 +66,6 @@ def new_watch(watches, watch):
         for field in range(WATCH):
             watches[row + field] = 0
         watches[row + W_WINDOW] = SEQUENCE_MASK
-        watches[row + W_SCALE] = -1
 
 
 @kernel
@@ -80,7 +78,7 @@ def copy_watch(watches, watch, source):
 @kernel
 def is_another(watches, own, flags, seq):
     """Whether a segment begins another conversation of a known key: a SYN whose sequence number is not its side's first."""
-    return flags & SYN and not flags & ACK and watches[own + W_BASED] and seq != watches[own + W_BASE]
+    return flags & SYN and not flags & ACK and watches[own + W_KNOWN] & BASED and seq != watches[own + W_BASE]
 
 
 @kernel
@@ -114,13 +112,13 @@ def repeat_kind(next_seq, next_ns, seq, end, length, other_ack, other_ack_ns, du
 
 
 @kernel
-def analyse(watches, own, other, pair, flags, seq, ack, length, window, time_ns, label):
+def analyse(watches, watch_ns, own, other, pair, flags, seq, ack, length, window, time_ns, label):
     """Follow a segment whose length is known; its labels, `label` among them.
 
     own, other : rows of `watches`, sender and receiver; pair : that of the two which has what they share
     length : octets of payload
     """
-    if flags & SYN and watches[own + W_BASED]:
+    if flags & SYN and watches[own + W_KNOWN] & BASED:
         if seq == watches[own + W_BASE]:
             if not flags & ACK:  # a reset may have moved it (wireshark issue 17616)
                 watches[own + W_NEXT] = watches[own + W_MAX]
@@ -130,12 +128,12 @@ def analyse(watches, own, other, pair, flags, seq, ack, length, window, time_ns,
     next_seq, last_ack, last_window = i64(watches[own + W_NEXT]), i64(watches[own + W_ACK]), i64(watches[own + W_WINDOW])
     duplicates = i64(watches[own + W_DUPLICATES])
     other_label, other_ack = i64(watches[other + W_LABEL]), i64(watches[other + W_ACK])
-    if not watches[own + W_BASED]:
+    if not watches[own + W_KNOWN] & BASED:
         watches[own + W_BASE] = seq if flags & SYN else (seq - 1) & SEQUENCE_MASK
-        watches[own + W_BASED] = 1
-    if flags & ACK and not watches[other + W_BASED]:
+        watches[own + W_KNOWN] |= BASED
+    if flags & ACK and not watches[other + W_KNOWN] & BASED:
         watches[other + W_BASE] = (ack - 1) & SEQUENCE_MASK
-        watches[other + W_BASED] = 1
+        watches[other + W_KNOWN] |= BASED
 
     plain = not flags & (SYN | FIN | RST)
     if length == 1 and seq == next_seq and watches[other + W_WINDOW] == 0:
@@ -148,9 +146,9 @@ def analyse(watches, own, other, pair, flags, seq, ack, length, window, time_ns,
         if plain:
             if length <= 1 and seq == (next_seq - 1) & SEQUENCE_MASK:
                 label |= KEEP_ALIVE
-            scale = i64(watches[other + W_SCALE])
-            if length > 0 and scale != -1:
-                shift = 0 if watches[other + W_FIRST_ACK] or scale == NO_SCALE else scale
+            known = i64(watches[other + W_KNOWN])
+            if length > 0 and known & SCALE:
+                shift = 0 if known & FIRST_ACK else max((known & SCALE) - SHIFT, 0)
                 if (seq + length - other_ack - (i64(watches[other + W_WINDOW]) << shift)) & SEQUENCE_MASK == 0:
                     label |= WINDOW_FULL
             if length == 0 and seq == next_seq and ack == last_ack:
@@ -188,14 +186,14 @@ def analyse(watches, own, other, pair, flags, seq, ack, length, window, time_ns,
         if not label & KEEP_ALIVE:
             label |= repeat_kind(
                 next_seq,
-                i64(watches[own + W_NEXT_NS]),
+                i64(watch_ns[own // 2 + W_NEXT_NS]),
                 seq,
                 behind,
                 length,
                 other_ack,
-                i64(watches[other + W_ACK_NS]),
+                i64(watch_ns[other // 2 + W_ACK_NS]),
                 i64(watches[other + W_DUPLICATES]),
-                i64(watches[pair + W_RTT_NS]),
+                i64(watch_ns[pair // 2 + W_RTT_NS]),
                 time_ns,
             )
         if watches[own + W_UNACKED] < MAX_UNACKED:
@@ -206,13 +204,13 @@ def analyse(watches, own, other, pair, flags, seq, ack, length, window, time_ns,
         if next_seq == 0 or seq_delta(end, next_seq) < 0:
             next_seq = end
             watches[own + W_NEXT] = end
-            watches[own + W_NEXT_NS] = time_ns
+            watch_ns[own // 2 + W_NEXT_NS] = time_ns
         due = i64(watches[own + W_MAX])
         if due == 0 or seq == due:
             watches[own + W_MAX] = next_seq
     watches[own + W_WINDOW] = window
     watches[own + W_ACK] = ack
-    watches[own + W_ACK_NS] = time_ns
+    watch_ns[own // 2 + W_ACK_NS] = time_ns
     watches[own + W_LABEL] = label
     operations = i64(watches[pair + W_OPERATIONS]) & OPERATIONS
     if operations:
@@ -221,26 +219,34 @@ def analyse(watches, own, other, pair, flags, seq, ack, length, window, time_ns,
 
 
 @kernel
-def heed_options(watches, own, other, pair, flags, scale, operations, options_cut, time_ns):
+def heed_options(watches, watch_ns, own, other, pair, flags, scale, operations, options_cut, time_ns):
     """Remember what a segment says of the handshake, after it was analysed: the round trip, the window scale, MPTCP's operations.
 
     scale : shift count of its option, -1 where it has none; options_cut : whether not all its options were captured
     operations : MPTCP's options that it has, a bit each (RFC 8684 section 3)
     """
-    watches[pair + W_OPERATIONS] |= operations
+    if operations:
+        watches[pair + W_OPERATIONS] |= operations
     if flags & SYN:
         if not flags & ACK:
-            watches[pair + W_SYN_NS] = time_ns
-        watches[own + W_FIRST_ACK] = 1
+            watch_ns[pair // 2 + W_SYN_NS] = time_ns
+        watches[own + W_KNOWN] |= FIRST_ACK
     elif flags & ACK:
-        if watches[pair + W_SYN_NS] != 0 and watches[pair + W_RTT_NS] == 0:
-            watches[pair + W_RTT_NS] = time_ns - watches[pair + W_SYN_NS]
-        watches[own + W_FIRST_ACK] = 0
+        syn_ns = i64(watch_ns[pair // 2 + W_SYN_NS])
+        if syn_ns != 0 and watch_ns[pair // 2 + W_RTT_NS] == 0:
+            watch_ns[pair // 2 + W_RTT_NS] = time_ns - syn_ns
+        watches[own + W_KNOWN] &= ~FIRST_ACK & SEQUENCE_MASK
     if scale >= 0:
-        watches[own + W_SCALE] = min(scale, LARGEST_SCALE)
+        set_scale(watches, own, min(scale, LARGEST_SCALE) + SHIFT)
     if flags & SYN and not options_cut:
-        if watches[own + W_SCALE] == -1:
-            watches[own + W_SCALE] = NO_SCALE
-            watches[other + W_SCALE] = NO_SCALE
-        elif flags & ACK and watches[other + W_SCALE] == NO_SCALE:
-            watches[own + W_SCALE] = NO_SCALE
+        if not watches[own + W_KNOWN] & SCALE:
+            set_scale(watches, own, NO_SCALE)
+            set_scale(watches, other, NO_SCALE)
+        elif flags & ACK and watches[other + W_KNOWN] & SCALE == NO_SCALE:
+            set_scale(watches, own, NO_SCALE)
+
+
+@kernel
+def set_scale(watches, row, code):
+    """Remember a side's window scale: a shift count and SHIFT, or NO_SCALE."""
+    watches[row + W_KNOWN] = i64(watches[row + W_KNOWN]) & ~SCALE & SEQUENCE_MASK | code
