@@ -17,7 +17,8 @@ from mixcni.exchanges.recognise import Protocol
 from mixcni.exchanges.streams import Segment, Stream
 from mixcni.exchanges.tls import Record, read_records
 from mixcni.flows import FlowTable
-from mixcni.schema import Direction, Hint, Label, TcpFlag
+from mixcni.kernels.grouping import numbered
+from mixcni.schema import Direction, Hint, TcpFlag
 
 MOST_OCTETS: Final = 1 << 26
 """Of one direction of a flow that are read for messages; what stands behind them is told by turns."""
@@ -107,7 +108,9 @@ def count_left(flows: FlowTable, protocol: NDArray[np.uint8], left: NDArray[np.i
     segments = flows.segments
     hint_of = np.zeros(len(flows.packets), dtype=np.uint8)
     hint_of[flows.packets.hints["packet"]] = flows.packets.hints["kind"]
-    rows = left[(protocol[segments["flow"][left]] == Protocol.HTTP1) & ((segments["label"][left] & Label.RETRANSMISSION) == 0)]
+    rows = left[protocol[segments["flow"][left]] == Protocol.HTTP1]
+    place = numbered(*(segments[name][rows] for name in ("flow", "direction", "offset")))
+    rows = rows[np.unique(place, return_index=True)[1]]
     counts = np.zeros((len(flows), 2), dtype=np.int64)
     for side, hint in ((Direction.FORWARD, Hint.HTTP_REQUEST), (Direction.REVERSE, Hint.HTTP_RESPONSE)):
         mine = rows[(hint_of[segments["packet"][rows]] == hint) & (segments["direction"][rows] == side)]

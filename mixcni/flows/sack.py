@@ -42,15 +42,14 @@ class EventArrays(NamedTuple):
         return EventArrays(*(column[rows] for column in self))
 
 
-def mark_spurious(packets: PacketTable, segments: Columns, flows: Columns) -> None:
+def mark_spurious(segments: Columns, flows: Columns, told: EventArrays) -> None:
     """Add the label spurious to repeated segments that SACK tells to be so, and count them; in place.
 
     Parameters
     ----------
-    packets : of one capture point
-    segments, flows : columns of its SegmentTable and FlowTable
+    segments, flows : columns of a SegmentTable and its FlowTable
+    told : what SACK blocks say
     """
-    told = acknowledged_selectively(packets, segments)
     again = _repeated(segments)
     events = told.joined(again)
     events = events.chosen(np.isin(events.stream, np.intersect1d(told.stream, again.stream)))

@@ -26,7 +26,8 @@ from mixcni.flows.kernel.numbers import (
     STREAM,
     WATCH,
 )
-from mixcni.flows.sack import mark_spurious
+from mixcni.flows.losses import mark_losses
+from mixcni.flows.sack import acknowledged_selectively, mark_spurious
 from mixcni.flows.tables import FlowTable, SegmentTable
 from mixcni.flows.turning import turn_round
 from mixcni.kernels.codes import CodeTable
@@ -147,7 +148,9 @@ def track_flows(packets: PacketTable) -> FlowTable:
     taken = Samples(samples.stream[: counts[C_SAMPLES]], samples.rtt_ns[: counts[C_SAMPLES]])
     turn_round(packets, state, segments, taken.stream, int(counts[C_FLOWS]))
     of_flows, of_segments = columns_of(state, taken, int(counts[C_FLOWS])), segments._asdict()
-    mark_spurious(packets, of_segments, of_flows)
+    told = acknowledged_selectively(packets, of_segments)
+    mark_losses(packets, of_segments, of_flows, told)
+    mark_spurious(of_segments, of_flows, told)
     return FlowTable(of_flows, packets, SegmentTable(of_segments))
 
 
