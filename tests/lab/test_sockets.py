@@ -60,6 +60,17 @@ class End:
         """The rows sent from here that have a label of ours."""
         return self.sent[(self.flows.segments["label"][self.sent] & label) != 0]
 
+    def are(self, rows: Any, label: Label) -> list[bool]:
+        """Whether these rows have a label of ours."""
+        found: list[bool] = ((self.flows.segments["label"][rows] & label) != 0).tolist()
+        return found
+
+    def identities(self, rows: Any) -> list[tuple[int, ...]]:
+        """What tells these segments from all others of their side."""
+        packet = self.flows.segments["packet"][rows]
+        columns = (self.flows.packets[name][packet].tolist() for name in ("ip_id", "seg_seq", "payload_octets"))
+        return list(zip(*columns, strict=True))
+
     def acknowledged(self, rows: Any) -> int:
         """The highest stream offset that these segments acknowledge."""
         return int(self.flows.segments["acknowledged"][rows].max())
@@ -160,6 +171,25 @@ def test_what_the_kernel_saw_overtaken_came_out_of_order(ends: Any, name: str) -
         assert far[f"out_of_order_{end.own}"] > 0 or end.said("reord_seen") == 0, (transfer, side)
         seen += end.said("reord_seen")
     assert (seen > 0) == (LINKS[name.removesuffix(OFFLOAD)].reorder > 0)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("name", LINKS)
+def test_late_octets_are_out_of_order_where_they_were_sent_once_and_else_retransmissions(ends: Any, name: str) -> None:
+    """Judged at the receiver, who does not see what the wire lost; the sender's capture shows what was sent."""
+    for (transfer, side), sender in ends(name).items():
+        receiver = ends(name)[transfer, SIDES[1 - SIDES.index(side)]]
+        sent_again = dict(zip(sender.identities(sender.sent), sender.are(sender.sent, Label.RETRANSMISSION), strict=True))
+        heard: set[int] = set()
+        rows = receiver.received[receiver.payload[receiver.received] > 0]
+        labels = (receiver.are(rows, label) for label in (Label.OUT_OF_ORDER, Label.RETRANSMISSION))
+        offsets = receiver.flows.segments["offset"][rows].tolist()
+        for identity, late, again, offset in zip(receiver.identities(rows), *labels, offsets, strict=True):
+            if late:
+                assert not sent_again[identity], (transfer, side, offset)
+            if again:  # or a first transmission that its repetition overtook
+                assert sent_again[identity] or offset in heard, (transfer, side, offset)
+            heard.add(offset)
 
 
 @pytest.mark.lab
