@@ -12,7 +12,7 @@ is proven to have been sent a second time. The first time, segments are sent in 
 Wireshark asks for the time alone, and looks at no SACK (wireshark issues 13843, 13863); its labels stay as they are.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,14 +38,15 @@ def mark_losses(packets: PacketTable, segments: Columns, flows: Columns, told: E
     segments, flows : columns of its SegmentTable and FlowTable
     told : what SACK blocks say (mixcni.flows.sack)
     """
-    late = np.flatnonzero(segments["label"] & Label.OUT_OF_ORDER)
-    if not late.size:
+    concerned = (flows["out_of_order_forward"] > 0) | (flows["out_of_order_reverse"] > 0)
+    if not concerned.any():
         return
-    late, behind = _gaps_filled(segments, late)
+    rows = np.flatnonzero(concerned[segments["flow"]])
+    late, behind = _gaps_filled(segments, rows)
     later = _ticks_later(packets, segments, late, behind)
     unsaid = np.flatnonzero(later == 0)
     again = later > 0
-    again[unsaid] = _are_answers(packets, segments, flows, told, late[unsaid], behind[unsaid])
+    again[unsaid] = _are_answers(packets, segments, flows, _reports(segments, told, rows), late[unsaid], behind[unsaid])
     rows = late[again]
     fast = segments["label_wireshark"][rows] & Label.FAST_RETRANSMISSION
     segments["label"][rows] = segments["label"][rows] & ~np.uint16(Label.OUT_OF_ORDER) | Label.RETRANSMISSION | fast
@@ -58,11 +59,10 @@ def mark_losses(packets: PacketTable, segments: Columns, flows: Columns, told: E
         np.add.at(flows["retransmissions"], flow, 1)
 
 
-def _gaps_filled(segments: Columns, late: Rows) -> tuple[Rows, Rows]:
-    """(those late segments that begin in a gap that opened before, the segment behind it with which it did)."""
-    concerned = np.zeros(int(segments["flow"].max()) + 1, dtype=np.bool_)
-    concerned[segments["flow"][late]] = True
-    rows = np.flatnonzero(concerned[segments["flow"]] & (segments["length"] > 0) & (segments["copy_of"] < 0))
+def _gaps_filled(segments: Columns, rows: Rows) -> tuple[Rows, Rows]:
+    """(the out-of-order ones of these rows that begin in a gap that opened before, the segment behind it with which it did)."""
+    late = rows[(segments["label"][rows] & Label.OUT_OF_ORDER) != 0]
+    rows = rows[(segments["length"][rows] > 0) & (segments["copy_of"][rows] < 0)]
     stream = _stream(segments, rows)
     order = in_order(stream)
     rows, stream = rows[order], stream[order]
@@ -101,32 +101,52 @@ def _timestamps(packets: PacketTable, packet: Rows) -> tuple[Rows, NDArray[np.bo
     return options["ts_val"][row].astype(np.int64), has
 
 
+class Reports(NamedTuple):
+    """What receivers said of gaps, those of a stream together and in the order of their packets.
+
+    place : of its stream and its row in one number; row : the segment that says so
+    is_block : whether it is a SACK block, else a duplicate acknowledgment
+    offset : where the block begins, or up to where is acknowledged
+    """
+
+    place: Rows
+    row: Rows
+    is_block: NDArray[np.bool_]
+    offset: Rows
+
+
+def _reports(segments: Columns, told: EventArrays, rows: Rows) -> Reports:
+    """SACK blocks, and the duplicate acknowledgments among these rows."""
+    duplicates = rows[(segments["label"][rows] & Label.DUPLICATE_ACK) != 0]
+    blocks = told.chosen(told.kind == SACKED)
+    row = np.concatenate([blocks.row, duplicates])
+    place = np.concatenate([blocks.stream, _stream(segments, duplicates, other=True)]) * segments["flow"].size + row
+    offset = np.concatenate([blocks.start, segments["acknowledged"][duplicates]])
+    order = in_order(place)
+    return Reports(place[order], row[order], order < blocks.row.size, offset[order])
+
+
 def _are_answers(
-    packets: PacketTable, segments: Columns, flows: Columns, told: EventArrays, late: Rows, behind: Rows
+    packets: PacketTable, segments: Columns, flows: Columns, reports: Reports, late: Rows, behind: Rows
 ) -> NDArray[np.bool_]:
     """Whether late segments came by a round trip to the sender after the receiver reported their gaps."""
     found = np.zeros(late.size, dtype=np.bool_)
-    duplicates = np.flatnonzero(segments["label"] & Label.DUPLICATE_ACK) if late.size else late
-    blocks = told.chosen(told.kind == SACKED)
-    stream = np.concatenate([blocks.stream, _stream(segments, duplicates, other=True)])
-    row = np.concatenate([blocks.row, duplicates])
-    order = in_order(stream, row)
-    is_block = order < blocks.row.size
-    offset = np.concatenate([blocks.start, segments["acknowledged"][duplicates]])[order]
-    row, span = row[order], segments["flow"].size + 1
-    place = stream[order] * span + row
-    times = packets["time_ns"][segments["packet"]] if late.size else late
-    for number, (mine, gap) in enumerate(zip(late.tolist(), behind.tolist(), strict=True)):
-        flow, direction = int(segments["flow"][mine]), int(segments["direction"][mine])
-        own = (2 * flow + direction) * span
-        between = slice(*np.searchsorted(place, [own + gap, own + mine]))
-        reported = np.flatnonzero(is_block[between] & (offset[between] >= segments["offset"][gap]))[:1]
-        repeated = np.flatnonzero(~is_block[between] & (offset[between] <= segments["offset"][mine]))[DUPLICATES - 1 : DUPLICATES]
-        reports = row[between][np.concatenate([reported, repeated])]
-        # What the other side sends the sender acknowledges: that round trip is from this point to it and back.
-        round_trip = int(flows[f"rtt_min_ns_{SIDES[1 - direction]}"][flow])
-        if round_trip < 0:
-            round_trip = int(flows["handshake_rtt_ns"][flow])
-        if reports.size and round_trip >= 0:
-            found[number] = 0 <= times[reports.min()] <= times[mine] - round_trip
+    own = _stream(segments, late) * segments["flow"].size
+    begin, end = np.searchsorted(reports.place, [own + behind, own + late])
+    for number in np.flatnonzero(begin < end).tolist():
+        mine, between = int(late[number]), slice(begin[number], end[number])
+        is_block, offset = reports.is_block[between], reports.offset[between]
+        selective = np.flatnonzero(is_block & (offset >= segments["offset"][behind[number]]))[:1]
+        duplicate = np.flatnonzero(~is_block & (offset <= segments["offset"][mine]))[DUPLICATES - 1 : DUPLICATES]
+        said = reports.row[between][np.concatenate([selective, duplicate])]
+        round_trip = _round_trip_to_sender(flows, int(segments["flow"][mine]), int(segments["direction"][mine]))
+        if said.size and round_trip >= 0:
+            then, now = packets["time_ns"][segments["packet"][[said.min(), mine]]].tolist()
+            found[number] = 0 <= then <= now - round_trip
     return found
+
+
+def _round_trip_to_sender(flows: Columns, flow: int, direction: int) -> int:
+    """From this point to the sender of a direction and back, as it acknowledges the other; else that of the whole way; -1."""
+    round_trip = int(flows[f"rtt_min_ns_{SIDES[1 - direction]}"][flow])
+    return round_trip if round_trip >= 0 else int(flows["handshake_rtt_ns"][flow])
