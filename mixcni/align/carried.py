@@ -4,66 +4,76 @@ A DNS message has an identification of its own and the name that is asked for (R
 their like. What carries the same at one point for several conversations, as a beat does, tells nothing.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
-from itertools import combinations
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.align.pairings import pair_key, pairs_within
 from mixcni.align.united import UnitedFlows
-from mixcni.decode.payloads import payloads_again
+from mixcni.decode.payloads import can_read_again, copy_payloads
+from mixcni.errors import CaptureError
+from mixcni.flows import FlowTable
+from mixcni.kernels.grouping import numbered
+from mixcni.schema import Layer
 
 PROTOCOL_UDP = 17
 COMPARED_OCTETS: Final = 32  # of a payload: what a snaplen of 96 leaves of it behind Ethernet, a tag, IPv4 and UDP is 50
 LEAST_OCTETS: Final = 12  # a DNS message without its question; shorter ones are rarely unlike
-MOST_READ: Final = 100_000  # datagrams; of more nothing is read
 
-Token = tuple[int, int, bytes]
+Shared = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
-def shared_payloads(every: UnitedFlows, rows: Sequence[int], conversation: NDArray[np.int64]) -> dict[tuple[int, int], int]:
-    """For pairs of conversations how many different payloads both have, which none other has at any of their points.
+def shared_payloads(every: UnitedFlows, rows: NDArray[np.int64], conversation: NDArray[np.int64]) -> Shared:
+    """Pairs of conversations, and how many different payloads both have, which none other has at any of their points.
 
     Parameters
     ----------
     rows : flows without streams
     conversation : (n,) each flow's conversation by its key
     """
-    flows = np.array(rows, dtype=np.int64)
-    if np.unique(every.point[flows]).size < 2:
-        return {}
-    holders: dict[Token, set[tuple[int, int]]] = defaultdict(set)
-    for row, token in _tokens(every, flows):
-        holders[token].add((int(conversation[row]), int(every.point[row])))
-    counts: dict[tuple[int, int], int] = defaultdict(int)
-    for places in holders.values():
-        numbers = sorted({number for number, _ in places})
-        if len({point for _, point in places}) < len(places):
-            continue
-        for pair in combinations(numbers, 2):
-            counts[pair] += 1
-    return counts
+    nothing = np.empty(0, dtype=np.int64)
+    if np.unique(every.point[rows]).size < 2:
+        return nothing, nothing, nothing
+    parts = [_payloads_at(every, point, rows) for point in range(len(every.points))]
+    if any(part is None for part in parts):
+        return nothing, nothing, nothing
+    row, token = (np.concatenate(columns) for columns in zip(*(part for part in parts if part is not None), strict=True))
+    token = numbered(*token.T)
+    point = every.point[row]
+    _, seen = np.unique(numbered(token, conversation[row], point), return_index=True)  # each place of each token once
+    token, number, point = token[seen], conversation[row][seen], point[seen]
+    place = numbered(token, point)
+    is_beat = np.bincount(token, weights=np.bincount(place)[place] > 1) > 0
+    token, number = token[~is_beat[token]], number[~is_beat[token]]
+    _, seen = np.unique(numbered(token, number), return_index=True)
+    token, number = token[seen], number[seen]
+    a, b = pairs_within(token)
+    _, first, times = np.unique(pair_key(number[a], number[b]), return_index=True, return_counts=True)
+    return number[a[first]], number[b[first]], times
 
 
-def _tokens(every: UnitedFlows, rows: NDArray[np.int64]) -> list[tuple[int, Token]]:
-    """The flow of each datagram, and its direction, length and first octets; none where files cannot be read again."""
-    found: list[tuple[int, Token]] = []
-    left = MOST_READ
-    for point, flows in enumerate(every.points):
-        mine = np.zeros(len(flows), dtype=np.bool_)
-        mine[every.flow[rows[(every.point[rows] == point) & (every.protocol[rows] == PROTOCOL_UDP)]]] = True
-        segments = flows.segments
-        kept = np.flatnonzero(mine[segments["flow"]] & (segments["copy_of"] < 0))
-        packet = segments["packet"][kept]
-        left -= packet.size
-        payloads = payloads_again(flows.packets, packet) if left >= 0 else None
-        if payloads is None:
-            return []
-        flow = (segments["flow"][kept] + every.first_row[point]).tolist()
-        ways, lengths = segments["direction"][kept].tolist(), flows.packets["payload_octets"][packet].tolist()
-        for row, way, length, payload in zip(flow, ways, lengths, payloads, strict=True):
-            if len(payload) >= min(length, COMPARED_OCTETS) >= LEAST_OCTETS:
-                found.append((row, (way, length, payload[:COMPARED_OCTETS])))
-    return found
+def _payloads_at(every: UnitedFlows, point: int, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """The flow of each datagram at a point, and (n, 6) its direction, length and first octets; None where files are gone."""
+    flows: FlowTable = every.points[point]
+    mine = np.zeros(len(flows), dtype=np.bool_)
+    mine[every.flow[rows[(every.point[rows] == point) & (every.protocol[rows] == PROTOCOL_UDP)]]] = True
+    segments, packets = flows.segments, flows.packets
+    kept = np.flatnonzero(mine[segments["flow"]] & (segments["copy_of"] < 0))
+    kept = kept[(packets["present"][segments["packet"][kept]] & Layer.FRAGMENT) == 0]
+    kept = kept[packets["payload_octets"][segments["packet"][kept]] >= LEAST_OCTETS]
+    packet = segments["packet"][kept]
+    octets = np.zeros((kept.size, COMPARED_OCTETS), dtype=np.uint8)
+    order = np.argsort(packet, kind="stable")
+    is_there = np.zeros(kept.size, dtype=np.bool_)
+    if kept.size:
+        if not can_read_again(packets):
+            return None
+        places = COMPARED_OCTETS * order
+        try:
+            is_there[order] = copy_payloads(packets, packet[order], octets.reshape(-1), places, most=COMPARED_OCTETS)
+        except CaptureError:
+            return None
+    told = np.stack([segments["direction"][kept], packets["payload_octets"][packet]], axis=1).astype(np.int64)
+    tokens = np.concatenate([told, octets.view(np.int64)], axis=1)
+    return (segments["flow"][kept] + every.first_row[point])[is_there].astype(np.int64), tokens[is_there]

@@ -18,6 +18,7 @@ from mixcni.read.chosen import ReadFrames, read_chosen
 from mixcni.read.frames import FrameArrays
 from mixcni.schema import Layer
 
+MOST_PAYLOAD: Final = (1 << 32) - 1
 OCTETS_AN_ITEM: Final = 128  # copied one by one they take as long as an item of mixcni.kernels.jit
 SENDER_OCTETS: Final = 6
 SENDER_AT: Final = {1: 6, 113: 6, 276: 12}
@@ -52,14 +53,20 @@ def read_payloads(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:
 
 
 def copy_payloads(
-    packets: PacketTable, rows: NDArray[np.int64], into: NDArray[np.uint8], places: NDArray[np.int64]
+    packets: PacketTable,
+    rows: NDArray[np.int64],
+    into: NDArray[np.uint8],
+    places: NDArray[np.int64],
+    *,
+    most: int = MOST_PAYLOAD,
 ) -> NDArray[np.bool_]:
-    """Write the payload of each packet of TCP or UDP to its place; (n,) whether it was captured whole, else nothing is written.
+    """Write the payload of each packet of TCP or UDP to its place; (n,) whether it was captured so far, else none is written.
 
     Parameters
     ----------
     packets, rows : as `read_payloads` has them, no fragments among them
     into : with room for the payload octets of each from its place on
+    most : octets of each payload that are wanted
 
     Raises
     ------
@@ -69,8 +76,8 @@ def copy_payloads(
     done = 0
     for octets, begin, end, part, _ in _payloads_in(packets, rows):
         mine = slice(done, done + part.size)
-        sizes = packets["payload_octets"][part]
-        is_whole[mine] = (begin >= 0) & (end - begin == sizes)
+        sizes = np.minimum(packets["payload_octets"][part], most)
+        is_whole[mine] = (begin >= 0) & (end - begin >= sizes)
         run(copy_spans, into.size // OCTETS_AN_ITEM, octets, begin, np.where(is_whole[mine], sizes, 0), into, places[mine])
         done += part.size
     return is_whole

@@ -6,9 +6,11 @@ from pathlib import Path
 import dpkt
 import pytest
 
+from mixcni.align import align_points
+from mixcni.flows import track_flows
 from tests.align.test_repeats import aligned
 from tests.scene import End, Sent, captured
-from tests.wire import MS, START, udp_frame
+from tests.wire import MS, START, decoded, udp_frame
 
 RESOLVER, POD, NODE = ("10.96.0.10", 53), ("10.242.2.20", 53), "10.118.201.53"
 CLIENTS = [("10.244.3.7", 40_000 + number) for number in range(4)]
@@ -55,3 +57,12 @@ def test_what_several_conversations_carry_alike_joins_none(tmp_path: Path) -> No
 def test_payloads_that_are_short_join_none(tmp_path: Path) -> None:
     sent = [one for number, client in enumerate(CLIENTS) for one in asked(client, 100 * number, bytes([number]), bytes([number]))]
     assert conversations(tmp_path, sent, SNAT) == 8
+
+
+def test_the_capture_that_is_gone_joins_none(tmp_path: Path) -> None:
+    """Payloads are read a second time; where that cannot be done, addresses and times are all that there is."""
+    sent = [one for number, client in enumerate(CLIENTS) for one in asked(client, 100 * number, message(number), message(number))]
+    heard = captured(sent, "AC", seen_as={"C": SNAT})
+    points = [track_flows(decoded(tmp_path / f"{name}.pcap", frames)) for name, frames in heard.items()]
+    (tmp_path / "C.pcap").unlink()
+    assert len(align_points(["A", "C"], points).conversations) == 8
