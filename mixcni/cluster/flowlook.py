@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 
 from mixcni.cluster.addresses import Address, parse_address
 from mixcni.cluster.cilium.ctentry import CtEntry
+from mixcni.cluster.cilium.egress import EgressEntry
 from mixcni.cluster.cilium.endpoints import Endpoint
+from mixcni.cluster.cilium.ipmasq import IpmasqEntry
 from mixcni.cluster.cilium.nat import NatEntry
 from mixcni.cluster.policy import protocol_name
 from mixcni.cluster.state import ClusterState
@@ -47,7 +49,7 @@ class Saying:
     """What one dump says of a connection."""
 
     topic: str
-    """source, destination, service, ct, nat, policy_ingress or policy_egress."""
+    """source, destination, service, ct, nat, egress, policy_ingress or policy_egress."""
     says: str
     file: str | None = None
     line: int | None = None
@@ -83,6 +85,7 @@ def look_up_flow(state: ClusterState, flow: Flow) -> list[Saying]:
         *_services(state, flow),
         *_conntrack(state, flow),
         *_nat(state, flow),
+        *_ways_out(state, flow),
         *_policy(state, flow, "egress"),
         *_policy(state, flow, "ingress"),
     ]
@@ -164,6 +167,22 @@ def _nat(state: ClusterState, flow: Flow) -> Iterator[Saying]:
                 f"its {'source' if entry.xlate == 'SRC' else 'destination'} becomes {entry.xlate_address}:{entry.xlate_port}"
             )
             yield Saying("nat", says, entry.file, entry.line, state.node_of(entry))
+
+
+def _ways_out(state: ClusterState, flow: Flow) -> Iterator[Saying]:
+    """Whether an egress policy, or the list of networks that are not masqueraded to, says how packets leave the cluster."""
+    source, destination = flow.source.address, flow.destination.address
+    for row in state.of_type(EgressEntry):
+        if row.source == source and destination in row.destination:
+            over = {"gateway": f"over the gateway {row.gateway}", "not found": "over a gateway that was not found: dropped",
+                    "excluded": "as if there were no egress policy"}[row.way]  # fmt: skip
+            becomes = f", its source becomes {row.egress_address}" if row.egress_address is not None else ""
+            says = f"to {row.destination} it leaves {over}{becomes}"
+            yield Saying("egress", says, row.file, row.line, state.node_of(row))
+    for network in state.of_type(IpmasqEntry):
+        if destination in network.prefix:
+            says = f"to {network.prefix} pods are not masqueraded"
+            yield Saying("egress", says, network.file, network.line, state.node_of(network))
 
 
 def _is_translated(entry: NatEntry, flow: Flow) -> bool:

@@ -19,7 +19,7 @@ from mixcni.cluster.version import VersionRange
 
 NODE_LOCAL: Final = frozenset({
     "ct", "nat", "endpoints", "policy_map", "bpf_endpoints", "lb", "metrics", "tunnel", "map", "map_list", "status",
-    "fqdn_cache", "monitor", "conntrack", "health", "pwru", "retis",
+    "fqdn_cache", "monitor", "conntrack", "health", "pwru", "retis", "egress", "ipmasq", "node_ids", "others",
 })  # fmt: skip
 """Kinds of dump whose entries are about the node that they were taken on."""
 

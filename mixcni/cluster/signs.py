@@ -28,15 +28,16 @@ CT_ROW = re.compile(r"(?:TCP|UDP|ICMP|ICMPv6) (?:IN|OUT|SVC) \S+ -> \S+ (?!XLATE
 """The one row of which a dump may have millions; a subset of what `row_kind` takes for ct."""
 
 _YAML = re.compile(r"(?:- )?(?:apiVersion|kind): ?\S|items:$")
+_YAML_MEMBER = re.compile(r"(?:- )?[^\s:#{\[|>][^\n]{0,100}?:(?: |$)|- \S")
 _OBJECT = re.compile(r"apiVersion: ?[\w.-]{1,100}(?:/[\w.-]{1,100})?$")
 
 _ERROR = re.compile(
     r"""(?:>\s*)?(?:
      Unable\ to\ open\ |no\ maps\ found|No\ entries\ found|Invalid\ argument:|Is\ the\ agent\ running
-    |[Ee]rror:|Error\ (?:from\ server|while\ running|response)|error\ dumping\ contents|Cannot\ |[Ff]ailed\ to\b
+    |[Ee]rror:|Error\ (?:from\ server|while\ running|response)|error\ (?:dumping\ contents|opening)\b|Cannot\ |[Ff]ailed\ to\b
     |command\ terminated\ with\ exit\ code|Get\ "?http|OCI\ runtime\ exec\ failed|[Uu]nable\ to\b
     |(?:\S{0,80}sh:|exec:)\ .{0,200}not\ found|.{0,200}executable\ file\ not\ found
-    |.{0,200}:\ [Nn]o\ such\ file\ or\ directory
+    |.{0,200}:\ [Nn]o\ such\ file\ or\ directory|(?:bandwidth\ manager|multicast)\ not\ enabled
     )""",
     re.VERBOSE,
 )
@@ -89,6 +90,11 @@ def certainty(line: str) -> int:
 def begins_object(line: str) -> bool:
     """Whether a Kubernetes object begins with a line, whatever stands above: no other dump has one like it."""
     return _OBJECT.match(line.rstrip()) is not None
+
+
+def begins_yaml(line: str) -> bool:
+    """Whether a mapping or sequence of YAML may begin with a line."""
+    return _YAML_MEMBER.match(line) is not None
 
 
 def begins_json(line: str) -> bool:

@@ -21,6 +21,7 @@ from mixcni.cluster.cilium.lb import LbEntry, services_of
 from mixcni.cluster.cilium.localendpoints import BpfEndpoint
 from mixcni.cluster.cilium.metrics import Metric
 from mixcni.cluster.cilium.nat import NatEntry
+from mixcni.cluster.cilium.nodeids import NodeId
 from mixcni.cluster.cilium.nodes import CiliumNode
 from mixcni.cluster.cilium.policymap import PolicyEntry
 from mixcni.cluster.cilium.services import Service
@@ -315,7 +316,7 @@ class ClusterState:
         return any(dump.kind == kind and dump.is_complete for dump in self.dumps)
 
     def is_cilium_node(self, address: str | Address) -> bool | None:
-        """Whether a node with that address runs Cilium, by the node list, health and CiliumNodes; None if none of them tells.
+        """Whether a node with that address runs Cilium, by lists of nodes, health, CiliumNodes and node ids; None if none tells.
 
         The first two list every node that runs Cilium and no other one, so absence from a complete one means no; but only if it
         gives an address of that family for each of its nodes, none masked.
@@ -398,6 +399,7 @@ class ClusterState:
     def _node_addresses(self) -> frozenset[Address]:
         listed = {address for node in self.nodes for address in node.addresses}
         listed |= {address for node in self.kubernetes.cilium_nodes.values() for address in node.addresses}
+        listed |= {each.address for each in self.of_type(NodeId) if each.id}
         return frozenset(listed.union(*(node.addresses for node in self.health)))
 
     def _policy_of(self, endpoint_id: int, direction: str, node: str | None) -> str | None:

@@ -16,6 +16,7 @@ from mixcni.explain.middlebox_reset import examine as examine_middlebox_reset
 from mixcni.explain.middlebox_reset import examine_beyond as examine_reset_beyond
 from mixcni.explain.neighbour_unresolved import examine as examine_neighbour_unresolved
 from mixcni.explain.no_backend import examine as examine_no_backend
+from mixcni.explain.no_egress_gateway import examine as examine_no_egress_gateway
 from mixcni.explain.not_managed import examine as examine_not_managed
 from mixcni.explain.path_mtu import examine as examine_path_mtu
 from mixcni.explain.pins import Pin, Pins, pin_events
@@ -41,6 +42,7 @@ _EXAMINERS = (
     examine_neighbour_unresolved,
     examine_path_mtu,
     examine_no_backend,
+    examine_no_egress_gateway,
     examine_stale_conntrack,
     examine_icmp_rejected,
     examine_middlebox_reset,

@@ -14,6 +14,7 @@ CAUSES: Final = {
     "path_mtu_black_hole": "too large for the path",
     "no_backend": "sent to a service without a backend",
     "datapath_drop": "dropped on a node, as its datapath tells",
+    "no_egress_gateway": "sent over an egress gateway that does not exist",
     "stale_conntrack": "taken for an earlier connection by conntrack",
     "middlebox_reset": "reset by something on the way",
     "icmp_rejected": "rejected with an ICMP error on the way",

@@ -370,6 +370,53 @@ def listing(text: str) -> dict[str, list[str]]:
     return rows
 
 
+EGRESS = """\
+Source IP      Destination CIDR   Egress IP       Gateway IP
+10.0.0.9       203.0.113.0/24     192.0.2.7       172.18.0.3
+10.0.0.9       203.0.113.8/32     0.0.0.0         Not Found
+10.0.0.9       198.51.100.0/24    0.0.0.0         Excluded CIDR
+"""
+IPMASQ = """\
+IP PREFIX/ADDRESS
+10.0.0.0/8
+fd00::/8
+"""
+NODE_IDS = """\
+NODE ID   IP ADDRESSES   SPI
+0xa1b2    172.18.0.3     3
+0x7       fd00::3        0
+"""
+SRV6 = """\
+Inner Source   Inner Destination   Outer Source   Outer Destination
+10.0.0.9       203.0.113.8         fd00::1        fd00::2
+"""
+OTHERS = """\
+$ cilium-dbg bpf auth list
+SRC IDENTITY   DST IDENTITY   REMOTE NODE ID   AUTH TYPE   EXPIRATION
+33511          4711           41394            spire       2024-05-01 10:00:00 +0000 UTC
+$ cilium bpf bandwidth list
+IDENTITY   DIRECTION   PRIO   BANDWIDTH (BitsPerSec)
+725        Egress      0      10M
+$ cilium bpf recorder list
+10.0.0.0/8:0 -> 10.1.0.0/16:80 TCP ID:1 CapLen:100
+$ cilium bpf sha list
+Datapath SHA                               Endpoint(s)
+0a1b2c3d4e5f60718293a4b5c6d7e8f901234567   725
+                                           1437
+$ cilium-dbg bpf vtep list
+IP PREFIX/ADDRESS   VTEP
+10.1.5.0            vtepmac=82:36:4c:98:2e:56 tunnelendpoint=10.169.72.236
+$ cilium-dbg bpf srv6 vrf
+Source IP   Destination CIDR   VRF ID
+10.0.0.9    203.0.113.0/24     1
+$ cilium-dbg bpf multicast group list
+Group Address
+229.0.0.1
+$ cilium-dbg statedb devices
+Name   Index   Selected   Type     MTU    HWAddr              Flags                    Addresses
+eth0   12      true       device   1500   02:42:ac:12:00:02   up|broadcast|multicast   172.18.0.2
+"""
+
 TWINS: dict[str, tuple[str, Any]] = {
     "ct": (CT, CT_JSON),
     "nat": (NAT, NAT_JSON),
@@ -405,6 +452,17 @@ TWINS: dict[str, tuple[str, Any]] = {
          "file": "bpf_lxc.c"},
         {"reason": "Success", "direction": "service", "packets": 4, "bytes": 400, "line": 91, "file": "lb.h"},
     ]),
+    "egress": (EGRESS, [
+        {"SourceIP": "10.0.0.9", "DestCIDR": "203.0.113.0/24", "EgressIP": "192.0.2.7", "GatewayIP": "172.18.0.3"},
+        {"SourceIP": "10.0.0.9", "DestCIDR": "203.0.113.8/32", "EgressIP": "0.0.0.0", "GatewayIP": "Not Found"},
+        {"SourceIP": "10.0.0.9", "DestCIDR": "198.51.100.0/24", "EgressIP": "0.0.0.0", "GatewayIP": "0.0.0.1"},
+    ]),
+    "ipmasq": (IPMASQ, [
+        {"IP": "10.0.0.0", "Mask": "/wAAAA=="}, {"IP": "fd00::", "Mask": "/wAAAAAAAAAAAAAAAAAAAA=="},
+    ]),
+    "node_ids": (NODE_IDS, [
+        {"ID": 41394, "Address": "172.18.0.3", "SPI": 3}, {"ID": 7, "Address": "fd00::3", "SPI": 0},
+    ]),
     "map": (MAP, {"path": "/sys/fs/bpf/tc/globals/cilium_lb4_services_v2", "cache": [
         {"key": "10.96.0.10:53/UDP (0)", "value": "0 2[0] (4) [0x0 0x0]", "desired-action": "sync"},
         {"key": "10.96.0.10:53/UDP (1)", "value": "7 0[0] (4) [0x0 0x0]", "desired-action": "sync"},
@@ -423,6 +481,8 @@ TEXTS: dict[str, tuple[str, str, int]] = {
     "services-weighted": ("services", SERVICES_WEIGHTED, 1), "nat": ("nat", NAT, 2), "ct": ("ct", CT, 3),
     "ipcache": ("ipcache", IPCACHE, 2), "bpf-endpoints": ("bpf_endpoints", BPF_ENDPOINTS, 3),
     "policy": ("policy_map", POLICY, 3), "endpoints": ("endpoints", ENDPOINTS, 2), "identities": ("identities", IDENTITIES, 3),
+    "egress": ("egress", EGRESS, 3), "ipmasq": ("ipmasq", IPMASQ, 2), "node-ids": ("node_ids", NODE_IDS, 2),
+    "srv6": ("others", SRV6, 1),
     "nodes": ("nodes", NODES, 2), "status": ("status", STATUS_VERBOSE, 18),
 }  # fmt: skip
 """Kind, text and number of entries of dumps as they are printed."""
