@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from mixcni.cluster.signs import certainty
 
+MOST_TOOLS: Final = 3  # one behind the other: a time, behind a pod's name, behind a line's number
 LOOKED_AT: Final = 50  # lines that tell whether a text is of a known form
 
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?(?: |$)", re.ASCII)
@@ -37,7 +38,10 @@ def without_prefixes(lines: list[str]) -> Bare:
     """The lines less whatever every one of them begins with."""
     bare = best = Bare(_without_quotes(_without_indentation(lines)))
     surest = _known(bare.lines)
-    while (mark := _mark_of(bare.lines)) is not None:
+    for _ in range(MOST_TOOLS):
+        mark = _mark_of(bare.lines)
+        if mark is None:
+            break
         is_chosen = bare.is_chosen or (mark in _OF_GREP and not _is_whole(mark, bare.lines))
         bare = Bare(_without_quotes(_without_indentation(_less(mark, bare.lines))), is_chosen)
         if (known := _known(bare.lines)) > surest:
