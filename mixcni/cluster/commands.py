@@ -29,6 +29,7 @@ _READERS = frozenset({"cat", "zcat", "less", "more", "bat", "type", "tail", "hea
 _ENDPOINT_ID_IN_NAME = re.compile(r"policy[-_]get[-_](\d{1,5})(?!\d)")
 _MAP_HEADING: Final = "Map: "  # above each map that `map list --verbose` prints
 _FILE_HEADING = re.compile(r"==> (.{1,300}) <==")  # above each of several files that `head` or `tail` print
+_YAML = re.compile(r"(?:-o|--output)[ =]?yaml\b")
 _EXEC = re.compile(r"\bexec\b")
 _CONTAINER_PROGRAMS = frozenset({"docker", "nerdctl", "podman"})  # a node that is a container, as kind's are
 _AGENT = re.compile(r"(?:pods?/)?cilium-[a-z0-9]{5}")  # a daemon set's pod
@@ -47,6 +48,8 @@ class Hints(NamedTuple):
     """The host of the prompt; of a command that was run in a pod on another host, that pod; None of one that showed a file."""
     map_name: str | None = None
     """The map that `map get` was asked for."""
+    is_yaml: bool = False
+    """It was asked for as YAML."""
 
 
 def hints_of_command(command: str, host: str | None = None) -> Hints:
@@ -75,7 +78,8 @@ def hints_of_command(command: str, host: str | None = None) -> Hints:
         partial = "it is the answer for one address"
     if kind == "identities" and "get" in plain:
         partial = "it is the answer for one identity"
-    return Hints(kind, numbers[0] if kind == "policy_map" and numbers else None, partial, node, map_name)
+    endpoint_id = numbers[0] if kind == "policy_map" and numbers else None
+    return Hints(kind, endpoint_id, partial, node, map_name, kind is not None and _YAML.search(stages[0]) is not None)
 
 
 def _agent_of(words: Sequence[str]) -> str | None:
@@ -95,7 +99,8 @@ def hints_of_file_name(name: str) -> Hints:
     kind, _ = _kind_of(_WORD.findall(stem.replace("-dbg", ""))[:_MAX_WORDS], _FILE_WORDS)
     if kind == "policy_rules" and match:
         kind = "policy_map"  # rules are asked for by labels, maps by endpoint
-    return Hints(kind, int(match[1]) if match and kind == "policy_map" else None)
+    endpoint_id = int(match[1]) if match and kind == "policy_map" else None
+    return Hints(kind, endpoint_id, is_yaml=stem.endswith((".yaml", ".yml")))
 
 
 def kind_of_error(text: str) -> str | None:

@@ -8,6 +8,7 @@ nothing lays claim to is a section too, of kind `unrecognised`: it is shown, nev
 import re
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Final
 
 from mixcni.cluster.addresses import AddressBook
@@ -16,11 +17,25 @@ from mixcni.cluster.dump import UNRECOGNISED, Section
 from mixcni.cluster.jsontext import Nesting
 from mixcni.cluster.kinds import KINDS
 from mixcni.cluster.lines import YAML_RULE, Command, DumpText
-from mixcni.cluster.signs import CT_ROW, begins_json, begins_object, first_line_kind, header_kind, is_error, is_preamble, row_kind
+from mixcni.cluster.signs import (
+    CT_ROW,
+    begins_json,
+    begins_object,
+    begins_yaml,
+    first_line_kind,
+    header_kind,
+    is_error,
+    is_preamble,
+    json_kind,
+    row_kind,
+)
+from mixcni.cluster.yamljson import as_json
 
 JSON: Final = "json"
 """The kind of a section until its values are read."""
 CHOSEN: Final = "its lines were chosen by `grep`"
+MAX_LOOKS: Final = 20  # times that the lines ahead are looked at, to tell whether a listing begins as YAML
+LINES_LOOKED_AT: Final = 100
 _NOT_FOR_ERRORS: Final = frozenset(kind.name for kind in KINDS if kind.quotes_errors)
 _REVISION: Final = "Revision:"  # the line behind the JSON of `policy get`
 _BEGIN_MAP: Final = ("Endpoint ID:", "/")  # the first line above each map that `policy get --all` prints
@@ -58,6 +73,7 @@ class _Splitter:
         self.index = 0
         self.closed_at = 0
         self.addresses = AddressBook()
+        self.looked_ahead = 0
 
     def take(self, index: int, line: str) -> None:
         """One line: a boundary, a row of the open section, or the first line of another."""
@@ -82,6 +98,8 @@ class _Splitter:
     def _is_yaml_of(self, current: _Open, line: str) -> bool:
         """Whether a line goes on with an open section of YAML: at its margin it has keys and dashes alone."""
         if not current.is_yaml or line[0] in "{[":
+            return False
+        if current.kind == JSON and begins_object(line):
             return False
         return not line[0].isalnum() or not (header_kind(line) or row_kind(line) or is_error(line))
 
@@ -158,8 +176,8 @@ class _Splitter:
         if kind is None and begins_json(line):
             kind = JSON
         elif kind is None and (current is None or current.kind in (UNRECOGNISED, JSON) or begins_object(line)):
-            kind = first_line_kind(line)
-            is_yaml = kind == "kubernetes"
+            kind = first_line_kind(line) or (JSON if self._begins_yaml(index, line) else None)
+            is_yaml = kind in ("kubernetes", JSON)
             if kind is None and current is None:
                 kind = self.pending.kind or UNRECOGNISED
             elif kind is None and current is not None and current.kind == JSON:
@@ -169,11 +187,21 @@ class _Splitter:
             self._close()
             current = self._open(kind or UNRECOGNISED, index)
             current.is_yaml = is_yaml
-            if kind == JSON:
+            if kind == JSON and not is_yaml:
                 current.nesting = Nesting()
                 current.nesting.take(line)
         current.last = index
         current.has_rows = current.has_rows or not (titles or preamble)
+
+    def _begins_yaml(self, index: int, line: str) -> bool:
+        """Whether a listing of Cilium's begins with a line as YAML: by its command, its file's name, or its first members."""
+        if self.looked_ahead >= MAX_LOOKS or not begins_yaml(line):
+            return False
+        self.looked_ahead += 1
+        if self.pending.is_yaml or (self.by_name.is_yaml and self.by_name.kind is not None):
+            return True
+        lines = list(takewhile(bool, self.text.lines[index : index + LINES_LOOKED_AT]))
+        return json_kind("\n".join(as_json(lines)).lstrip("[\n ")) is not None
 
     def _belongs(self, current: _Open, kind: str, line: str, has_titles: bool, is_preamble: bool) -> bool:
         """Whether a line of `kind` goes on with the open section."""
@@ -208,6 +236,8 @@ class _Splitter:
             lines[number - 1 - current.first] = ""
         is_json = current.kind == JSON
         kind = (current.hints.kind or self.by_name.kind or UNRECOGNISED) if is_json else current.kind
+        if is_json and current.is_yaml:
+            lines = as_json(lines)
         partial = current.hints.partial or (CHOSEN if self.text.is_chosen else None)
         elisions = self.text.elisions  # between two dumps they may stand for lines of either
         at = bisect_left(elisions, closed_before)
@@ -226,7 +256,7 @@ class _Splitter:
     def _close_silent_command(self) -> None:
         """A command at a prompt that printed nothing is a dump as well: of nothing, or of what a filter let through."""
         at, self.pending_at = self.pending_at, None
-        kind, endpoint_id, partial, node, map_name = self.pending
+        kind, endpoint_id, partial, node, map_name, _ = self.pending
         if at is None or kind is None:
             return
         errors = () if partial else ((at + 1, "the command printed nothing"),)

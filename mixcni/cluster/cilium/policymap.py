@@ -292,7 +292,7 @@ def read_policy_map_json(section: Section, records: Iterable[Record]) -> Parsed:
 
     def entries_of(record: Record) -> list[PolicyEntry] | str:
         value = a_mapping(record.value)
-        own = a_number(value.get("EndpointID"))
+        own = a_number(value.get("EndpointID", value.get("endpoint-id")))  # YAML does not tell the two apart
         rows = a_list(value.get("Content")) if "Content" in value else [value]
         entries = [_json_entry(row, section.endpoint_id if own is None else own, section.file, record.line) for row in rows]
         if None in entries:

@@ -13,7 +13,7 @@ import yaml
 MAX_DEPTH: Final = 100  # mappings and sequences inside each other; a pod has a dozen
 MAX_NODES: Final = 1_000_000  # values in one object, those behind aliases counted each time
 
-_LOADER: Final = getattr(yaml, "CLoader", yaml.Loader)  # its parser alone is used: it makes no objects
+LOADER: Final = getattr(yaml, "CLoader", yaml.Loader)  # its parser alone is used: it makes no objects
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUTH: Final = {
     word: truth
@@ -59,7 +59,7 @@ def read_yaml(lines: Sequence[str], first_line: int) -> Any:
     YamlError : it is no YAML, uses an alias of something not yet whole, or is past MAX_DEPTH or MAX_NODES
     """
     try:
-        return _Builder(first_line).build(yaml.parse("\n".join(lines), Loader=_LOADER))
+        return _Builder(first_line).build(yaml.parse("\n".join(lines), Loader=LOADER))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = min(mark.line if mark else 0, len(lines) - 1)  # what is missing at the end is missing on the last line
