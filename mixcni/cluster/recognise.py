@@ -39,6 +39,7 @@ LINES_LOOKED_AT: Final = 100
 _NOT_FOR_ERRORS: Final = frozenset(kind.name for kind in KINDS if kind.quotes_errors)
 _REVISION: Final = "Revision:"  # the line behind the JSON of `policy get`
 _BEGIN_MAP: Final = ("Endpoint ID:", "/")  # the first line above each map that `policy get --all` prints
+_BLOCK = re.compile(r"[|>][-+\d]{0,2}\s*$")
 _FAILED_COMMAND = re.compile(r"Error while running '([^']*)'")
 
 
@@ -96,12 +97,21 @@ class _Splitter:
             self._take_row(index, line)
 
     def _is_yaml_of(self, current: _Open, line: str) -> bool:
-        """Whether a line goes on with an open section of YAML: at its margin it has keys and dashes alone."""
+        """Whether a line goes on with an open section of YAML: at its margin it has keys and dashes alone, below it no titles."""
         if not current.is_yaml or line[0] in "{[":
             return False
         if current.kind == JSON and begins_object(line):
             return False
+        if line[0] == " " and header_kind(line) not in (None, "kubernetes"):
+            return self._is_quoted(current, line)
         return not line[0].isalnum() or not (header_kind(line) or row_kind(line) or is_error(line))
+
+    def _is_quoted(self, current: _Open, line: str) -> bool:
+        """Whether an indented line is part of a block of text that YAML quotes: below a key that ends in `|` or `>`."""
+        indent = len(line) - len(line.lstrip())
+        above = (self.text.lines[index] for index in range(self.index - 1, current.first - 1, -1))
+        key = next((other for other in above if other and len(other) - len(other.lstrip()) < indent), "")
+        return _BLOCK.search(key) is not None
 
     def _is_json_of(self, current: _Open, line: str) -> bool:
         """Whether a line goes on with the values of an open section of JSON."""

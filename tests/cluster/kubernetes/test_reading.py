@@ -218,3 +218,15 @@ def test_any_lines_give_objects_or_unparsed_lines(lines: list[str]) -> None:
     for dump in state.dumps:
         assert all(1 <= odd.line <= count for odd in dump.unparsed)
     assert all(1 <= item.line <= count for item in state.of_type(KubernetesObject))
+
+
+LISTING = "  IP PREFIX/ADDRESS   IDENTITY\n  10.0.0.1/32         identity=1 encryptkey=0 tunnelendpoint=0.0.0.0\n"
+
+
+def test_an_indented_listing_behind_a_manifest_is_none_of_its_text_unless_it_is_quoted() -> None:
+    manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: notes\n"
+    apart = state_of(f"{manifest}{LISTING}")
+    assert [(dump.kind, dump.entries, dump.line) for dump in apart.dumps] == [("kubernetes", 0, 1), ("ipcache", 1, 5)]
+    for mark in ("|", "|-", ">+2"):
+        quoted = state_of(f"{manifest}data:\n  seen: {mark}\n" + LISTING.replace("  IP", "    IP").replace("  10", "    10"))
+        assert [dump.kind for dump in quoted.dumps] == ["kubernetes"]
