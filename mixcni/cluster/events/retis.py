@@ -205,7 +205,7 @@ KIND: Final = Kind(
     read=read_retis,
     read_json=read_retis_json,
     rows=r"""
-        (?:\d{9,20}|\d{4}-\d\d-\d\d[T ][\d:.]+\S*)\ (?:\(\d+\)\ )?(?:\[[^\]]*\]\ (?:\d+\ )?)?\[(?:k|kr|tp|r|u)\]\ \S
+        (?:\d{9,20}|\d{4}-\d\d-\d\d[T ][\d:.]{1,40}\S{0,10})\ (?:\(\d+\)\ )?(?:\[[^\]]*\]\ (?:\d+\ )?)?\[(?:k|kr|tp|r|u)\]\ \S
     """,
     json=r'"kernel"\s*:\s*\{[^{}]*"probe_type"|"skb-drop"\s*:|"skb-tracking"\s*:|"clock_monotonic_offset"\s*:',
     commands=("retis collect", "retis print", "retis sort"),
