@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from mixcni.cluster.addresses import Address, Prefix, parse_prefix
-from mixcni.cluster.kubernetes.objects import POLICY_KINDS, KubernetesObject, list_of, mapping_of
+from mixcni.cluster.kubernetes.objects import ADMIN_KINDS, POLICY_KINDS, KubernetesObject, list_of, mapping_of
 from mixcni.cluster.kubernetes.workloads import (
     Backends,
     CiliumPod,
@@ -65,6 +65,11 @@ class Inventory:
     def policies(self) -> tuple[KubernetesObject, ...]:
         """All policies, as objects."""
         return tuple(self._all(lambda item: item, *POLICY_KINDS))
+
+    @cached_property
+    def admin_policies(self) -> tuple[KubernetesObject, ...]:
+        """The policies of administrators, as objects."""
+        return tuple(self._all(lambda item: item, *ADMIN_KINDS))
 
     @cached_property
     def namespaces(self) -> Mapping[str, Mapping[str, str]]:

@@ -8,10 +8,12 @@ from typing import Any, Final
 from mixcni.cluster.kubernetes.yamltext import Lined, line_of
 
 POLICY_KINDS: Final = ("NetworkPolicy", "CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
+ADMIN_KINDS: Final = ("AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy")
 _POD: Final = ("nodeName", "hostNetwork", "serviceAccountName", "serviceAccount", "containers", "initContainers")
 _KEPT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         **dict.fromkeys(POLICY_KINDS, ("spec", "specs")),
+        **dict.fromkeys(ADMIN_KINDS, ("spec",)),
         "Node": ("spec", "status"),
         "Pod": ("spec", "status"),
         "Namespace": (),

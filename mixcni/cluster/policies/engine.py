@@ -1,6 +1,7 @@
 """The policies of a cluster as one thing to ask: what becomes of this flow, and why."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mixcni.cluster.addresses import Address, Prefix
@@ -8,6 +9,7 @@ from mixcni.cluster.cilium.rules import PolicyRule
 from mixcni.cluster.cilium.status import StatusItem
 from mixcni.cluster.kubernetes.inventory import Inventory
 from mixcni.cluster.kubernetes.objects import POLICY_KINDS, KubernetesObject
+from mixcni.cluster.policies.admin import admin_policies_of
 from mixcni.cluster.policies.ciliumpolicy import cilium_policies_of, imported_policy_of
 from mixcni.cluster.policies.directory import Directory
 from mixcni.cluster.policies.networkpolicy import network_policy_of
@@ -70,6 +72,7 @@ class PolicyEngine:
         if mode not in MODES:
             raise ParameterError(f"mode: wanted {', '.join(MODES)}, found {mode!r}")
         self.policies = policies_of(cluster) if policies is None else tuple(policies)
+        self.admin = tuple(admin_policies_of(cluster.kubernetes.admin_policies))
         self.directory = Directory(cluster, unmanaged)
         self.options = Options(mode, _host_firewall(cluster))
 
@@ -85,7 +88,12 @@ class PolicyEngine:
     def judge_direction(self, direction: str, flow: Flow) -> DirectionVerdict:
         """The verdict on a flow in one direction."""
         subject, other = self.ends(direction, flow)
-        return judge(self.policies, direction, subject, other, flow, self.options)
+        verdict = judge(self.policies, direction, subject, other, flow, self.options)
+        admin = (each for each in self.admin if direction in each.directions and each.selects(subject).holds is not False)
+        if subject.is_managed is False or (first := next(admin, None)) is None:
+            return verdict
+        why = f"undecidable: {first.reference} ({first.file}, line {first.line}) may select it, and is not judged; {verdict.why}"
+        return replace(verdict, allowed=None, why=why)
 
     def ends(self, direction: str, flow: Flow) -> tuple[Party, Party]:
         """The end on which a direction is enforced, and the other one as that end's node sees it."""
