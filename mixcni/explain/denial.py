@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mixcni.cluster import ClusterState
 from mixcni.cluster.cilium.ct import CtEntry
 from mixcni.cluster.cilium.endpoints import Endpoint
-from mixcni.cluster.cilium.identities import HOST
+from mixcni.cluster.cilium.identities import HOST, WORLD
 from mixcni.cluster.cilium.identities import is_world as is_world_identity
 from mixcni.cluster.cilium.policymap import PolicyEntry
 from mixcni.cluster.policies.directory import state_at
@@ -60,7 +60,9 @@ ODDS_CONNTRACK_FEW = 0.5  # for some of them alone: a port used before has left 
 ODDS_ANSWERED_BACK = 0.1  # Cilium drops, it does not reject
 UNCONFIRMED = 0.45  # at most, where no dump shows a denial: the cause is possible, and not named
 WITHOUT_MAP = 0.9  # at most, where enforcement is on and nobody dumped what it admits
+AS_WORLD = 0.6  # at most, where the other end is taken for world and may be a pod that is let through
 SHOWN_ATTEMPTS = 3
+TAKEN_FOR_WORLD: Final = "no dump tells the identity of {}: taken for world (2), as an address is that Cilium does not know"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,10 @@ class _Case:
     """The other end is nothing that Cilium manages."""
     open_: str = ""
     """Why the map does not decide it, where it does not."""
+    serves_others: bool = False
+    """The responder answered others in the same capture, and this initiator nowhere in it."""
+    is_guess: bool = False
+    """The other end is taken for world, which nothing but its being refused tells."""
     by_rule: bool = False
     """A rule denies it, not the default."""
     identity: int | None = None
@@ -158,8 +164,8 @@ def examine_denial(side: Side, suspect: Suspect, facts: Facts) -> Finding | None
     confidence = confidence_of(PRIOR, [*case.evidence, *case.against])
     if not case.denied:
         confidence = min(confidence, UNCONFIRMED)
-    elif not case.has_map:
-        confidence = min(confidence, WITHOUT_MAP)
+    elif not case.has_map or case.is_guess:
+        confidence = min(confidence, WITHOUT_MAP if not case.is_guess else AS_WORLD)
     remedies: tuple[Remedy, ...] = ()
     if case.endpoint is not None and case.endpoint.identity != HOST:
         remedies = allow_remedies(facts, pairs, case.endpoint, case.identity, side.direction)
@@ -195,8 +201,8 @@ def _sentence(case: _Case, pairs: Collection[Pair], suspect: Suspect, rows: NDAr
     if not case.denied:
         return f"{endpoint} does not explain why {what} vanished"
     side = case.side
-    pair = next(iter(pairs))
-    who = who_text(case.cluster, side.direction, pair, side.other(pair), side.other_role, outside=case.outside)
+    pair, outside = next(iter(pairs)), case.outside or case.is_guess
+    who = who_text(case.cluster, side.direction, pair, side.other(pair), side.other_role, outside=outside)
     count = f"{case.denied}" if case.denied == rows.size else f"{case.denied} of {rows.size}"
     rules = "no rule allows it" if case.has_map else "no rule is known to allow it"
     how = "and a rule denies it" if case.by_rule else f"and {rules}, so the default is to drop"
@@ -245,6 +251,8 @@ def _contrast(case: _Case, pair: Pair, facts: Facts) -> None:
     if not to_pair:
         return
     sources = sorted({table.book.text(int(table["initiator"][row])) for row in to_pair})
+    arrived = {table.book.text(int(code)) for code in table.ends.initiator[to_pair, last].tolist()}
+    case.serves_others = str(pair.initiator) not in arrived.union(sources)
     attempts = attempts_at(localisation, np.flatnonzero(np.isin(fates["conversation"], to_pair)), last)
     says = (
         f"in the same capture {plural(len(to_pair), 'other conversation')} with {pair.responder} "
@@ -296,9 +304,7 @@ def _identity(case: _Case, pair: Pair) -> None:
     if answer.identity is None:
         case.collect.append(f"on the {side.role}'s node: cilium bpf ipcache list")
         if case.outside:
-            case.assumptions.append(
-                f"no dump tells the identity of {other}: taken for world (2), as an address is that Cilium does not know"
-            )
+            case.assumptions.append(TAKEN_FOR_WORLD.format(other))
         return
     case.evidence.append(Evidence(answer.says, answer.file or "", answer.line, odds=ODDS_WORLD if answer.is_world else 1.0))
     if side.direction == EGRESS and answer.is_world and not case.cluster.has_complete("services"):
@@ -322,6 +328,9 @@ def _policy_map(case: _Case, pairs: dict[Pair, NDArray[np.int64]], endpoint: End
         other = side.other(pair)
         outside = is_outside(facts, other)
         verdict = map_verdict(cluster, endpoint.id, side.direction, pair, other, outside=outside)
+        if verdict.allowed is None and _is_like_world(case, pair, facts):
+            verdict = cluster.policy_verdict(endpoint.id, side.direction, WORLD, policy_port(pair), pair.protocol)
+            case.is_guess = outside = True
         line = verdict.entry.line if verdict.entry else first
         if verdict.allowed is False:
             case.denied += rows.size
@@ -337,6 +346,16 @@ def _policy_map(case: _Case, pairs: dict[Pair, NDArray[np.int64]], endpoint: End
             case.open_ = case.open_ or verdict.why
             case.against.append(Evidence(f"policy map of endpoint {endpoint.id} does not decide it: {verdict.why}", file, line))
     _allowed_rows(case, entries)
+
+
+def _is_like_world(case: _Case, pair: Pair, facts: Facts) -> bool:
+    """Whether an end of which no dump tells fares as world does: the pod answers others, and it was never let in."""
+    other = case.side.other(pair)
+    told = managed_evidence(facts, other)
+    if not case.serves_others or case.cluster.identity_of(other).identity is not None or (told is not None and told.is_managed):
+        return False
+    case.assumptions.append(TAKEN_FOR_WORLD.format(other))
+    return True
 
 
 def _without_map(case: _Case, own: dict[Pair, NDArray[np.int64]], endpoint: Endpoint) -> None:

@@ -57,9 +57,13 @@ def _by_cilium(facts: Facts, address: Address) -> ManagedAnswer | None:
         which = f"{node}, the node of {address} ({facts.pod_cidrs[node]})"
         says = f"{which}, is not among the {len(names)} nodes that Cilium knows"
         return ManagedAnswer(False, Evidence(says, first.file, first.line))
+    own_node = next((entry for entry in cluster.nodes if in_networks(address, list(entry.pod_cidrs))), None)
+    if own_node is not None:
+        says = f"{address} is in the pod CIDR of {own_node.name}, which runs Cilium"
+        return ManagedAnswer(True, Evidence(says, own_node.file, own_node.line))
     cidrs = [cidr for entry in cluster.nodes for cidr in entry.pod_cidrs]
     own = cluster.nodes[0] if cluster.nodes else None
-    if own is not None and cidrs and not in_networks(address, cidrs):
+    if own is not None and cidrs:
         says = f"{address} is in no pod CIDR of the {len(cluster.nodes)} nodes that Cilium knows"
         return ManagedAnswer(False, Evidence(says, own.file, own.line))
     return ManagedAnswer(None, Evidence("", first.file, first.line))

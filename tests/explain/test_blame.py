@@ -89,6 +89,24 @@ def test_a_source_of_which_no_dump_tells_is_denied_where_everybody_is() -> None:
     assert "no dump tells the source's identity, and none would pass" in found.sentence
 
 
+def test_who_alone_is_never_answered_is_taken_for_world_and_the_report_says_so(tmp_path: Path) -> None:
+    """The incident's own four dumps, with nothing said about nodes or networks."""
+    for capture in (ROOT / "captures" / "networkpolicy-drop").glob("*.pcap"):
+        shutil.copy(capture, tmp_path)
+    for sample in (ROOT / "tests" / "cluster" / "samples").glob("seed-*.txt"):
+        shutil.copy(sample, tmp_path)
+    found = of_cause(mixcni.diagnose(mixcni.open_case(tmp_path)).findings_found, INGRESS)
+    assert (found.is_named, found.confidence) == (True, 0.6)
+    assert "the source is taken for world" in found.sentence
+    assert any("no dump tells the identity of 10.244.3.7" in assumed for assumed in found.assumptions)
+
+
+def test_a_pod_of_a_node_that_runs_cilium_is_managed() -> None:
+    scene = attempts(BACKEND, POD, lost="BC")
+    known = of_cause(findings(scene, state_of(ENFORCED, PODS_ALONE, NODES)), INGRESS)
+    assert any("is in the pod CIDR of cilium-2, which runs Cilium" in fact.says for fact in known.against)
+
+
 def test_a_kubenet_pod_may_be_within_a_cidr_that_a_rule_names() -> None:
     rows = policy_map(7, "Allow Ingress 16777218 8080/TCP", "Allow Ingress 1 ANY")
     scene = attempts(OTHER, POD, lost="BC")
