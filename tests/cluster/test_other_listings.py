@@ -38,8 +38,9 @@ def test_networks_as_json_have_several_forms(value: object) -> None:
     assert only(state).unparsed == ()
 
 
-def test_a_network_with_a_mask_that_is_none_is_left_over() -> None:
-    state = state_of('$ cilium bpf ipmasq list -o json\n[{"IP": "10.0.0.0", "Mask": "?"}]')
+@pytest.mark.parametrize("mask", ["?", "/wAAAA\u00ff==", "////////////////"])
+def test_a_network_with_a_mask_that_is_none_is_left_over(mask: str) -> None:
+    state = state_of(f'$ cilium bpf ipmasq list -o json\n[{{"IP": "10.0.0.0", "Mask": "{mask}"}}]')
     assert (len(only(state).unparsed), only(state).entries) == (1, 0)
 
 

@@ -61,7 +61,7 @@ def _prefix_of(value: Any) -> Prefix | None:
 def _octets(text: str) -> bytes:
     try:
         return binascii.a2b_base64(text)
-    except binascii.Error:
+    except ValueError:  # no base 64, or not even ASCII
         return b""
 
 
