@@ -79,7 +79,9 @@ class _Writer:
         if level is None or level.key is None or isinstance(event, yaml.ScalarEvent):
             self.at = max(self.at, min(_line_of(event), len(self.out) - 1))  # what a key holds begins on the key's line
         if level is not None and level.is_mapping and level.key is None:
-            level.key = str(getattr(event, "value", ""))
+            if not isinstance(event, yaml.ScalarEvent):
+                raise yaml.YAMLError("a key that is no scalar")
+            level.key = event.value
         else:
             self._value(event, level)
 

@@ -88,6 +88,13 @@ def test_yaml_that_is_cut_or_broken_gives_what_stands_above() -> None:
     assert broken.dumps[0].unparsed
 
 
+@pytest.mark.parametrize("key", ["? a: b", "? [a, b]", "*a : b", "[a]: b"])
+def test_a_key_that_is_no_scalar_ends_what_is_read(key: str) -> None:
+    lines = ["- id: 1", f"- {key}", "- id: 2"]
+    assert as_json(lines)[0].startswith('[{"id":1}')
+    assert as_json(lines)[2] == lines[2]
+
+
 def test_lines_are_as_many_and_depth_is_limited() -> None:
     lines = ["[" * 500, "", "a: b"]
     assert len(as_json(lines)) == 3
