@@ -115,6 +115,7 @@ TUNNELS: dict[str, tuple[int, bytes, str, dict[str, Any]]] = {
     "VXLAN in IPv6": (1, bytes(ETH / OUT6 / udp(4789) / Raw(VXLAN_21)), "vxlan 21 2001:db8::1>2001:db8::2", TCP4),
     "VXLAN on Linux's port": (1, in_udp(8472, VXLAN_21), f"vxlan 21 {BETWEEN}", TCP4),
     "VXLAN on a port of its own": (1, in_udp(9999, VXLAN_21), f"vxlan 21 {BETWEEN}", TCP4),
+    "VXLAN on Geneve's port": (1, in_udp(6081, VXLAN_21), f"vxlan 21 {BETWEEN}", TCP4),
     "VXLAN on a port of its own with IPv6": (1, in_udp(9999, VXLAN_21[:8] + bytes(ETH / IN6)), f"vxlan 21 {BETWEEN}", TCP6),
     "VXLAN with a group policy": (1, in_udp(8472, b"\x88\x48\1\2\0\0\x15\0" + INNER), f"vxlan 21 {BETWEEN}", TCP4),
     "VXLAN with a VLAN inside": (

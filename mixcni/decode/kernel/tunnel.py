@@ -230,7 +230,7 @@ def udp_tunnel(octets, at, end, stop, source_port, destination_port):
         return at, 0, 0, 0, 0
     if destination_port == PORT_GTPU or source_port == PORT_GTPU:
         return gtpu_header(octets, at, end)
-    if destination_port == PORT_GENEVE:
+    if destination_port == PORT_GENEVE and be16(octets, at + 2):  # else it names no protocol, and is another tunnel
         return geneve_header(octets, at, end, stop, 1)
     if destination_port == PORT_VXLAN or destination_port == PORT_VXLAN_LINUX:
         return vxlan_header(octets, at, end, stop, 1)
