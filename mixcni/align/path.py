@@ -15,16 +15,17 @@ from mixcni.align.transmissions import TransmissionTable, gather_segments
 from mixcni.align.united import UnitedFlows
 from mixcni.flows import FlowTable
 from mixcni.kernels.jit import run
+from mixcni.schema import Direction
 
 
 def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequence[str] = ()) -> tuple[list[int], list[str]]:
     """Positions of the points in the order in which a request meets them, and a sentence for each reason.
 
     A router takes one from the hop limit (RFC 791 section 3.1, RFC 8200 section 3), so of two points that saw the same
-    requests the one with the higher value is nearer the initiator. A point that saw none of another's conversations, but packets
-    that their responders sent, which that other did not, is farther. Where neither decides, as on two sides of a bridge, times do
-    (mixcni.align.roundtrips). What nothing decides stands in the order of the names, behind the others where it is nothing of a
-    point; so does all, where they contradict.
+    requests the one with the higher value is nearer the initiator; of two that saw the same replies alone, farther. A point that
+    saw none of another's conversations, but packets that their responders sent, which that other did not, is farther. Where
+    neither decides, as on two sides of a bridge, times do (mixcni.align.roundtrips). What nothing decides stands in the order of
+    the names, behind the others where it is nothing of a point; so does all, where they contradict.
 
     Parameters
     ----------
@@ -63,18 +64,29 @@ def _told_by_headers(
     conversations: ConversationTable, points: Sequence[FlowTable], names: Sequence[str]
 ) -> Iterator[tuple[int, int, str]]:
     """Pairs of points (near, far) that hop limits tell apart, or whose addresses each sees; with the reason."""
-    hop_limits = np.stack([forward_hop_limit(flows, conversations, p) for p, flows in enumerate(points)], axis=1)
+    asked, replied = (
+        np.stack([first_hop_limit(flows, conversations, p, direction) for p, flows in enumerate(points)], axis=1)
+        for direction in Direction
+    )
     for p, q in itertools.combinations(range(len(points)), 2):
-        both = (hop_limits[:, p] >= 0) & (hop_limits[:, q] >= 0)
-        if both.any():
-            drop = float(np.median(hop_limits[both, p] - hop_limits[both, q]))
+        drop, rise = _median_drop(asked, p, q), _median_drop(replied, q, p)
+        if drop is not None:
             if drop:
                 yield *((p, q) if drop > 0 else (q, p)), f"the hop limit falls by {abs(drop):g} between them"
+            continue
+        if rise:
+            yield *((p, q) if rise > 0 else (q, p)), f"the hop limit of replies rises by {abs(rise):g} between them"
             continue
         for near, far in ((p, q), (q, p)):
             hears = _hears_responders_of(conversations, points, near, far)
             if hears and not _hears_responders_of(conversations, points, far, near):
                 yield near, far, f"it hears the responders of what {names[near]} saw"
+
+
+def _median_drop(hop_limits: NDArray[np.int64], p: int, q: int) -> float | None:
+    """By how much the hop limits at point `p` are above those at `q`; None where no conversation has both."""
+    both = (hop_limits[:, p] >= 0) & (hop_limits[:, q] >= 0)
+    return float(np.median(hop_limits[both, p] - hop_limits[both, q])) if both.any() else None
 
 
 def _told_by_time(
@@ -113,14 +125,16 @@ def _time_reason(near: str, told: TimeOrder, node: str) -> str:
     return f"requests are at {near} {apart} earlier, by the clock of {node} that both are taken to have"
 
 
-def forward_hop_limit(flows: FlowTable, conversations: ConversationTable, point: int) -> NDArray[np.int64]:
-    """(c,) hop limit of each conversation's first forward packet at this point; -1 where there is none."""
+def first_hop_limit(
+    flows: FlowTable, conversations: ConversationTable, point: int, direction: Direction = Direction.FORWARD
+) -> NDArray[np.int64]:
+    """(c,) hop limit of each conversation's first packet in a direction at this point; -1 where there is none."""
     found = np.full(len(conversations), -1, dtype=np.int64)
     segments = flows.segments
     first = np.full(2 * len(flows), -1, dtype=np.int64)
     run(first_packets, len(segments), *(segments[name] for name in ("flow", "direction", "packet")), first)
     seen = np.flatnonzero(conversations.flow_of[:, point] >= 0)
-    packet = first[2 * conversations.flow_of[seen, point] + conversations.flipped[seen, point]]
+    packet = first[2 * conversations.flow_of[seen, point] + (conversations.flipped[seen, point] ^ bool(direction))]
     found[seen] = np.where(packet >= 0, flows.packets["ttl"][np.maximum(packet, 0)].astype(np.int64), -1)
     return found
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.align import Alignment, forward_hop_limit
+from mixcni.align import Alignment, first_hop_limit
 from mixcni.align.united import flow_bounds
 from mixcni.localise.atoms import Atoms
 from mixcni.localise.kinds import LeftOut, find_left_out
@@ -221,7 +221,8 @@ def unseen_directions(
     """(p, 2) whether a point sees one direction alone: none of what went the other way, though some of it got past as it watched.
 
     Then it lies on the one way and not on the other (asymmetric routing), or its capture has a filter, and its silence about the
-    other proves nothing. Whoever replies has a request, so that replies seen here show that requests got past.
+    other proves nothing. Whoever replies has a request, so that replies seen here show that requests got past. Where one point
+    has replies alone, these may go by another way than requests do, past whatever point between has none of them.
     """
     points = seen.shape[1]
     table, shared = alignment.transmissions, seen.sum(axis=1) > 1
@@ -229,7 +230,8 @@ def unseen_directions(
     heard = np.zeros((points, 2), dtype=np.bool_)
     heard[table["point"][rows], table["direction"][rows]] = True
     hidden = heard[:, ::-1] & ~heard
-    for point in np.flatnonzero(hidden[:, Direction.REVERSE]).tolist():
+    certain = 1 if hidden[:, Direction.FORWARD].any() else points  # the first point is at the initiator's side, by either way
+    for point in np.flatnonzero(hidden[:certain, Direction.REVERSE]).tolist():
         window = windows[point]
         reverse = shared[atoms.stream // 2] & (atoms.stream % 2 == Direction.REVERSE) & seen[atoms.stream // 2, point]
         got_past = reverse & passed[:, point] & (atoms.counts > 0).any(axis=1)
@@ -240,7 +242,7 @@ def unseen_directions(
 def runs_against(alignment: Alignment) -> NDArray[np.bool_]:
     """(c,) whether a conversation was begun at the far end of the path: the hop limit of its requests rises along the points."""
     conversations = alignment.conversations
-    limits = np.stack([forward_hop_limit(flows, conversations, p) for p, flows in enumerate(alignment.points)], axis=1)
+    limits = np.stack([first_hop_limit(flows, conversations, p) for p, flows in enumerate(alignment.points)], axis=1)
     known = limits >= 0
     rows = np.arange(len(conversations))
     near = limits[rows, known.argmax(axis=1)]

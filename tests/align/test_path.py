@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixcni.align import forward_hop_limit, infer_order
+from mixcni.align import first_hop_limit, infer_order
 from mixcni.align.conversations import join_flows
 from mixcni.align.united import UnitedFlows
 from tests.scene import Sent, Talk, captured, tracked
@@ -93,7 +93,16 @@ def test_a_point_that_hears_responses_alone_has_no_hop_limit_of_requests() -> No
     frames["A"] = [frame for frame in frames["A"] if frame.octets[26:30] == pack("10.242.2.149")]
     flows = tracked(frames)
     conversations = join_flows(UnitedFlows(flows, [table.packets["time_ns"] for table in flows]))
-    assert [forward_hop_limit(table, conversations, point).tolist() for point, table in enumerate(flows)] == [[-1], [63], [62]]
+    assert [first_hop_limit(table, conversations, point).tolist() for point, table in enumerate(flows)] == [[-1], [63], [62]]
+
+
+@pytest.mark.parametrize("names", ["".join(names) for names in itertools.permutations("ABC")])
+@pytest.mark.parametrize("place", range(3))
+def test_where_a_point_hears_replies_alone_their_hop_limit_tells(names: str, place: int) -> None:
+    sent = [replace(one, missed=names[place]) if one.side == 0 else one for one in talked()]
+    order, reasons = inferred(sent, names, "ABC")
+    assert order == names
+    assert any("the hop limit of replies rises by" in reason for reason in reasons)
 
 
 def unanswered(port: int = 41_000, host: str = "10.244.3.7") -> list[Sent]:

@@ -167,6 +167,16 @@ def wider(hop: str, other: str) -> bool:
     return len(hop) == len(other) == 2 and hop[0] <= other[0] and hop[1] >= other[1]
 
 
+def test_a_point_beside_the_way_of_replies_is_no_witness_of_them() -> None:
+    """Requests go by B, replies by D, and none of these gets to A: B's silence about replies says nothing."""
+    sent: list[Sent] = []
+    for i in range(6):
+        talk = synack("AB", 43_000 + i)()
+        sent += [replace(one, missed="DB"[one.side]) for one in talk.sent]
+    (loss,) = scene_of(captured(sent, "ABDC")).localisation.losses
+    assert (loss.near, loss.far, loss.direction) == (0, 2, Direction.REVERSE)
+
+
 def test_a_capture_of_every_second_connection_is_no_ground_for_blame() -> None:
     """C's capture has a filter by port; the hosts behind it answer nobody after a while."""
     talks = []
