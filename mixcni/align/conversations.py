@@ -56,7 +56,7 @@ class ConversationTable(Table):
     `flipped` : (n, p) bool, the point's flow has initiator and responder the other way round
     `shift` : (n, p, 2) int64, octets from the conversation's base to the flow's own, by the conversation's direction
     `book` : AddressBook of all points
-    `ends` : Ends, the addresses and ports as each point sees them
+    `ends` : Ends, the addresses and ports as each point sees them; `behind` : as it sees them last, behind its own NAT
     `candidates` : CandidateTable
     `stated` : what tables say of conversations that packets alone would have left apart, a translation each
     """
@@ -67,6 +67,7 @@ class ConversationTable(Table):
     flipped: NDArray[np.bool_]
     shift: NDArray[np.int64]
     ends: Ends
+    behind: Ends
     candidates: CandidateTable
     stated: tuple[Translation, ...]
 
@@ -76,11 +77,12 @@ class ConversationTable(Table):
         book: AddressBook,
         members: Sequence[Members],
         ends: Ends,
+        behind: Ends,
         candidates: CandidateTable,
         stated: tuple[Translation, ...] = (),
     ) -> None:
         super().__init__(columns)
-        self.book, self._members, self.ends = book, tuple(members), ends
+        self.book, self._members, self.ends, self.behind = book, tuple(members), ends, behind
         self.candidates, self.stated = candidates, stated
         shape = (len(self), len(members))
         self.flow_of = np.full(shape, -1, dtype=np.int32, order="F")  # columns are read, a point's all at once
@@ -164,6 +166,7 @@ def join_flows(
         rows = slice(every.first_row[point], every.first_row[point + 1])
         members.append(Members(conversation[rows].astype(np.int32), flipped[rows], shift[rows], primary[rows]))
     ends = _ends(every, conversation, flipped, primary, count)
+    behind = _ends(every, conversation, flipped, _last_begun(every, conversation), count)
     first_point = (ends.initiator >= 0).argmax(axis=1) if len(points) else np.zeros(count, dtype=np.int64)
     rewritten = np.bincount(conversation, weights=found.bits[by_key] > 0, minlength=count) > 0
     bits = np.full(count, np.iinfo(np.int64).max)
@@ -181,7 +184,7 @@ def join_flows(
     }
     number_of = np.zeros(int(by_key.max(initial=-1)) + 1, dtype=np.int64)
     number_of[by_key] = conversation
-    return ConversationTable(columns, every.book, members, ends, _candidates(found, number_of), found.stated)
+    return ConversationTable(columns, every.book, members, ends, behind, _candidates(found, number_of), found.stated)
 
 
 def _primary(every: UnitedFlows, conversation: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -196,9 +199,21 @@ def _primary(every: UnitedFlows, conversation: NDArray[np.int64]) -> NDArray[np.
     return primary
 
 
+def _last_begun(every: UnitedFlows, conversation: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n,) whether a flow is that of its conversation which its point heard first the latest: as the packets leave it."""
+    place = conversation * len(every.points) + every.point
+    by_time = np.argsort(every.first_ns, kind="stable")
+    latest = np.full(int(place.max(initial=-1)) + 1, -1, dtype=np.int64)
+    latest[place[by_time]] = by_time  # the latest is written last
+    chosen = np.zeros(len(every), dtype=np.bool_)
+    chosen[latest[latest >= 0]] = True
+    return chosen
+
+
 def _ends(
-    every: UnitedFlows, conversation: NDArray[np.int64], flipped: NDArray[np.bool_], primary: NDArray[np.bool_], count: int
+    every: UnitedFlows, conversation: NDArray[np.int64], flipped: NDArray[np.bool_], chosen: NDArray[np.bool_], count: int
 ) -> Ends:
+    """The ends of each conversation at each point by its chosen flow there."""
     shape = (count, len(every.points))
     ends = Ends(
         np.full(shape, -1, dtype=np.int32, order="F"),
@@ -206,7 +221,7 @@ def _ends(
         np.full(shape, NO_PORT, dtype=np.uint16, order="F"),
         np.full(shape, NO_PORT, dtype=np.uint16, order="F"),
     )
-    rows = np.flatnonzero(primary)
+    rows = np.flatnonzero(chosen)
     place, turned = (conversation[rows], every.point[rows]), flipped[rows]
     for here, there in (("initiator", "responder"), ("initiator_port", "responder_port")):
         mine, others = getattr(every, here)[rows], getattr(every, there)[rows]

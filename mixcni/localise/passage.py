@@ -33,14 +33,16 @@ def rewritten_towards(alignment: Alignment, position: int) -> NDArray[np.int8]:
     in_doubt = np.isin(np.arange(len(conversations)), alignment.candidates["conversation"])
     if not (conversations.is_rewritten | in_doubt).any():
         return found
-    seen, ends = conversations.flow_of >= 0, conversations.ends
-    key = ends.responder.astype(np.int64) << 16 | ends.responder_port
+    seen = conversations.flow_of >= 0
+    its_key, key = (
+        ends.responder.astype(np.int64) << 16 | ends.responder_port for ends in (conversations.ends, conversations.behind)
+    )
     farthest = np.where(seen, np.arange(seen.shape[1]), -1).max(axis=1, initial=-1)
     for near in range(position):
         rows = np.flatnonzero((farthest == near) & ~seen[:, position])
         if rows.size:
             found[rows] = _passages(
-                key[:, near], key[:, position], seen[:, [near, position]], rows, _has_reverse(alignment, near)
+                key[:, near], its_key[:, position], seen[:, [near, position]], rows, _has_reverse(alignment, near)
             )
             unsure = np.isin(key[rows, near], key[in_doubt & seen[:, near], near]) & (found[rows] == Passage.UNCHANGED)
             found[rows[unsure]] = Passage.UNKNOWN

@@ -175,7 +175,7 @@ def _expectations(
         passing = addresses_passing(point, alignment, position)
         nearby = np.where(position > farthest, farthest, nearest).clip(0, len(points) - 1)
         initiator = passing[0][conversations.ends.initiator[every, nearby]]
-        responder = passing[1][called[every, nearby]]
+        responder = passing[1][conversations.behind.responder[every, nearby]]
         arrives, came = rewritten_towards(alignment, position), rewritten_before(alignment, position)
         responder = np.where(arrives == Passage.UNCHANGED, responder, arrives == Passage.REWRITTEN)
         initiator = np.where(came == Passage.UNCHANGED, initiator, came == Passage.REWRITTEN)

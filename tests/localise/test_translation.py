@@ -163,3 +163,14 @@ def test_whose_traffic_a_node_masquerades_is_not_told_by_its_own_address() -> No
     seen = scene_of(frames)
     assert seen.told(len(seen.alignment.conversations) - 1) == [undecided("NO_WINDOW")]
     assert seen.localisation.verdict == "undecided"
+
+
+def test_a_request_is_lost_behind_the_nat_of_the_node_that_chose_its_pod() -> None:
+    """B hears every packet before and behind its own NAT, so that it shows which pod was chosen, however few were answered."""
+    talk = syn("BC")()
+    sent = [*background().sent, *talk.sent]
+    plain, behind = captured(sent), captured(sent, seen_as={"B": BOTH, "C": BOTH})
+    both = sorted([*plain["B"], *(frame.at(frame.time_ns + 20_000) for frame in behind["B"])], key=lambda frame: frame.time_ns)
+    seen = scene_of({"A": plain["A"], "B": both, "C": behind["C"]})
+    assert seen.told(1) == [lost("BC", "request")]
+    assert scene_of({"A": plain["A"], "B": plain["B"], "C": behind["C"]}).told(1) == [undecided("NO_WINDOW")]
