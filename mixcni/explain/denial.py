@@ -419,7 +419,8 @@ def _managed(case: _Case, pair: Pair, facts: Facts) -> None:
 def _conntrack(case: _Case, pair: Pair, rows: NDArray[np.int64], seen_by: int, facts: Facts) -> None:
     cluster, side = case.cluster, case.side
     if not cluster.ct and not cluster.has_complete("ct"):
-        case.collect.append(f"on the {side.role}'s node: cilium bpf ct list global")
+        if case.endpoint is not None:  # else it is among what that node is asked for
+            case.collect.append(f"on the {side.role}'s node: cilium bpf ct list global")
         return
     lost = np.unique(facts.localisation.fates["conversation"][rows]).tolist()
     entries = [entry for conversation in lost for entry in _let_through(case, conversation, pair, seen_by, facts)]
