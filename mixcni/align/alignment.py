@@ -15,6 +15,7 @@ from mixcni.align.transmissions import TransmissionTable, gather_segments, renum
 from mixcni.align.united import UnitedFlows
 from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
+from mixcni.schema import TRANSMISSIONS, TcpFlag
 from mixcni.topology import Translation
 
 
@@ -62,7 +63,7 @@ def align_points(
     every = UnitedFlows(points, own)
     joined = join_flows(every, translations=translations)
     segments = gather_segments(points, joined, own)
-    whole = wholly_heard(points, segments)
+    whole = _for_clocks(wholly_heard(points, segments), joined)
     timed = TransmissionTable.joined([whole, *gather_datagrams(points, joined, own, None, wholly=True)])
     clocks, cycles = estimate_clocks(names, timed, own, nodes)
     unsure = any(clock.uncertainty_ns is None for clock, flows in zip(clocks, points, strict=True) if len(flows))
@@ -77,6 +78,12 @@ def align_points(
     datagrams = gather_datagrams(points, conversations, times, slack_ns, by_content=unsure, exchanges=exchanges, together=True)
     transmissions = TransmissionTable.joined([segments, *datagrams])
     return Alignment(tuple(points), conversations, transmissions, tuple(clocks), tuple(times), cycles)
+
+
+def _for_clocks(table: TransmissionTable, conversations: ConversationTable) -> TransmissionTable:
+    """The segments but for handshakes that a SYN proxy made again: it answers before the responder does."""
+    again = conversations.remade[table["conversation"]] & ((table["tcp_flags"] & TcpFlag.SYN) != 0)
+    return TransmissionTable({name: table[name][~again] for name in TRANSMISSIONS}) if again.any() else table
 
 
 def _slack_ns(clocks: Sequence[ClockModel], points: Sequence[FlowTable]) -> int | None:

@@ -57,6 +57,7 @@ class ConversationTable(Table):
     `shift` : (n, p, 2) int64, octets from the conversation's base to the flow's own, by the conversation's direction
     `book` : AddressBook of all points
     `ends` : Ends, the addresses and ports as each point sees them; `behind` : as it sees them last, behind its own NAT
+    `remade` : (n,) bool, a SYN proxy spoke for the responder: two points have one ISS and two IRS
     `candidates` : CandidateTable
     `stated` : what tables say of conversations that packets alone would have left apart, a translation each
     """
@@ -68,6 +69,7 @@ class ConversationTable(Table):
     shift: NDArray[np.int64]
     ends: Ends
     behind: Ends
+    remade: NDArray[np.bool_]
     candidates: CandidateTable
     stated: tuple[Translation, ...]
 
@@ -78,10 +80,12 @@ class ConversationTable(Table):
         members: Sequence[Members],
         ends: Ends,
         behind: Ends,
+        remade: NDArray[np.bool_],
         candidates: CandidateTable,
         stated: tuple[Translation, ...] = (),
     ) -> None:
         super().__init__(columns)
+        self.remade = remade
         self.book, self._members, self.ends, self.behind = book, tuple(members), ends, behind
         self.candidates, self.stated = candidates, stated
         shape = (len(self), len(members))
@@ -160,6 +164,8 @@ def join_flows(
     bases = _common_bases(every, conversation, best, flipped, own)
     primary = _primary(every, conversation)
     shift = sequence_distance(bases[conversation], own)
+    remade = np.zeros(count, dtype=np.bool_)
+    remade[conversation[every.synack_seen & ~flipped & (shift[:, 0] == 0) & (shift[:, 1] != 0)]] = True
     shift[_shaken(every, flipped)] = 0  # whatever a firewall makes of the numbers, a handshake begins at octet 0
     members = []
     for point in range(len(points)):
@@ -184,7 +190,7 @@ def join_flows(
     }
     number_of = np.zeros(int(by_key.max(initial=-1)) + 1, dtype=np.int64)
     number_of[by_key] = conversation
-    return ConversationTable(columns, every.book, members, ends, behind, _candidates(found, number_of), found.stated)
+    return ConversationTable(columns, every.book, members, ends, behind, remade, _candidates(found, number_of), found.stated)
 
 
 def _primary(every: UnitedFlows, conversation: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.localise.test_fates import ANSWERED, CLIENT, END_MS, POINTS, SERVER, background, lost
 from tests.scene import Scene, Talk, captured, scene_of
-from tests.wire import Frame
+from tests.wire import MS, Frame
 
 MOVED = (3_000_000_000, 77_777)  # of the initiator's numbers, and of the responder's
 NODE, POD = "10.118.201.53", "10.242.2.200"
@@ -101,3 +101,33 @@ def test_a_syn_whose_timestamps_are_taken_out_at_a_nat_is_the_same_connection() 
     frames = captured([*background().sent, *unasked(43_000, "AB").sent], seen_as={"B": ends, "C": ends})
     seen = scene_of({"A": frames["A"]} | {name: [stripped(frame) for frame in frames[name]] for name in "BC"})
     assert seen.told(1) == [lost("AB", "response")]
+
+
+def proxied(port: int, *, lost: bool) -> dict[str, list[Frame]]:
+    """A SYN proxy between A and B speaks for the responder, then opens a connection of its own with the initiator's number."""
+    near, far = (Talk(initiator=(CLIENT, port), iss=port, irs=irs) for irs in (1, 900_000))
+    for talk, begun, late in ((near, (1000, 1001, 1011), 0), (far, (1012, 1020, 1021), 1)):
+        for ms, side, flags in zip(begun, (0, 1, 0), ("S", "SA", "A"), strict=True):
+            talk.say(ms, side, flags)
+        asked = talk.say(1100 + late, 0, "PA", 100)
+        replied = talk.say(1112 - late, 1, "PA", 200)
+        for ms in (1400, 2000, 4000) if lost else ():
+            talk.again(ms + late, asked)
+            talk.again(ms + 12 - late, replied)
+        if not lost:
+            talk.say(1113 + late, 0, "A")
+            talk.say(END_MS + late, 0, "PA", 100)
+            talk.say(END_MS + 12 - late, 1, "PA", 200)
+    heard = [one.frame for one in near.sent if not lost or one.side == 0 or one.frame.time_ns < near.sent[3].frame.time_ns]
+    return {"A": heard, "B": [one.frame for one in far.sent]}
+
+
+def test_behind_a_syn_proxy_a_response_is_lost_where_it_is_and_handshakes_tell_nothing_of_clocks() -> None:
+    parts = [proxied(42_000, lost=False), proxied(43_000, lost=True)]
+    frames = {name: sorted((frame for part in parts for frame in part[name]), key=lambda frame: frame.time_ns) for name in "AB"}
+    seen = scene_of(frames)
+    told = [seen.told(row)[-1] for row in (0, 1)]
+    assert sorted(told) == [ANSWERED, lost("AB", "response")]
+    clock = seen.alignment.clocks[1]
+    assert clock.uncertainty_ns is not None
+    assert abs(clock.offset_ns) <= clock.uncertainty_ns < 10 * MS
