@@ -95,7 +95,7 @@ def heed_time(at, time_ns, flows):
 
 
 @kernel
-def prefetch_columns(i, row, key_of, packets, segments):
+def prefetch_columns(i, row, option, key_of, packets, options, segments):
     """Have what the next packets are read from and written to near: these are more streams than a processor foresees."""
     at = i + COLUMNS_AHEAD
     if i % A_LINE or at + 3 * A_LINE >= len(key_of):
@@ -110,6 +110,11 @@ def prefetch_columns(i, row, key_of, packets, segments):
     prefetch(packets.stack, at)
     prefetch(packets.original_length, at)
     prefetch(packets.payload_octets, at)
+    prefetch(packets.present, at)
+    prefetch(packets.source_port, at)
+    prefetch(packets.destination_port, at)
+    prefetch(packets.ip_id, at)
+    prefetch(packets.seg_wnd, at)
     at = row + COLUMNS_AHEAD
     for half in range(0, A_LINE, A_LINE // 2):
         prefetch(segments.packet, at + half)
@@ -118,6 +123,12 @@ def prefetch_columns(i, row, key_of, packets, segments):
         prefetch(segments.acknowledged, at + half)
         prefetch(segments.copy_of, at + half)
     prefetch(segments.flow, at)
+    at = option + COLUMNS_AHEAD
+    if at + A_LINE < len(options.packet):
+        prefetch(options.packet, at)
+        prefetch(options.packet, at + A_LINE // 2)
+        prefetch(options.window_scale, at)
+        prefetch(options.flags, at)
 
 
 @kernel
@@ -227,7 +238,7 @@ def track_packets(packets, key_of, options, keys, state, segments, samples, coun
     flow_count = i64(counts[C_FLOWS])
     while i < len(key_of) and flow_count < flow_room and counts[C_WATCHES] <= watch_room and counts[C_HOLES] < hole_room:
         key = i64(key_of[i])
-        prefetch_columns(i, row, key_of, packets, segments)
+        prefetch_columns(i, row, option, key_of, packets, options, segments)
         prefetch_rows(i, key_of, newest, flows, streams, watches)
         if key < 0:
             i += 1
