@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mixcni.decode import PacketTable
 from mixcni.flows.kernel.sack import SACKED
 from mixcni.flows.sack import CIRCLE, HALF, EventArrays
-from mixcni.kernels.grouping import in_order, numbered
+from mixcni.kernels.grouping import in_order
 from mixcni.schema import Label, OptionFlag
 
 Columns = dict[str, NDArray[Any]]
@@ -29,24 +29,29 @@ DUPLICATES: Final = 3  # RFC 5681 section 3.2: as many duplicate acknowledgments
 SIDES: Final = ("forward", "reverse")
 
 
-def mark_losses(packets: PacketTable, segments: Columns, flows: Columns, told: EventArrays) -> None:
+class Fills(NamedTuple):
+    """Out-of-order segments that begin in a gap, and the segment behind that gap with which it opened; rows of segments."""
+
+    late: NDArray[np.int32]
+    opener: NDArray[np.int32]
+
+
+def mark_losses(packets: PacketTable, segments: Columns, flows: Columns, fills: Fills, told: EventArrays) -> None:
     """Make out-of-order segments that were sent a second time retransmissions, and count them as such; in place.
 
     Parameters
     ----------
     packets : of one capture point
     segments, flows : columns of its SegmentTable and FlowTable
+    fills : out-of-order segments
     told : what SACK blocks say (mixcni.flows.sack)
     """
-    concerned = (flows["out_of_order_forward"] > 0) | (flows["out_of_order_reverse"] > 0)
-    if not concerned.any():
-        return
-    rows = np.flatnonzero(concerned[segments["flow"]])
-    late, behind = _gaps_filled(segments, rows)
+    late, behind = fills.late.astype(np.int64), fills.opener.astype(np.int64)
     later = _ticks_later(packets, segments, late, behind)
     unsaid = np.flatnonzero(later == 0)
     again = later > 0
-    again[unsaid] = _are_answers(packets, segments, flows, _reports(segments, told, rows), late[unsaid], behind[unsaid])
+    if unsaid.size:
+        again[unsaid] = _are_answers(packets, segments, flows, _reports(segments, told), late[unsaid], behind[unsaid])
     rows = late[again]
     fast = segments["label_wireshark"][rows] & Label.FAST_RETRANSMISSION
     segments["label"][rows] = segments["label"][rows] & ~np.uint16(Label.OUT_OF_ORDER) | Label.RETRANSMISSION | fast
@@ -57,27 +62,6 @@ def mark_losses(packets: PacketTable, segments: Columns, flows: Columns, told: E
         np.add.at(flows[f"retransmission_{side}"], flow, 1)
         np.add.at(flows[f"fast_retransmission_{side}"], flow[fast[mine] != 0], 1)
         np.add.at(flows["retransmissions"], flow, 1)
-
-
-def _gaps_filled(segments: Columns, rows: Rows) -> tuple[Rows, Rows]:
-    """(the out-of-order ones of these rows that begin in a gap that opened before, the segment behind it with which it did)."""
-    late = rows[(segments["label"][rows] & Label.OUT_OF_ORDER) != 0]
-    rows = rows[(segments["length"][rows] > 0) & (segments["copy_of"][rows] < 0)]
-    stream = _stream(segments, rows)
-    order = in_order(stream)
-    rows, stream = rows[order], stream[order]
-    # One stream stands behind the other, so that one running maximum tells for each up to where it was heard.
-    end = segments["offset"][rows] + segments["length"][rows]
-    base = numbered(stream) * (int(end.max()) + 1)
-    start, end = segments["offset"][rows] + base, end + base
-    known = np.maximum.accumulate(np.concatenate([[-1], end[:-1]]))
-    opens = np.flatnonzero((start > known) & (known >= base))
-    by_row = np.argsort(rows)
-    place = by_row[np.searchsorted(rows[by_row], late)]
-    gap = np.searchsorted(known[opens], start[place], side="right") - 1
-    opener = np.append(opens, 0)[gap]
-    within = (gap >= 0) & (start[place] < start[opener]) & (opener < place)
-    return late[within], rows[opener[within]]
 
 
 def _stream(segments: Columns, rows: Rows, *, other: bool = False) -> Rows:
@@ -115,9 +99,9 @@ class Reports(NamedTuple):
     offset: Rows
 
 
-def _reports(segments: Columns, told: EventArrays, rows: Rows) -> Reports:
-    """SACK blocks, and the duplicate acknowledgments among these rows."""
-    duplicates = rows[(segments["label"][rows] & Label.DUPLICATE_ACK) != 0]
+def _reports(segments: Columns, told: EventArrays) -> Reports:
+    """SACK blocks, and duplicate acknowledgments."""
+    duplicates = np.flatnonzero(segments["label"] & Label.DUPLICATE_ACK)
     blocks = told.chosen(told.kind == SACKED)
     row = np.concatenate([blocks.row, duplicates])
     place = np.concatenate([blocks.stream, _stream(segments, duplicates, other=True)]) * segments["flow"].size + row

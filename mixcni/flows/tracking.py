@@ -10,6 +10,7 @@ from mixcni.decode.stacks import StackTable
 from mixcni.flows.columns import Samples, columns_of
 from mixcni.flows.kernel import LETTERS, WATCHES_A_PACKET, key_packets, track_packets
 from mixcni.flows.kernel.numbers import (
+    C_FILLS,
     C_FLOWS,
     C_HOLES,
     C_PACKETS,
@@ -26,7 +27,7 @@ from mixcni.flows.kernel.numbers import (
     STREAM,
     WATCH,
 )
-from mixcni.flows.losses import mark_losses
+from mixcni.flows.losses import Fills, mark_losses
 from mixcni.flows.sack import acknowledged_selectively, mark_spurious
 from mixcni.flows.tables import FlowTable, SegmentTable
 from mixcni.flows.turning import turn_round
@@ -137,19 +138,21 @@ def track_flows(packets: PacketTable) -> FlowTable:
     key_of, keys = _flow_keys(columns, contexts_of(packets.stacks))
     segments = SegmentArrays(**columns_in_one(SEGMENTS, count))
     samples = Samples(np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int64))
+    fills = Fills(np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int32))
     state = _first_state(keys.ends.size)
     counts = np.zeros(COUNTS, dtype=np.int64)
     while True:
-        run(track_packets, count, columns, key_of, options, keys, state, segments, samples, counts)
+        run(track_packets, count, columns, key_of, options, keys, state, segments, samples, fills, counts)
         if counts[C_PACKETS] == count:
             break
         state = _enlarged(state, counts)
     segments = SegmentArrays(**{name: array[: counts[C_SEGMENTS]] for name, array in segments._asdict().items()})
+    fills = Fills(*(rows[: counts[C_FILLS]] for rows in fills))
     taken = Samples(samples.stream[: counts[C_SAMPLES]], samples.rtt_ns[: counts[C_SAMPLES]])
     turn_round(packets, state, segments, taken.stream, int(counts[C_FLOWS]))
     of_flows, of_segments = columns_of(state, taken, int(counts[C_FLOWS])), segments._asdict()
     told = acknowledged_selectively(packets, of_segments)
-    mark_losses(packets, of_segments, of_flows, told)
+    mark_losses(packets, of_segments, of_flows, fills, told)
     mark_spurious(of_segments, of_flows, told)
     return FlowTable(of_flows, packets, SegmentTable(of_segments))
 

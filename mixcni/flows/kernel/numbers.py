@@ -67,12 +67,13 @@ W_NEXT_NS, W_ACK_NS, W_SYN_NS = range(5, 8)
 WATCH = 16
 W_RTT_NS = WATCH // 2 + W_SYN_NS
 
-# A hole: row of `holes`; its place is the next hole's, or that of the next free row
-HOLE_START, HOLE_END, HOLE_NEXT = 0, 1, 2
-HOLE_WIDTH = 3
+# A hole: row of `holes`; HOLE_NEXT : the next one of its stream, or the next free row
+# HOLE_OPENER : row of the segment behind it with which it opened, -1 without one
+HOLE_START, HOLE_END, HOLE_NEXT, HOLE_OPENER = range(4)
+HOLE_WIDTH = 4
 
 LINE = 8  # int64 a line of the cache
 
 # Counts, that a pass begins with and leaves changed: rows in use, and the first free hole
-C_PACKETS, C_OPTIONS, C_FLOWS, C_WATCHES, C_HOLES, C_FREE_HOLE, C_SEGMENTS, C_SAMPLES = range(8)
-COUNTS = 8
+C_PACKETS, C_OPTIONS, C_FLOWS, C_WATCHES, C_HOLES, C_FREE_HOLE, C_SEGMENTS, C_SAMPLES, C_FILLS = range(9)
+COUNTS = 9

@@ -20,6 +20,7 @@ from mixcni.flows.kernel.measure import UNMEASURED, time_handshake, time_round_t
 from mixcni.flows.kernel.numbers import (
     ACK,
     ACKED,
+    C_FILLS,
     C_FLOWS,
     C_HOLES,
     C_OPTIONS,
@@ -51,6 +52,7 @@ from mixcni.flows.kernel.numbers import (
     O_BAD_TOTAL,
     O_OPTIONS_CUT,
     OCTETS,
+    OUT_OF_ORDER,
     PACKETS,
     PAYLOAD,
     PEER_MSS,
@@ -220,13 +222,13 @@ def prefetch_rows(i, key_of, newest, flows, streams, watches):
 
 
 @kernel
-def track_packets(packets, key_of, options, keys, state, segments, samples, counts):
+def track_packets(packets, key_of, options, keys, state, segments, samples, fills, counts):
     """Assign packets to flows, from where `counts` says; it is left where the pass stopped: at the end, or where a table is full.
 
     packets : PacketColumns, (n,) each; key_of : (n,) int32, numbers of their flow keys, NO_KEY where one belongs to no flow
     options : OptionColumns; keys : KeyColumns, one row a flow key
     state : TrackingState
-    segments : SegmentArrays; samples : SampleArrays, of round trips
+    segments : SegmentArrays; samples, fills : Samples and Fills
     counts : (COUNTS,) int64
     """
     newest, latest, watched, recent, history = state.newest, state.latest, state.watched, state.recent, state.history
@@ -377,18 +379,21 @@ def track_packets(packets, key_of, options, keys, state, segments, samples, coun
                         theirs = analyse(watches, watch_ns, mine, its, pair, flags, seq, ack, payload, window, time_ns, 0)
                     heed_options(watches, watch_ns, mine, its, pair, flags, scale, operations, cut, time_ns)
                 if not flags & RST:
-                    end, acked, new, filled = i64(streams[own + END]), i64(streams[own + ACKED]), 0, 0
+                    end, acked, new, filled, opener = i64(streams[own + END]), i64(streams[own + ACKED]), 0, 0, -1
                     if length and not is_keep_alive(payload, offset, length, end, acked):
                         new = length
                         if offset == end and streams[own + SEEN]:
                             streams[own + END] = end + length
                         else:
-                            new, filled = cover(streams, own, holes, counts, offset, offset + length)
+                            new, filled, opener = cover(streams, own, holes, counts, offset, offset + length, row)
                         if new and acked > max(offset, end):  # they come behind their own acknowledgment
                             filled += min(acked, offset + length) - max(offset, end)
                     label = label_segment(
                         streams, own, other, theirs, reused, payload, offset, length, acknowledged, end, new, filled
                     )
+                    if label & OUT_OF_ORDER and opener >= 0:
+                        fills.late[counts[C_FILLS]], fills.opener[counts[C_FILLS]] = row, opener
+                        counts[C_FILLS] += 1
                     if flows[at + HANDSHAKE_RTT_NS] == UNMEASURED:
                         time_handshake(flow, direction, flags, label, acknowledged, time_ns, flows)
                     sample = time_round_trip(

@@ -15,6 +15,7 @@ from mixcni.flows.kernel.numbers import (
     HOLE,
     HOLE_END,
     HOLE_NEXT,
+    HOLE_OPENER,
     HOLE_START,
     HOLE_WIDTH,
     HOLES,
@@ -109,11 +110,11 @@ def drop_hole(streams, row, holes, counts, before, hole):
 
 
 @kernel
-def add_hole(streams, row, holes, counts, before, start, end):
+def add_hole(streams, row, holes, counts, before, start, end, opener):
     """Enter the hole [start, end) behind hole `before`, or as the first where that is 0; too many, and the first is given up."""
     hole = take_hole(holes, counts)
     at = (hole - 1) * HOLE_WIDTH
-    holes[at + HOLE_START], holes[at + HOLE_END] = start, end
+    holes[at + HOLE_START], holes[at + HOLE_END], holes[at + HOLE_OPENER] = start, end, opener
     if before:
         holes[at + HOLE_NEXT] = holes[(before - 1) * HOLE_WIDTH + HOLE_NEXT]
         holes[(before - 1) * HOLE_WIDTH + HOLE_NEXT] = hole
@@ -138,27 +139,28 @@ def forget_holes(streams, row, holes, counts):
 
 
 @kernel
-def cover(streams, row, holes, counts, start, end):
-    """Enter the octets [start, end), at least one, as seen; (how many are new, how many of those lie below others seen).
+def cover(streams, row, holes, counts, start, end, segment):
+    """Enter the octets [start, end) of a segment, at least one, as seen.
 
-    What lies below the first octet that was heard of a stream counts as never seen. There is room for two more holes.
+    Returns how many are new, how many of those lie below others seen, and the segment that opened the hole in which they begin,
+    or -1. What lies below the first octet that was heard of a stream counts as never seen. There is room for two more holes.
     """
     if not streams[row + SEEN]:
         streams[row + SEEN], streams[row + LOW], streams[row + END] = 1, start, end
-        return end - start, 0
+        return end - start, 0, -1
     known = i64(streams[row + END])
     if start >= known:
         if start > known:
-            add_hole(streams, row, holes, counts, i64(streams[row + LAST_HOLE]), known, start)
+            add_hole(streams, row, holes, counts, i64(streams[row + LAST_HOLE]), known, start, segment)
         streams[row + END] = end
-        return end - start, 0
-    filled, low = 0, i64(streams[row + LOW])
+        return end - start, 0, -1
+    filled, low, opener = 0, i64(streams[row + LOW]), -1
     if start < low:
         filled = min(end, low) - start
         streams[row + LOW] = start
         if end < low:
-            add_hole(streams, row, holes, counts, 0, end, low)
-            return filled, filled
+            add_hole(streams, row, holes, counts, 0, end, low, -1)
+            return filled, filled, -1
     before, hole = 0, i64(streams[row + HOLE])
     while hole:
         at = (hole - 1) * HOLE_WIDTH
@@ -169,10 +171,12 @@ def cover(streams, row, holes, counts, start, end):
             before, hole = hole, i64(holes[at + HOLE_NEXT])
             continue
         filled += min(last, end) - max(first, start)
+        if first <= start:
+            opener = i64(holes[at + HOLE_OPENER])
         if first < start:
             holes[at + HOLE_END] = start
             if last > end:
-                add_hole(streams, row, holes, counts, hole, end, last)
+                add_hole(streams, row, holes, counts, hole, end, last, opener)
                 break
             before, hole = hole, i64(holes[at + HOLE_NEXT])
         elif last > end:
@@ -182,8 +186,8 @@ def cover(streams, row, holes, counts, start, end):
             hole = drop_hole(streams, row, holes, counts, before, hole)
     if end > known:
         streams[row + END] = end
-        return filled + end - known, filled
-    return filled, filled
+        return filled + end - known, filled, opener
+    return filled, filled, opener
 
 
 @kernel
