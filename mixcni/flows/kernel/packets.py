@@ -83,7 +83,8 @@ COMPLETE_SYN, COMPLETE_SYNACK, COMPLETE_ACK, COMPLETE_DATA, COMPLETE_FIN, COMPLE
 FLIPPED = 94  # ^, in Zeek's history: the first packet was the responder's
 MOST_SUB_HOPS = 255
 AHEAD = 4  # packets: how early the state of one's flow is asked for
-COLUMNS_AHEAD, A_LINE = 64, 16
+COLUMNS_AHEAD = 64  # packets: how early what stands of one in columns is
+A_LINE = 16  # elements of 32 bits in a line of the cache
 WATCHES_A_PACKET = 3  # a connection's, and one each for two flows that no longer share it
 
 
