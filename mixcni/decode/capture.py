@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mixcni.decode.packets import PacketTable, decode_packets
+from mixcni.decode.packets import PacketTable, decode_packets, has_flag
 from mixcni.errors import ParameterError
 from mixcni.glance import Glance
 from mixcni.read import STANDARD_INPUT, CaptureFile, Damage
-from mixcni.schema import Encapsulation, Layer, TcpFlag
+from mixcni.schema import Encapsulation, Layer, Oddity, TcpFlag
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,7 +157,7 @@ class Capture:
                     start = int(frames.start[at])
                     octets = block.octets[start : start + int(frames.captured[at])].tobytes()
                     return Frame(octets, number, int(frames.time_ns[at]), int(frames.original[at]), int(frames.link_type[at]))
-        count = int((self.table["file"] == file).sum())
+        count = int(np.diff(np.searchsorted(self.table["file"], [file, file + 1]))[0])
         raise ParameterError(f"frame must be in [1, {count}] for {self.files[file].path.name}, got {number}")
 
     def facts(self) -> list[dict[str, Any]]:
@@ -169,16 +170,16 @@ class Capture:
         return [self._facts_of(number, file) for number, file in enumerate(self.files)]
 
     def _facts_of(self, number: int, file: CaptureFile) -> dict[str, Any]:
-        rows = np.flatnonzero(self.table["file"] == number)
-        column = {name: self.table[name][rows] for name in self.table}
+        first, last = np.searchsorted(self.table["file"], [number, number + 1])
+        column = {name: self.table[name][first:last] for name in self.table}
         present, flags = column["present"], column["tcp_flags"]
-        tcp = (present & Layer.TCP) != 0
-        syn, ack = (flags & TcpFlag.SYN) != 0, (flags & TcpFlag.ACK) != 0
+        tcp = has_flag(present, Layer.TCP)
+        syn, ack = has_flag(flags, TcpFlag.SYN), has_flag(flags, TcpFlag.ACK)
         timed = column["time_ns"][column["time_ns"] >= 0]
-        fragment = (present & Layer.FRAGMENT) != 0
-        put_together = np.isin(rows, self.table.fragments["whole"])
+        fragment = has_flag(present, Layer.FRAGMENT)
+        put_together, part = (self._is_among(self.table.fragments[name], first, last) for name in ("whole", "packet"))
         whole = tcp & ~fragment & ~put_together
-        left = fragment & ~np.isin(rows, self.table.fragments["packet"])
+        left = fragment & ~part
         kinds = self.table.stacks.innermost_tunnel()[column["stack"]]
         tunnels = {kind.name.lower(): int((kinds == kind).sum()) for kind in Encapsulation if (kinds == kind).any()}
         return {
@@ -186,24 +187,31 @@ class Capture:
             "link_types": sorted(
                 {LINK_NAMES.get(interface.link_type, str(interface.link_type)) for interface in file.interfaces}
             ),
-            "packets": int(rows.size),
+            "packets": int(last - first),
             "first_ns": int(timed.min()) if timed.size else None,
             "last_ns": int(timed.max()) if timed.size else None,
             "tcp_segments": int(tcp.sum()),
             "tcp_payload_octets": int(column["payload_octets"][whole].sum(dtype=np.int64)),
             "syn": int((tcp & syn & ~ack).sum()),
             "synack": int((tcp & syn & ack).sum()),
-            "fin": int((tcp & ((flags & TcpFlag.FIN) != 0)).sum()),
-            "rst": int((tcp & ((flags & TcpFlag.RST) != 0)).sum()),
-            "udp": int(((present & Layer.UDP) != 0).sum()),
+            "fin": int((tcp & has_flag(flags, TcpFlag.FIN)).sum()),
+            "rst": int((tcp & has_flag(flags, TcpFlag.RST)).sum()),
+            "udp": int(has_flag(present, Layer.UDP).sum()),
             "fragments": {"put_together": int(put_together.sum()), "left": int(left.sum())},
             "tunnels": tunnels,
-            "not_decoded": int(self.table.not_decoded[rows].sum()),
+            "not_decoded": int(has_flag(column["oddity"], Oddity.UNKNOWN_LINK_TYPE).sum()),
             "snaplen_cut": int((column["captured_length"] < column["original_length"]).sum()),
             "damage": [
                 {"offset": d.offset, "what": d.what, "wanted": d.wanted, "had": d.had, "skipped": d.skipped} for d in file.damage
             ],
         }
+
+    @staticmethod
+    def _is_among(chosen: NDArray[np.int64], first: int, last: int) -> NDArray[np.bool_]:
+        """Whether each row from `first` to `last` is one of those chosen."""
+        among = np.zeros(last - first, dtype=np.bool_)
+        among[chosen[(chosen >= first) & (chosen < last)] - first] = True
+        return among
 
     @property
     def glance(self) -> Glance:

@@ -1,6 +1,7 @@
 """Frames -> PacketTable: one row a frame, typed columns, addresses and outer stacks by code, options aside."""
 
 from collections.abc import Callable, Sequence
+from enum import IntFlag
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -225,7 +226,7 @@ class PacketTable(Table):
     @property
     def not_decoded(self) -> NDArray[np.bool_]:
         """(n,) whether a packet has a link type that is not decoded: nothing is known of what it carries."""
-        return np.asarray((self["oddity"] & Oddity.UNKNOWN_LINK_TYPE) != 0)
+        return has_flag(self["oddity"], Oddity.UNKNOWN_LINK_TYPE)
 
     def to_frame(self) -> Any:
         """The packets as a DataFrame with addresses and tunnels as text and times as UTC timestamps."""
@@ -238,6 +239,11 @@ class PacketTable(Table):
         texts = np.array(self.stacks.texts(self.book), dtype=object)
         frame["stack"] = pd.Series(texts[self["stack"]], dtype="str")
         return frame
+
+
+def has_flag(flags: NDArray[Any], flag: IntFlag) -> NDArray[np.bool_]:
+    """(n,) whether each of these flags has one: by its plain number, for with an IntFlag numpy makes int64 of them all first."""
+    return np.asarray((flags & flag.value) != 0)
 
 
 class _Columns:

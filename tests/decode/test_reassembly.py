@@ -210,8 +210,10 @@ def test_what_is_around_a_tunnel_in_fragments_is_kept(tmp_path):
 def test_fragments_find_each_other_across_files(tmp_path):
     frames = frames_of(split(LONG_ANSWER))
     paths = [write_pcap(tmp_path / f"{i}.pcap", [frame]) for i, frame in enumerate(frames)]
-    table = Capture.open(paths).table
+    capture = Capture.open(paths)
+    table = capture.table
     assert table["payload_octets"].tolist() == [0, len(bytes(dns_answer()))]
+    assert [facts["fragments"] for facts in capture.facts()] == [{"put_together": 0, "left": 0}, {"put_together": 1, "left": 0}]
     assert read_payloads(table, np.array([1])) == [bytes(dns_answer())]
     assert table["source_port"].tolist() == [53, 53]
 
