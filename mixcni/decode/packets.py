@@ -333,7 +333,7 @@ class _Builder:
         columns["captured_length"][rows] = frames.captured
         packets.rows += count
         self.payloads = {}
-        fragments = np.flatnonzero(out.present[rows] & Layer.FRAGMENT)
+        fragments = np.flatnonzero(has_flag(out.present[rows], Layer.FRAGMENT))
         if fragments.size:
             self.fragment_rows.append(first + fragments)
         for at in fragments.tolist():
