@@ -11,11 +11,11 @@ from mixcni.align.clocks import CycleResidual, estimate_clocks
 from mixcni.align.conversations import CandidateTable, ConversationTable, join_flows
 from mixcni.align.datagrams import gather_datagrams
 from mixcni.align.heard import wholly_heard
-from mixcni.align.transmissions import TransmissionTable, gather_segments, renumbered
+from mixcni.align.transmissions import Columns, TransmissionTable, gather_segments, renumbered
 from mixcni.align.united import UnitedFlows
 from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
-from mixcni.schema import TRANSMISSIONS, TcpFlag
+from mixcni.schema import TcpFlag
 from mixcni.topology import Translation
 
 
@@ -80,10 +80,10 @@ def align_points(
     return Alignment(tuple(points), conversations, transmissions, tuple(clocks), tuple(times), cycles)
 
 
-def _for_clocks(table: TransmissionTable, conversations: ConversationTable) -> TransmissionTable:
+def _for_clocks(segments: Columns, conversations: ConversationTable) -> Columns:
     """The segments but for handshakes that a SYN proxy made again: it answers before the responder does."""
-    again = conversations.remade[table["conversation"]] & ((table["tcp_flags"] & TcpFlag.SYN) != 0)
-    return TransmissionTable({name: table[name][~again] for name in TRANSMISSIONS}) if again.any() else table
+    again = conversations.remade[segments["conversation"]] & ((segments["tcp_flags"] & TcpFlag.SYN) != 0)
+    return {name: column[~again] for name, column in segments.items()} if again.any() else segments
 
 
 def _slack_ns(clocks: Sequence[ClockModel], points: Sequence[FlowTable]) -> int | None:
