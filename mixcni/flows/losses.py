@@ -4,8 +4,8 @@ A segment with octets that the point never saw, below others that it saw, is out
 is proven to have been sent a second time. The first time, segments are sent in the order of their octets. So it was sent again
 
 - if its timestamp is later than that of the segment with which the gap opened (RFC 7323 section 3.2: TSval is the sender's
-  clock), and was not if it is earlier;
-- where timestamps do not tell, if the receiver had reported the gap, with a selective acknowledgment of what is behind it
+  clock), and not if it is earlier; nothing is proven within one tick;
+- without timestamps, if the receiver had reported the gap, with a selective acknowledgment of what is behind it
   (RFC 6675 section 4) or three duplicate acknowledgments (RFC 5681 section 3.2), and the octets came after that by a round trip
   between this point and the sender, or more.
 
@@ -47,8 +47,8 @@ def mark_losses(packets: PacketTable, segments: Columns, flows: Columns, fills: 
     told : what SACK blocks say (mixcni.flows.sack)
     """
     late, behind = fills.late.astype(np.int64), fills.opener.astype(np.int64)
-    later = _ticks_later(packets, segments, late, behind)
-    unsaid = np.flatnonzero(later == 0)
+    later, told_by_clock = _ticks_later(packets, segments, late, behind)
+    unsaid = np.flatnonzero(~told_by_clock)
     again = later > 0
     if unsaid.size:
         again[unsaid] = _are_answers(packets, segments, flows, _reports(segments, told), late[unsaid], behind[unsaid])
@@ -69,10 +69,11 @@ def _stream(segments: Columns, rows: Rows, *, other: bool = False) -> Rows:
     return np.asarray(2 * segments["flow"][rows].astype(np.int64) + (segments["direction"][rows] ^ other))
 
 
-def _ticks_later(packets: PacketTable, segments: Columns, late: Rows, behind: Rows) -> Rows:
-    """How much later than the segment behind its gap each was sent, in ticks of the sender's clock; 0 where that is not told."""
+def _ticks_later(packets: PacketTable, segments: Columns, late: Rows, behind: Rows) -> tuple[Rows, NDArray[np.bool_]]:
+    """(how much later than the segment behind its gap each was sent, in ticks of the sender's clock, whether timestamps tell)."""
     (one, first), (other, second) = (_timestamps(packets, segments["packet"][rows]) for rows in (late, behind))
-    return np.where(first & second, (one - other + HALF) % CIRCLE - HALF, 0)
+    told = first & second
+    return np.where(told, (one - other + HALF) % CIRCLE - HALF, 0), told
 
 
 def _timestamps(packets: PacketTable, packet: Rows) -> tuple[Rows, NDArray[np.bool_]]:
