@@ -104,6 +104,15 @@ class Table:
         return frame
 
 
+def rows_of_packets(beside: Table, packet: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the row of each packet in a table that has one for some packets, in their order; -1 where there is none."""
+    known = beside["packet"]
+    if not known.size:
+        return np.full(packet.size, -1, dtype=np.int64)
+    at = np.minimum(np.searchsorted(known, packet.astype(known.dtype)), known.size - 1)
+    return np.where(known[at] == packet, at, -1)
+
+
 class AddressBook:
     """IP addresses by code: row `code` of `words` is the address in network byte order, IPv4 as IPv4-mapped.
 

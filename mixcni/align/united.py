@@ -12,7 +12,7 @@ from mixcni.flows import FlowTable
 from mixcni.kernels.grouping import numbered
 from mixcni.kernels.jit import run
 from mixcni.schema import Encapsulation, OptionFlag, TcpFlag
-from mixcni.tables import Table, recode, unite_address_books
+from mixcni.tables import recode, rows_of_packets, unite_address_books
 
 HALF, MASK = np.int64(1 << 31), np.int64((1 << 32) - 1)
 PROTOCOL_TCP = 6
@@ -148,15 +148,6 @@ class UnitedFlows:
             }
             parts.append({name: columns[name].astype(np.int64) for name in names})
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
-
-
-def rows_of_packets(beside: Table, packet: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) the row of each packet in a table that has one for some packets, in their order; -1 where there is none."""
-    known = beside["packet"]
-    if not known.size:
-        return np.full(packet.size, -1, dtype=np.int64)
-    at = np.minimum(np.searchsorted(known, packet.astype(known.dtype)), known.size - 1)
-    return np.where(known[at] == packet, at, -1)
 
 
 def _tunnelled(flows: FlowTable) -> NDArray[np.bool_]:

@@ -21,7 +21,8 @@ from mixcni.decode import PacketTable
 from mixcni.flows.kernel.sack import SACKED
 from mixcni.flows.sack import CIRCLE, HALF, EventArrays
 from mixcni.kernels.grouping import in_order
-from mixcni.schema import Label, OptionFlag
+from mixcni.schema import Label
+from mixcni.tables import rows_of_packets
 
 Columns = dict[str, NDArray[Any]]
 Rows = NDArray[np.int64]
@@ -78,12 +79,11 @@ def _ticks_later(packets: PacketTable, segments: Columns, late: Rows, behind: Ro
 
 def _timestamps(packets: PacketTable, packet: Rows) -> tuple[Rows, NDArray[np.bool_]]:
     """(TSval of each packet, whether it has one)."""
-    options = packets.options
-    row = np.minimum(np.searchsorted(options["packet"], packet), max(len(options) - 1, 0))
-    if not len(options):
-        return np.zeros(packet.size, dtype=np.int64), np.zeros(packet.size, dtype=np.bool_)
-    has = (options["packet"][row] == packet) & ((options["flags"][row] & OptionFlag.TIMESTAMPS) != 0)
-    return options["ts_val"][row].astype(np.int64), has
+    row = rows_of_packets(packets.timestamps, packet)
+    stamped = row >= 0
+    values = np.zeros(packet.size, dtype=np.int64)
+    values[stamped] = packets.timestamps["ts_val"][row[stamped]]
+    return values, stamped
 
 
 class Reports(NamedTuple):
