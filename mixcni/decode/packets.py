@@ -377,8 +377,8 @@ class _Builder:
             done, *found = run(decode_frames, work, block.octets, block.frames, done, first + done, out, sides, counts, books)
             counts = Counts(*found)
             self.addresses.count, self.stacks.count = counts.addresses, counts.stacks
-            self.addresses.grow_if_full()
-            self.stacks.grow_if_full()
+            self.addresses.grow_if_full(work)
+            self.stacks.grow_if_full(work)
         for name in COUNTED:
             tables[name].rows = getattr(counts, name)
         hints = tables["hints"]
@@ -420,7 +420,7 @@ class _Builder:
         outer = self._stack_within(word >> KIND_BITS, around)
         layer = outer << KIND_BITS | word & ((1 << KIND_BITS) - 1)
         code, self.stacks.count = run(code_of, 1, layer, *rest, *self.stacks.arrays, self.stacks.count)
-        self.stacks.grow_if_full()
+        self.stacks.grow_if_full(self.frames)
         return int(code)
 
     def table(self, files: Sequence[Path]) -> PacketTable:

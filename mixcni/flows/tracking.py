@@ -165,7 +165,7 @@ def _flow_keys(packets: PacketColumns, contexts: ContextColumns) -> tuple[NDArra
     done = 0
     while done < count:
         done, table.count = run(key_packets, count, packets, done, contexts.exact, *table.arrays, table.count, key_of)
-        table.grow_if_full()
+        table.grow_if_full(count)
     return key_of, _in_common(table.words(), contexts)
 
 

@@ -35,14 +35,14 @@ class CodeTable:
     def _allocate(self, slots: int) -> None:
         self.arrays = HashArrays(empty_slots(slots), np.zeros(4 * (slots // 2), dtype=np.uint32))
 
-    def grow_if_full(self) -> None:
-        """Make room, if what one item may add no longer has it."""
+    def grow_if_full(self, work: int) -> None:
+        """Make room, if what one item may add no longer has it; `work` items fill the table in all."""
         if self.count < self.arrays.slots.size // 2 - self._room:
             return
         old = self.arrays.keys
         self._allocate(4 * (self.arrays.slots.size - 1))
         self.arrays.keys[: old.size] = old
-        run(enter_codes, self.count, self.arrays.slots, self.arrays.keys, self.count)
+        run(enter_codes, work, self.arrays.slots, self.arrays.keys, self.count)
 
     def words(self) -> NDArray[np.uint32]:
         """(n, 4) the keys in the order of their codes."""

@@ -17,7 +17,7 @@ from mixcni.read.pcap import FILE_HEADER, MAGICS, FileHeader, Variant
 from mixcni.read.resync import MAX_CAPTURED, u32_at
 
 READ_OCTETS: Final = 1 << 20  # in one go, besides the end of the last record
-NEAR: Final = 1 << 12  # octets between two chosen records that are read sooner than passed over
+NEAR: Final = 1 << 14  # octets between two chosen records that are read sooner than passed over
 Block = tuple[NDArray[np.uint8], FrameArrays]
 
 

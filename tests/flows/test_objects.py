@@ -45,6 +45,16 @@ def test_what_was_not_told_is_null():
     assert (told["protocol"], told["first_ns"], told["last_ns"], told["http"]) == ("udp", None, None, None)
 
 
+def test_flows_of_each_kind_are_told_among_others_as_alone():
+    asked = [*handshake(time_ns=5), ASK, said(1, "PA", 1, 11, 20, time_ns=9), ASK, said(0, "FA", 11, 21), said(1, "R", 21)]
+    datagrams = [Row(0, 9, 1, 10, 17, 0, payload=5, time_ns=S), Row(1, 10, 0, 9, 17, 0, payload=7, time_ns=S)]
+    alone, others, both = (tracked(rows) for rows in (asked, datagrams, [*asked, *datagrams]))
+    assert (alone["resets"].any(), alone["retransmissions"].any()) == (True, True)
+    for name in FLOWS:
+        assert both[name].tolist() == [*alone[name].tolist(), *others[name].tolist()], name
+        assert both[name].dtype == others[name].dtype == FLOWS[name].dtype, name
+
+
 def test_every_sample_is_told_as_json_and_as_a_frame():
     for path in SAMPLES:
         if path.suffix == ".snoop":
