@@ -27,7 +27,11 @@ from mixcni.decode.kernel.numbers import (
     ETHERTYPE_VLAN,
     L_FRAGMENT,
     L_LATER_FRAGMENT,
+    LINK_BROADCOM_PREPENDED,
+    LINK_BROADCOM_TAG,
     LINK_CISCO_HDLC,
+    LINK_DSA,
+    LINK_EDSA,
     LINK_ETHERNET,
     LINK_IPNET,
     LINK_IPV4,
@@ -64,9 +68,12 @@ from mixcni.kernels.byteorder import be16
 ICMP_REDIRECT, ND_REDIRECT = 5, 137
 KEPT_LINKS: Final = {
     LINK_NULL, LINK_ETHERNET, LINK_PPP, LINK_RAW_BSD, LINK_RAW_OPENBSD, LINK_PPP_SERIAL, LINK_PPPOE, LINK_RAW, LINK_CISCO_HDLC,
-    LINK_LOOP, LINK_SLL, LINK_IPNET, LINK_IPV4, LINK_IPV6, LINK_SLL2,
+    LINK_LOOP, LINK_SLL, LINK_IPNET, LINK_IPV4, LINK_IPV6, LINK_SLL2, LINK_BROADCOM_TAG, LINK_BROADCOM_PREPENDED, LINK_DSA,
+    LINK_EDSA,
 }  # fmt: skip
 """Link types in whose headers all addresses are known; frames of others become zeros."""
+MACS_AT: Final = {LINK_ETHERNET: 0, LINK_BROADCOM_TAG: 0, LINK_BROADCOM_PREPENDED: 4, LINK_DSA: 0, LINK_EDSA: 0}
+"""Where a frame has its receiver's hardware address, with its sender's behind it."""
 KNOWN_TCP_OPTIONS: Final = {2: 4, 3: 3, 4: 2, 5: 0, 8: 10}  # kept as they are, by kind; 0: of any length (RFC 2018)
 SEALED_HEAD: Final = 8  # octets: SPI and sequence number of ESP, type and receiver of WireGuard
 
@@ -157,9 +164,9 @@ class _Walk:
     def _link(self, link_type: int, at: int) -> None:
         """The link header, which ends at `at`; what it says of hardware is replaced."""
         self._keep(0, at)
-        if link_type == LINK_ETHERNET and at >= 14:
-            self._put_mac(0)
-            self._put_mac(6)
+        if link_type in MACS_AT and at >= MACS_AT[link_type] + 12:
+            self._put_mac(MACS_AT[link_type])
+            self._put_mac(MACS_AT[link_type] + 6)
         elif link_type in (LINK_SLL, LINK_SLL2) and at >= 16:
             size_at, address_at = (4, 6) if link_type == LINK_SLL else (11, 12)
             size = be16(self.source, 4) if link_type == LINK_SLL else self.source[size_at]

@@ -167,6 +167,17 @@ def test_of_link_types_whose_addresses_are_not_known_nothing_is_kept(name: str) 
     assert MASK.frame(octets, link_type, len(octets)) == bytes(len(octets))
 
 
+@pytest.mark.parametrize(
+    ("name", "at"),
+    [("Broadcom's tag", 0), ("Broadcom's tag in front", 4), ("Marvell's tag", 0), ("Marvell's extended tag", 0)],
+)
+def test_hardware_addresses_beside_a_switchs_tag_are_replaced(name: str, at: int) -> None:
+    link_type, octets, *_ = LINKS[name]
+    masked = MASK.frame(octets, link_type, len(octets))
+    assert masked[at : at + 12] == b"".join(MASK.mac(octets[place : place + 6]) for place in (at, at + 6)) != octets[at : at + 12]
+    assert (masked[:at], masked[at + 12 : at + 18]) == (octets[:at], octets[at + 12 : at + 18])
+
+
 @pytest.mark.parametrize("name", ["Teredo", "Teredo with an origin"])
 def test_what_teredo_carries_is_not_kept(name: str) -> None:
     _, octets, *_ = LINKS[name]

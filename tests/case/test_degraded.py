@@ -156,7 +156,7 @@ def test_a_folder_without_captures_is_one_clear_line(tmp_path: Path) -> None:
 def test_a_capture_of_a_link_type_that_is_not_decoded_is_no_witness_of_loss(tmp_path: Path) -> None:
     def of_another_link(folder: Path) -> None:
         octets = bytearray((folder / "C.pcap").read_bytes())
-        octets[20:24] = (281).to_bytes(4, "little")
+        octets[20:24] = (147).to_bytes(4, "little")
         (folder / "C.pcap").write_bytes(octets)
 
     report = diagnose_changed(tmp_path, of_another_link)

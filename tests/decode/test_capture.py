@@ -58,9 +58,9 @@ def test_a_repr_is_a_glance(path):
 
 
 def test_frames_of_a_link_type_that_is_not_decoded_are_counted_and_told(tmp_path):
-    capture = open_capture(write_pcap(tmp_path / "A.pcap", [WireFrame(START, b"?" * 30)] * 2, link_type=281))
+    capture = open_capture(write_pcap(tmp_path / "A.pcap", [WireFrame(START, b"?" * 30)] * 2, link_type=147))
     assert capture.facts()[0]["not_decoded"] == 2
-    assert "281  2 packets, 0 TCP segments, 2 of a link type that is not decoded" in repr(capture)
+    assert "147  2 packets, 0 TCP segments, 2 of a link type that is not decoded" in repr(capture)
 
 
 def test_a_repr_tells_tunnels_and_damage(tmp_path):

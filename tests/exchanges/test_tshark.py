@@ -18,7 +18,12 @@ from tests.exchanges.test_http1 import CHUNKED, CHUNKED_POST, GET, HEAD, HINTS, 
 from tests.flows.rows import as_rows
 from tests.wire import Frame, write_pcap
 
-SAMPLES = sorted(path for path in (Path(__file__).parents[1] / "samples" / "pcaps").iterdir() if ".pcap" in path.name)
+NOT_TSHARKS = "unsupported-link-type.pcap"  # link type 281, which tshark 4.0 refuses
+SAMPLES = sorted(
+    path
+    for path in (Path(__file__).parents[1] / "samples" / "pcaps").iterdir()
+    if ".pcap" in path.name and path.name != NOT_TSHARKS
+)
 EVERY = [*sorted(CAPTURES.glob("*/*.pcap")), *SAMPLES]
 TCP = 6
 REPEATED = Label.RETRANSMISSION | Label.KEEP_ALIVE
