@@ -250,7 +250,7 @@ def _udp_tunnel(source: int, destination: int, octets: bytes, wire: int) -> tupl
     nothing = Next(0, 0), 0, 0
     if 2152 in {source, destination}:
         return _gtpu(octets)
-    if destination == 6081:
+    if destination == 6081 and octets[2:4] != bytes(2):
         return _geneve(octets, wire, known=True)
     if destination in {4789, 8472}:
         return _vxlan(octets) if octets[0] & 0x77 == 0 else nothing
