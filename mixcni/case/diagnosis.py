@@ -12,7 +12,7 @@ from mixcni.case.loading import LoadedPoint, Progress, load_points
 from mixcni.case.rotation import dropped_share, holes_between
 from mixcni.cluster import read_dumps
 from mixcni.cluster.translations import stated_translations
-from mixcni.exchanges import pair_exchanges
+from mixcni.exchanges import ExchangeTable
 from mixcni.explain import Facts, Finding, explain_losses
 from mixcni.flows import FlowTable
 from mixcni.localise import Localisation, localise_losses
@@ -46,19 +46,20 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
     inputs: list[InputFile] = []
     assumptions = list(case.notes)
     tracked: list[FlowTable] = []
+    exchanges: list[ExchangeTable] = []
     watched: list[CapturePoint] = []
     for point, loaded in zip(case.points, load_points([point.captures for point in case.points], progress), strict=True):
         inputs.extend(_capture_inputs(case, loaded))
         tracked.append(loaded.flows)
+        exchanges.append(loaded.exchanges)
         captures, packets = loaded.captures, loaded.flows.packets
         watched.append(replace(point, holes=holes_between(captures, packets), dropped=dropped_share(captures, packets)))
     points = tuple(watched)
     if not case.path_given and len(points) > 1:
         order, reasons = infer_order([point.name for point in points], tracked, [point.node for point in points])
-        points, tracked = tuple(points[i] for i in order), [tracked[i] for i in order]
+        points, tracked, exchanges = tuple(points[i] for i in order), [tracked[i] for i in order], [exchanges[i] for i in order]
         names = " → ".join(point.name for point in points)
         assumptions.append(f"the path of a request is taken to be {names}: {'; '.join(reasons)}")
-    exchanges = [pair_exchanges(flows) for flows in tracked]
     nodes = [point.node for point in points]
     cluster = read_dumps(case.dumps, root=case.folder)
     alignment = align_points([point.name for point in points], tracked, nodes, exchanges, stated_translations(cluster))

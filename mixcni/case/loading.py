@@ -1,4 +1,4 @@
-"""Captures -> flows, point by point: large ones in threads, with word of how far reading has come."""
+"""Captures -> flows and exchanges, point by point: large ones in threads, with word of how far reading has come."""
 
 import os
 import threading
@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from mixcni.decode import decode_packets
 from mixcni.errors import UnreadableCapture
+from mixcni.exchanges import ExchangeTable, pair_exchanges
 from mixcni.flows import FlowTable, track_flows
 from mixcni.read import STANDARD_INPUT, CaptureFile
 
@@ -18,15 +19,16 @@ Progress = Callable[[int, int], None]
 
 
 class LoadedPoint(NamedTuple):
-    """One capture point: its files, whose damage is known now, their sizes, and what was tracked of their packets."""
+    """One capture point: its files, whose damage is known now, their sizes, and the flows and exchanges of their packets."""
 
     captures: list[CaptureFile]
     octets: list[int]
     flows: FlowTable
+    exchanges: ExchangeTable
 
 
 def load_points(files: Sequence[Sequence[Path]], progress: Progress | None = None) -> list[LoadedPoint]:
-    """Read, decode and track the captures of each point.
+    """Read and decode the captures of each point, follow their flows and pair their exchanges.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ def load_points(files: Sequence[Sequence[Path]], progress: Progress | None = Non
             raise UnreadableCapture(STANDARD_INPUT, "standard input can be read once, and a diagnosis looks again")
         captures = [CaptureFile(path) for path in point]
         flows = track_flows(decode_packets(captures, on_read=meter.add))
-        return LoadedPoint(captures, [_octets(path) for path in point], flows)
+        return LoadedPoint(captures, [_octets(path) for path in point], flows, pair_exchanges(flows))
 
     threads = min(len(files), os.cpu_count() or 1) if total >= LARGE else 1
     if threads <= 1:

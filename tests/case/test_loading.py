@@ -20,6 +20,8 @@ def test_points_come_in_the_order_given(monkeypatch: pytest.MonkeyPatch, large: 
     assert [point.flows.packets.files for point in loaded] == [tuple(files) for files in [*FILES, FILES[0]]]
     for name in loaded[0].flows:
         assert np.array_equal(loaded[0].flows[name], loaded[3].flows[name])
+    for name in loaded[0].exchanges:
+        assert np.array_equal(loaded[0].exchanges[name], loaded[3].exchanges[name])
 
 
 @pytest.mark.parametrize("large", [0, 1 << 40], ids=["threads", "no threads"])
