@@ -5,11 +5,12 @@ reply answers, its identifier tells (RFC 5452 section 9.1, RFC 792).
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.align.alike import Datagrams
 from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
 from mixcni.schema import ExchangeKind
@@ -19,25 +20,25 @@ NO_QUESTION: Final = 0
 
 
 def number_questions(
-    points: Sequence[FlowTable], every: dict[str, NDArray[Any]], exchanges: Sequence[ExchangeTable]
-) -> NDArray[np.int64]:
-    """(n,) the number of each datagram's question, from 1; NO_QUESTION where no point's messages tell.
+    points: Sequence[FlowTable], rows: Datagrams, exchanges: Sequence[ExchangeTable]
+) -> NDArray[np.int32] | None:
+    """(n,) the number of each datagram's question, from 1; NO_QUESTION where no point's messages tell, None where none tell any.
 
     Parameters
     ----------
     points : one FlowTable a point, in path order
-    every : the datagrams of all points: `point` and `packet` are read
+    rows : the datagrams of all points
     exchanges : one ExchangeTable a point; none where they are not known
     """
-    found = np.full(every["packet"].size, NO_QUESTION, dtype=np.int64)
+    found: NDArray[np.int32] | None = None
     numbers: dict[tuple[int, int, str, str], int] = {}
     for point, (flows, table) in enumerate(zip(points, exchanges, strict=False)):
         details = table.details
-        rows = np.flatnonzero(np.isin(table["kind"][details["exchange"]], TELLING))
-        if not rows.size:
+        telling = np.flatnonzero(np.isin(table["kind"][details["exchange"]], TELLING))
+        if not telling.size:
             continue
-        of_packet = np.full(len(flows.packets), NO_QUESTION, dtype=np.int64)
-        for row in rows.tolist():
+        of_packet = np.full(len(flows.packets), NO_QUESTION, dtype=np.int32)
+        for row in telling.tolist():
             exchange = int(details["exchange"][row])
             kind, identifier = int(table["kind"][exchange]), int(details["identifier"][row])
             name = details.text("target", row).lower()  # RFC 4343
@@ -45,6 +46,7 @@ def number_questions(
             for packet in (int(table["request_packet"][exchange]), int(table["response_packet"][exchange])):
                 if packet >= 0:
                     of_packet[packet] = number
-        mine = every["point"] == point
-        found[mine] = of_packet[every["packet"][mine]]
+        found = np.full(rows.packet.size, NO_QUESTION, dtype=np.int32) if found is None else found
+        mine = rows.point == point
+        found[mine] = of_packet[rows.packet[mine]]
     return found

@@ -11,18 +11,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.align.alike import Alike, Datagrams
 from mixcni.align.asked import NO_QUESTION, number_questions
 from mixcni.align.conversations import ConversationTable
 from mixcni.align.heard import copies_heard, lack_copies
-from mixcni.align.kernel import cluster_equal, find_first
-from mixcni.align.repeats import Columns, divide_by_payload, heard_again, match_once, match_repeats, not_told_apart
-from mixcni.align.united import PROTOCOL_TCP
-from mixcni.decode import PacketTable
+from mixcni.align.kernel import POINTS_A_WORD, cluster_equal, find_first, find_nearest, mark_arrived, open_turns
+from mixcni.align.repeats import divide_by_payload, heard_again, match_once, match_repeats, not_told_apart
+from mixcni.align.transmissions import Columns
 from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
-from mixcni.kernels.grouping import grouped, in_order, numbered
+from mixcni.kernels.grouping import grouped, in_order
 from mixcni.kernels.jit import run
-from mixcni.schema import Direction, Layer
 
 LONGEST_WAY_NS: Final = 1_000_000_000  # from the first point to the last
 
@@ -52,151 +51,123 @@ def gather_datagrams(
     together : where clocks are not joined, datagrams of several points that nothing tells apart are one, sent repeatedly
     wholly : without those that lack a copy, as mixcni.align.heard.wholly_heard tells
     """
-    parts = [_of_point(flows, conversations, point, times[point]) for point, flows in enumerate(points)]
-    every = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-    if not every or not every["time_ns"].size:
+    rows = Datagrams.of(points, conversations, times)
+    if not rows.packet.size:
         return []
-    again = heard_again(points, every)
-    every["copies"] += again
-    every = {name: column[again >= 0] for name, column in every.items()}
-    group = _groups(every)
+    alike = Alike.of(rows)
+    again = heard_again(points, rows, alike)
+    if again.any():
+        once = again >= 0
+        rows, alike, again = *alike.keep(rows, once), again[once]
     if slack_ns is not None or by_content:
-        group = divide_by_payload(points, every, group)
+        divide_by_payload(points, rows, alike)
     if slack_ns is not None:
-        number = _turns(every, _together(every, group, slack_ns), number_questions(points, every, exchanges))
+        number = _turns(rows, alike, slack_ns, number_questions(points, rows, exchanges))
     else:
-        datagram = match_repeats(every, group) if by_content else match_once(every, group)
-        number = _ranks(every, not_told_apart(every, group, datagram) if together else datagram)
+        datagram = match_repeats(rows, alike.group) if by_content else match_once(rows, alike.group)
+        number = _ranks(rows, not_told_apart(rows, alike.group, datagram) if together else datagram)
     columns = {
-        **{name: every[name] for name in ("conversation", "point", "direction", "time_ns", "packet")},
+        **{name: getattr(rows, name) for name in ("conversation", "point", "direction", "time_ns", "packet")},
         "start": number,
         "end": number + 1,
         "acknowledged": np.full(number.size, -1, dtype=np.int64),
         "tcp_flags": np.zeros(number.size, dtype=np.uint8),
     }
-    lacking = lack_copies(every["copies"], *(every[name] for name in ("point", "source", "destination"))) if wholly else None
+    lacking = _lacking(points, rows, again) if wholly else None
     return [columns if lacking is None else {name: column[~lacking] for name, column in columns.items()}]
 
 
-def _of_point(flows: FlowTable, conversations: ConversationTable, point: int, times: NDArray[np.int64]) -> Columns:
-    """One point's datagrams, each once: those of main flows, and of others what those do not have."""
-    segments, members = flows.segments, conversations.members_at(point)
-    kept = np.flatnonzero((flows["protocol"][segments["flow"]] != PROTOCOL_TCP) & (segments["copy_of"] < 0))
-    kept = kept[~_in_part(flows.packets)[segments["packet"][kept]]]
-    flow, packet = segments["flow"][kept], segments["packet"][kept]
-    return {
-        "conversation": members.conversation[flow],
-        "point": np.full(kept.size, point, dtype=np.uint16),
-        "direction": segments["direction"][kept] ^ members.flipped[flow],
-        "ip_id": flows.packets["ip_id"][packet],
-        "octets": flows.packets["payload_octets"][packet],
-        "source": flows.packets["source"][packet],
-        "destination": flows.packets["destination"][packet],
-        "copies": copies_heard(segments)[kept],
-        "time_ns": times[packet],
-        "packet": packet,
-    }
+def _lacking(points: Sequence[FlowTable], rows: Datagrams, again: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    """(n,) whether each datagram lacks a copy that others of its ends have; None where nothing was heard twice.
 
-
-def _in_part(packets: PacketTable) -> NDArray[np.bool_]:
-    """(n,) whether of a packet fragments are missing, without which no host takes it (RFC 1122 section 3.3.2).
-
-    A capture without any later fragment has a filter by port, which none of them passes: there the first one stands for all.
+    Parameters
+    ----------
+    again : (n,) how many copies of each its payload told
     """
-    present = packets["present"]
-    if not (present & Layer.LATER_FRAGMENT).any():
-        return np.zeros(present.size, dtype=np.bool_)
-    return np.asarray((present & (Layer.FRAGMENT | Layer.LATER_FRAGMENT)) == Layer.FRAGMENT)
+    if not (again.any() or any((flows.segments["copy_of"] >= 0).any() for flows in points)):
+        return None
+    copies, ends = again.copy(), np.empty((2, again.size), dtype=np.int64)
+    for point, flows in enumerate(points):
+        mine = rows.point == point
+        packet = rows.packet[mine]
+        of_packet = np.zeros(len(flows.packets), dtype=np.int64)
+        of_packet[flows.segments["packet"]] = copies_heard(flows.segments)
+        copies[mine] += of_packet[packet]
+        ends[:, mine] = flows.packets["source"][packet], flows.packets["destination"][packet]
+    return lack_copies(copies, rows.point, *ends)
 
 
-def _groups(every: Columns) -> NDArray[np.int64]:
-    """(n,) the number of each datagram among those that differ in conversation, direction, IP identification or length."""
-    return numbered(*(every[name] for name in ("conversation", "direction", "ip_id", "octets")))
-
-
-def _together(every: Columns, group: NDArray[np.int64], slack_ns: int) -> NDArray[np.int64]:
-    """(n,) the datagram that each row shows: equal ones near in time, and one at each point."""
-    order, _ = grouped(group, int(group.max()) + 1, np.argsort(every["time_ns"], kind="stable"))  # of one time by point
-    cluster = np.empty(order.size, dtype=np.int64)
-    run(
-        cluster_equal,
-        order.size,
-        group[order],
-        every["point"][order],
-        every["time_ns"][order],
-        LONGEST_WAY_NS + slack_ns,
-        cluster,
-    )
-    found = np.empty(order.size, dtype=np.int64)
-    found[order] = cluster
-    return found
-
-
-def _firsts(every: Columns, datagram: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the first sight of each datagram, and (n,) the place of each row's datagram among those."""
-    first = np.full(int(datagram.max()) + 1, -1, dtype=np.int64)
-    run(find_first, datagram.size, datagram, every["time_ns"], first)
-    there = first >= 0
-    return first[there], (np.cumsum(there) - 1)[datagram]
-
-
-def _turns(every: Columns, datagram: NDArray[np.int64], question: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) the turn of its conversation that each datagram belongs to: a new one begins where the initiator speaks again.
+def _turns(rows: Datagrams, alike: Alike, slack_ns: int, question: NDArray[np.int32] | None) -> NDArray[np.int64]:
+    """(n,) the turn of its conversation that each row belongs to: a new one begins where the initiator speaks again.
 
     What several questions ask at once is a turn each, as far as their messages tell which is which. A question that is asked
     again before its answer came back to who asks is the same one (RFC 1035 section 4.2.1).
+
+    Parameters
+    ----------
+    question : (n,) as `number_questions` tells it
     """
-    first, place = _firsts(every, datagram)
-    conversation, direction, time = (every[name][first] for name in ("conversation", "direction", "time_ns"))
-    asked = np.full(first.size, NO_QUESTION, dtype=np.int64)
-    np.maximum.at(asked, place, question)
-    asked = _with_untold(asked, conversation, time)
-    count = int(conversation.max()) + 1
-    by_question, _ = grouped(asked, int(asked.max()) + 1, in_order(time, direction))
-    order, _ = grouped(conversation, count, by_question)
-    ahead = direction[order]
-    changed = np.ones(order.size, dtype=np.bool_)
-    changed[1:] = (np.diff(conversation[order]) != 0) | (np.diff(asked[order]) != 0)
-    begins = changed.copy()
-    ends = (asked == NO_QUESTION) | _came_back(every, first, place)
-    begins[1:] |= (ahead[1:] == Direction.FORWARD) & (ahead[:-1] == Direction.REVERSE) & ends[order][:-1]
-    of_first = np.empty(order.size, dtype=np.int64)
-    of_first[order] = np.cumsum(begins) - 1
-    opening = order[begins]
-    spoken = conversation[opening]
-    by_time, begin = grouped(spoken, count, in_order(time[opening]))
-    turn = np.empty(opening.size, dtype=np.int64)
-    turn[by_time] = np.arange(opening.size) - begin[spoken[by_time]]
-    return np.asarray(turn[of_first][place])
+    datagram, first = _together(rows, alike, slack_ns)
+    conversation, direction = rows.conversation[first], rows.direction[first]
+    asked, by_time = np.full(first.size, NO_QUESTION, dtype=np.int32), np.arange(first.size)
+    if question is not None:
+        np.maximum.at(asked, datagram, question)
+        asked = _with_untold(asked, conversation)
+        by_question, _ = grouped(asked, int(asked.max()) + 1, by_time)
+        by_time, _ = grouped(conversation, int(conversation.max()) + 1, by_question)
+    turn, opening = np.empty_like(asked), np.empty_like(asked)
+    arrived = _came_back(rows, first, datagram)
+    count = run(open_turns, first.size, by_time, conversation, direction, asked, arrived, turn, opening)
+    opening = opening[:count]
+    spoken, by_time = conversation[opening], np.arange(count) if question is None else in_order(rows.time_ns[first[opening]])
+    begun, begin = grouped(spoken, int(spoken.max()) + 1, by_time)
+    rank = np.empty(count, dtype=np.int64)
+    rank[begun] = np.arange(count) - begin[spoken[begun]]
+    return np.asarray(rank[turn][datagram])
 
 
-def _came_back(every: Columns, first: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(d,) whether each datagram was seen where what its conversation's initiator sent was seen first."""
-    asked = first[every["direction"][first] == Direction.FORWARD]
-    asked = asked[np.argsort(every["time_ns"][asked], kind="stable")[::-1]]
-    nearest = np.full(int(every["conversation"].max()) + 1, -1, dtype=np.int64)
-    nearest[every["conversation"][asked]] = every["point"][asked]  # what is entered last stays: the earliest
-    there = np.zeros(first.size, dtype=np.bool_)
-    there[place[every["point"] == nearest[every["conversation"]]]] = True
-    return there
+def _together(rows: Datagrams, alike: Alike, slack_ns: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(n,) the datagram that each row shows: equal ones near in time, and one at each point; (d,) the first row of each."""
+    groups, words = int(alike.group.max()) + 1, int(rows.point.max()) // POINTS_A_WORD + 1
+    newest, seen = np.full(groups, -1, dtype=np.int32), np.empty(groups * words, dtype=np.int64)
+    datagram, first = np.empty_like(alike.order), np.empty_like(alike.order)
+    columns = alike.order, alike.group, rows.point, rows.time_ns
+    count = run(cluster_equal, datagram.size, *columns, words, LONGEST_WAY_NS + slack_ns, newest, seen, datagram, first)
+    return datagram, first[:count]
 
 
-def _with_untold(asked: NDArray[np.int64], conversation: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(d,) the questions, where a datagram of which no message tells (a reply's copy) belongs to what went before it."""
-    order, _ = grouped(conversation, int(conversation.max()) + 1, in_order(time))
-    told = asked[order] != NO_QUESTION
-    fresh = np.ones(order.size, dtype=np.bool_)
-    fresh[1:] = np.diff(conversation[order]) != 0
-    last = np.maximum.accumulate(np.where(told | fresh, np.arange(order.size), 0))
-    filled = np.empty(order.size, dtype=np.int64)
-    filled[order] = asked[order][last]
-    return filled
+def _came_back(rows: Datagrams, first: NDArray[np.int32], datagram: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """(d,) whether each datagram was seen where what its conversation's initiator sent was seen first.
+
+    Parameters
+    ----------
+    first, datagram : as `_together` gives them
+    """
+    nearest = np.full(int(rows.conversation.max()) + 1, -1, dtype=np.int32)
+    run(find_nearest, first.size, first, rows.conversation, rows.direction, rows.point, nearest)
+    arrived = np.zeros(first.size, dtype=np.bool_)
+    run(mark_arrived, datagram.size, rows.conversation, rows.point, nearest, datagram, arrived)
+    return arrived
 
 
-def _ranks(every: Columns, datagram: NDArray[np.int64]) -> NDArray[np.int64]:
+def _with_untold(asked: NDArray[np.int32], conversation: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(d,) the questions, where a datagram of which no message tells (a reply's copy) belongs to what went before it.
+
+    asked, conversation : (d,) of datagrams by conversation and time
+    """
+    told = asked != NO_QUESTION
+    fresh = np.ones(asked.size, dtype=np.bool_)
+    fresh[1:] = np.diff(conversation) != 0
+    return np.asarray(asked[np.maximum.accumulate(np.where(told | fresh, np.arange(asked.size), 0))])
+
+
+def _ranks(rows: Datagrams, datagram: NDArray[np.int64]) -> NDArray[np.int64]:
     """(n,) the rank of each datagram among those of its conversation and direction."""
-    first, place = _firsts(every, datagram)
-    stream = every["conversation"][first].astype(np.int64) * 2 + every["direction"][first]
+    first = np.full(int(datagram.max()) + 1, -1, dtype=np.int64)
+    run(find_first, datagram.size, datagram, rows.time_ns, first)
+    there = first >= 0
+    first, place = first[there], (np.cumsum(there) - 1)[datagram]
+    stream = rows.conversation[first].astype(np.int64) * 2 + rows.direction[first]
     order, begin = grouped(stream, int(stream.max()) + 1, in_order(first))
     rank = np.empty(order.size, dtype=np.int64)
     rank[order] = np.arange(order.size) - begin[stream[order]]

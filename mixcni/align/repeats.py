@@ -7,15 +7,18 @@ of a steady beat one capture may lack the first and another the last, and nothin
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.align.alike import Alike, Datagrams
+from mixcni.align.kernel import mark_repeated, mark_soon
 from mixcni.decode.payloads import payloads_again
 from mixcni.flows import FlowTable
 from mixcni.flows.kernel.copies import COPY_NS
-from mixcni.kernels.grouping import numbered
+from mixcni.kernels.grouping import in_order, numbered
+from mixcni.kernels.jit import run
 
 MOST_READ: Final = (
     100_000  # datagrams whose payload is looked at: of the kinds that repeat least, which are questions and replies
@@ -23,33 +26,27 @@ MOST_READ: Final = (
 LEAST_ALIKE: Final = 3  # two have one interval, and any other such pair fits as well
 ALIKE: Final = 0.1  # of how much intervals vary: delays may vary by this, as in mixcni.align.clocks
 
-Columns = dict[str, NDArray[Any]]
 
-
-def heard_again(points: Sequence[FlowTable], every: Columns) -> NDArray[np.int64]:
+def heard_again(points: Sequence[FlowTable], rows: Datagrams, alike: Alike) -> NDArray[np.int64]:
     """(n,) how often each datagram was heard again on an interface of its point, as its payload tells; -1 where it is a copy.
 
     An IP identification tells that without the payload (mixcni.flows.kernel.copies); these have none.
 
     Parameters
     ----------
-    every : the datagrams of all points, point after point
+    rows, alike : of all points
     """
-    again = np.zeros(every["ip_id"].size, dtype=np.int64)
-    rows = np.flatnonzero(every["ip_id"] == 0)
-    kind = numbered(*(every[name][rows] for name in ("point", "conversation", "direction", "octets")))
-    order, soon = _soon_again(kind, every["time_ns"][rows])
-    rows = np.sort(rows[order[soon | np.append(soon[1:], np.zeros(min(soon.size, 1), dtype=np.bool_))]])
-    payloads = _payloads(points, every, rows) if rows.size <= MOST_READ else []
-    if not payloads:
+    again, near = np.zeros(rows.packet.size, dtype=np.int64), np.zeros(rows.packet.size, dtype=np.bool_)
+    last = np.full(int(alike.place.max()) + 1, -1, dtype=np.int32)
+    run(mark_soon, near.size, alike.order, alike.place, rows.kind, rows.time_ns, COPY_NS, last, near)
+    chosen = np.flatnonzero(near)
+    content = _contents(points, rows, chosen) if 0 < chosen.size <= MOST_READ else None
+    if content is None:
         return again
-    numbers: dict[bytes, int] = {}
-    content = np.array([numbers.setdefault(octets, len(numbers)) for octets in payloads], dtype=np.int64)
-    kind = numbered(content, *(every[name][rows] for name in ("point", "conversation", "direction", "octets")))
-    order, soon = _soon_again(kind, every["time_ns"][rows])
+    order, soon = _soon_again(numbered(alike.place[chosen], content), rows.time_ns[chosen])
     first = np.maximum.accumulate(np.where(soon, 0, np.arange(soon.size)))
-    again[rows[order]] = np.bincount(first, weights=soon, minlength=soon.size).astype(np.int64)
-    again[rows[order[soon]]] = -1
+    again[chosen[order]] = np.bincount(first, weights=soon, minlength=soon.size).astype(np.int64)
+    again[chosen[order[soon]]] = -1
     return again
 
 
@@ -61,7 +58,7 @@ def _soon_again(kind: NDArray[np.int64], times: NDArray[np.int64]) -> tuple[NDAr
     return order, soon
 
 
-def not_told_apart(every: Columns, group: NDArray[np.int64], datagram: NDArray[np.int64]) -> NDArray[np.int64]:
+def not_told_apart(rows: Datagrams, group: NDArray[np.integer], datagram: NDArray[np.int64]) -> NDArray[np.int64]:
     """(n,) the datagram that each row shows, where those of several points that nothing matches are one, sent repeatedly.
 
     So none of them is lost where one of its like arrived: of which no capture says that it is another.
@@ -72,39 +69,46 @@ def not_told_apart(every: Columns, group: NDArray[np.int64], datagram: NDArray[n
     datagram : (n,) as `match_once` or `match_repeats` tell it
     """
     alone = np.bincount(datagram)[datagram] == 1
-    places = np.unique(np.stack([group, every["point"]], axis=1), axis=0)[:, 0]
-    doubtful = np.bincount(places, minlength=int(group.max(initial=-1)) + 1) > 1
+    doubtful = _at_several_points(rows.point, group)
     doubtful &= np.bincount(group, weights=alone) > 0
     return np.where(doubtful[group], group, group.size + datagram)
 
 
-def match_once(every: Columns, group: NDArray[np.int64]) -> NDArray[np.int64]:
+def _at_several_points(point: NDArray[np.uint16], group: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """(g,) whether more than one point has a row of each group."""
+    place = numbered(group, point)
+    group_of = np.empty(int(place.max(initial=-1)) + 1, dtype=np.int64)
+    group_of[place] = group
+    return np.bincount(group_of, minlength=int(group.max(initial=-1)) + 1) > 1
+
+
+def match_once(rows: Datagrams, group: NDArray[np.integer]) -> NDArray[np.int64]:
     """(n,) the datagram that each row shows: equal ones are one if no point has two of them.
 
     Parameters
     ----------
-    every : the datagrams of all points; `point` is read here
+    rows : of all points; `point` is read here
     group : (n,) the number of each among those that differ
     """
-    repeated = _repeated(every, group)
+    repeated = _repeated(rows.point, group)
     return np.where(repeated, group.size + np.arange(group.size), group)
 
 
-def match_repeats(every: Columns, group: NDArray[np.int64]) -> NDArray[np.int64]:
+def match_repeats(rows: Datagrams, group: NDArray[np.integer]) -> NDArray[np.int64]:
     """(n,) the same, where of those that a point has repeatedly their order tells which is which.
 
     Parameters
     ----------
-    every : the datagrams of all points with `point`, `packet` and `time_ns` by the point's own clock
+    rows : of all points, with times by each point's own clock
     group : (n,) the number of each among those that differ
     """
-    found = match_once(every, group)
-    rows = np.flatnonzero(_repeated(every, group))
-    rows = rows[np.lexsort((every["packet"][rows], every["point"][rows], group[rows]))]
-    for mine in np.split(rows, np.flatnonzero(np.diff(group[rows])) + 1) if rows.size else []:
-        first, *others = np.split(mine, np.flatnonzero(np.diff(every["point"][mine])) + 1)
+    found = match_once(rows, group)
+    again = np.flatnonzero(_repeated(rows.point, group))
+    again = again[in_order(group[again], rows.point[again], rows.packet[again])]
+    for mine in np.split(again, np.flatnonzero(np.diff(group[again])) + 1) if again.size else []:
+        first, *others = np.split(mine, np.flatnonzero(np.diff(rows.point[mine])) + 1)
         for other in others:
-            if other.size == first.size and fit_one_order(every["time_ns"][first], every["time_ns"][other]):
+            if other.size == first.size and fit_one_order(rows.time_ns[first], rows.time_ns[other]):
                 found[other] = found[first]
     return found
 
@@ -120,57 +124,62 @@ def fit_one_order(times: NDArray[np.int64], others: NDArray[np.int64]) -> bool:
     return varies < ALIKE * min(int(np.ptp(others[1:] - times[:-1])), int(np.ptp(others[:-1] - times[1:])))
 
 
-def _repeated(every: Columns, group: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _repeated(point: NDArray[np.uint16], group: NDArray[np.integer]) -> NDArray[np.bool_]:
     """(n,) whether a point has a datagram's like again."""
-    place = numbered(group, every["point"])
+    place = numbered(group, point)
     repeated = np.zeros(int(group.max(initial=-1)) + 1, dtype=np.bool_)
     repeated[group[np.bincount(place)[place] > 1]] = True
     return np.asarray(repeated[group])
 
 
-def divide_by_payload(points: Sequence[FlowTable], every: Columns, group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) the groups, those that repeat without identifications divided by what they carry, as far as all captures have it.
+def divide_by_payload(points: Sequence[FlowTable], rows: Datagrams, alike: Alike) -> None:
+    """Divide the groups that repeat without identifications by what they carry, in place, as far as all captures have it.
 
     A group of which no two points have a payload in common stays: something between them rewrites it.
     """
+    group = alike.group
     size = np.bincount(group)
-    repeated = np.bincount(group, weights=_repeated(every, group) & (every["ip_id"] == 0)) > 0
-    smallest = np.flatnonzero(repeated)[np.argsort(size[repeated], kind="stable")]
+    repeated = np.zeros(size.size, dtype=np.bool_)
+    run(mark_repeated, group.size, group, alike.place, rows.kind, np.zeros(int(alike.place.max()) + 1, dtype=np.bool_), repeated)
+    smallest = np.flatnonzero(repeated)
+    smallest = smallest[in_order(size[smallest])]
     read = np.zeros(size.size, dtype=np.bool_)
     read[smallest[np.cumsum(size[smallest]) <= MOST_READ]] = True
-    rows = np.flatnonzero(read[group])
-    payloads = _payloads(points, every, rows)
-    if not payloads:
-        return group
-    shortest: dict[int, int] = {}
-    for number, octets in zip(group[rows].tolist(), payloads, strict=True):
-        shortest[number] = min(shortest.get(number, len(octets)), len(octets))
-    numbers: dict[tuple[int, bytes], int] = {}
-    divided = np.array(
-        [
-            numbers.setdefault((number, octets[: shortest[number]]), len(numbers))
-            for number, octets in zip(group[rows].tolist(), payloads, strict=True)
-        ],
-        dtype=np.int64,
-    )
-    places = np.unique(np.stack([divided, group[rows], every["point"][rows]], axis=1), axis=0)
+    chosen = np.flatnonzero(read[group])
+    content = _contents(points, rows, chosen, group[chosen]) if chosen.size else None
+    if content is None:
+        return
+    divided = numbered(group[chosen], content)
     shared = np.zeros(size.size, dtype=np.bool_)
-    shared[places[1:][places[1:, 0] == places[:-1, 0], 1]] = True
-    kept = shared[group[rows]]
-    found = group.copy()
-    found[rows[kept]] = size.size + divided[kept]
-    return numbered(found)
+    shared[group[chosen[_at_several_points(rows.point[chosen], divided)[divided]]]] = True
+    kept = shared[group[chosen]]
+    group[chosen[kept]] = size.size + divided[kept]
 
 
-def _payloads(points: Sequence[FlowTable], every: Columns, rows: NDArray[np.int64]) -> list[bytes]:
-    """What was captured of each row's payload, rows standing point after point; nothing where a file cannot be read again."""
-    payloads: dict[int, bytes] = {}
+def _contents(
+    points: Sequence[FlowTable], rows: Datagrams, chosen: NDArray[np.int64], group: NDArray[np.integer] | None = None
+) -> NDArray[np.int64] | None:
+    """(m,) the number of each chosen row's payload among those that differ; None where a file cannot be read again.
+
+    What captures cut is compared as far as all have it that are of one `group`.
+
+    Parameters
+    ----------
+    chosen : (m,) rows, ascending
+    group : (m,) of each; None: what was cut differs
+    """
+    payloads: list[bytes] = []
     for point, flows in enumerate(points):
-        mine = rows[every["point"][rows] == point]
-        if not mine.size:
-            continue
-        octets = payloads_again(flows.packets, every["packet"][mine])
+        mine = chosen[rows.point[chosen] == point]
+        octets = payloads_again(flows.packets, rows.packet[mine]) if mine.size else []
         if octets is None:
-            return []
-        payloads.update(zip(mine.tolist(), octets, strict=True))
-    return [payloads[row] for row in rows.tolist()]
+            return None
+        payloads += octets
+    if group is not None:
+        length = np.fromiter(map(len, payloads), dtype=np.int64, count=len(payloads))
+        shortest = np.full(int(group.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+        np.minimum.at(shortest, group, length)
+        for row in np.flatnonzero(length > shortest[group]).tolist():
+            payloads[row] = payloads[row][: shortest[group[row]]]
+    numbers = {octets: number for number, octets in enumerate(dict.fromkeys(payloads))}
+    return np.fromiter(map(numbers.__getitem__, payloads), dtype=np.int64, count=len(payloads))

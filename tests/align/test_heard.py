@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mixcni.align.heard import without_heard
 from mixcni.schema import TRANSMISSIONS
+from tests.align.test_datagrams import question, reply
 from tests.align.test_repeats import aligned, asked
 from tests.scene import Sent, Talk, captured
 from tests.wire import MS, S
@@ -93,7 +94,12 @@ def questions() -> list[Sent]:
     return [asked(number // 2, 50 * number, again=number % 2 == 1) for number in range(16)]
 
 
-@pytest.mark.parametrize("sent", [connection(), questions()], ids=["TCP", "DNS"])
+def identified() -> list[Sent]:
+    """Datagrams of which each has another IP identification."""
+    return [(reply if number % 2 else question)(50 * number, number) for number in range(16)]
+
+
+@pytest.mark.parametrize("sent", [connection(), questions(), identified()], ids=["TCP", "DNS", "identified datagrams"])
 def test_when_a_packet_came_of_which_a_capture_lacks_a_copy_is_not_known(tmp_path: Path, sent: list[Sent]) -> None:
     """B hears all twice, 40 µs apart, and of one reply the later copy alone: 30 µs after A got it, which no clock explains."""
     frames = captured(sent, "AB", delay_ns=10_000, offsets={"B": 3 * S})

@@ -14,7 +14,7 @@ plain = set()
 jit_plain = jit.plain
 jit.plain = lambda function, *arguments: plain.add(function) or jit_plain(function, *arguments)
 compile_kernels()
-datagrams = {known[0].__name__ for known in jit._READY} >= {"find_first", "cluster_equal", "place_in_groups"}
+datagrams = {known[0].__name__ for known in jit._READY} >= {"find_first", "cluster_equal", "place_in_groups", "keep_rows"}
 print(len(plain), jit.PLAIN_BELOW > 0, datagrams)
 """
 

@@ -1,4 +1,4 @@
-"""Loops of alignment: segments put on their conversations' bases, hulls, and the clustering of equal datagrams.
+"""Loops of alignment: segments put on their conversations' bases, and hulls.
 
 Contract: arrays of one length where they are named together; what is written has room for all rows.
 """
@@ -100,88 +100,16 @@ def lower_hull(x, y, vertices):
     Andrew's monotone chain. Of points with one x only the lowest counts.
     """
     size = 0
+    ax, ay, bx, by = 0.0, 0.0, 0.0, 0.0  # the last two vertices
     for i in range(len(x)):
-        if size and x[vertices[size - 1]] == x[i]:
+        if size and bx == x[i]:
             continue
-        while size >= 2:
-            a, b = vertices[size - 2], vertices[size - 1]
-            if (x[b] - x[a]) * (y[i] - y[a]) - (y[b] - y[a]) * (x[i] - x[a]) > 0:
-                break
+        while size >= 2 and (bx - ax) * (y[i] - ay) - (by - ay) * (x[i] - ax) <= 0:
             size -= 1
+            bx, by = ax, ay
+            if size >= 2:
+                ax, ay = x[vertices[size - 2]], y[vertices[size - 2]]
         vertices[size] = i
         size += 1
+        ax, ay, bx, by = bx, by, x[i], y[i]
     return size
-
-
-@kernel
-def cluster_equal(group, point, time_ns, longest, cluster):
-    """Number the clusters of rows that are one datagram: of one group, at different points, the last `longest` after the first.
-
-    group, point, time_ns : rows in the order of group, then time
-    cluster : written
-    """
-    number, seen, begun = -1, 0, 0
-    for i in range(len(group)):
-        bit = 1 << i64(point[i])
-        if i == 0 or group[i] != group[i - 1] or seen & bit or i64(time_ns[i]) - begun > longest:
-            number += 1
-            seen, begun = 0, i64(time_ns[i])
-        seen |= bit
-        cluster[i] = number
-
-
-@kernel
-def find_first(datagram, time_ns, first):
-    """Write the earliest row of each datagram, of equally early ones the first.
-
-    datagram, time_ns : (n,) of rows; first : (d,) int64, written; -1 before
-    """
-    for i in range(len(datagram)):
-        number = i64(datagram[i])
-        row = i64(first[number])
-        if row < 0 or time_ns[i] < time_ns[row]:
-            first[number] = i
-
-
-@kernel
-def unite_pairs(one, other, turned, points, there, together, root, flipped, refused):
-    """Join pairs in their order, each unless a point has both what is joined to the one and what is joined to the other.
-
-    A set's root is its lowest number.
-
-    one, other, turned : (m,) pairs
-    there, together : (k * points,) bool, at points * number + point: whether the point has a number, and, written, a root's set
-    root, flipped : (k,) the root of each number, and whether it stands the other way round, written; itself and False before
-    refused : (m,) bool, written; False before
-    """
-    for i in range(len(one)):
-        a, b = i64(one[i]), i64(other[i])
-        low, high = find_root(root, flipped, a), find_root(root, flipped, b)
-        if low == high:
-            continue
-        flip = bool(flipped[a]) ^ bool(flipped[b]) ^ bool(turned[i])
-        if low > high:
-            low, high = high, low
-        for point in range(points):
-            both = together[points * low + point] and together[points * high + point]
-            if both and not (there[points * a + point] and there[points * b + point]):
-                refused[i] = True
-        if refused[i]:
-            continue
-        root[high], flipped[high] = low, flip
-        for point in range(points):
-            if together[points * high + point]:
-                together[points * low + point] = True
-    for number in range(len(root)):
-        find_root(root, flipped, number)
-
-
-@kernel
-def find_root(root, flipped, number):
-    """The root of a number's set, which is written as its own; so is whether it stands the other way round than that."""
-    top, flip = i64(number), False
-    while root[top] != top:
-        flip ^= bool(flipped[top])
-        top = i64(root[top])
-    root[number], flipped[number] = top, flip
-    return top
