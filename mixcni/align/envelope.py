@@ -41,25 +41,29 @@ def hull_under(t: Points, d: Points) -> tuple[Points, Points]:
     return x[chosen], y[chosen]
 
 
-def line_under(t: Points, d: Points) -> tuple[float, float]:
-    """(a, b) of the supporting line under a cloud that is nearest to it on the whole: the hull's edge at the mean of t.
+def line_under(hull: tuple[Points, Points], mean: float) -> tuple[float, float]:
+    """(a, b) of the supporting line under a cloud that is nearest to it on the whole: its hull's edge at the mean of its t.
 
     Zhang, Liu and Xia (2002): it solves the linear programme of Moon et al.
     """
-    x, y = hull_under(t, d)
+    x, y = hull
     if x.size < 2:
         return float(y[0]), 0.0
-    at = int(np.clip(np.searchsorted(x, t.mean()), 1, x.size - 1))
+    at = int(np.clip(np.searchsorted(x, mean), 1, x.size - 1))
     slope = float((y[at] - y[at - 1]) / (x[at] - x[at - 1]))
     slope = min(max(slope, -LARGEST_DRIFT), LARGEST_DRIFT)
     return float((y - slope * x).min()), slope
 
 
 def corridor(forward: tuple[Points, Points], reverse: tuple[Points, Points], ends: tuple[float, float]) -> Corridor:
-    """The lines under the forward and above the reverse cloud: a linear programme in two unknowns, solved by its vertices."""
-    x, y = hull_under(*forward)
-    u, v = hull_under(reverse[0], -reverse[1])
-    v = -v
+    """The lines under the forward and above the reverse cloud: a linear programme in two unknowns, solved by its vertices.
+
+    Parameters
+    ----------
+    forward, reverse : the hulls under the forward cloud, and under the reverse one with d negated
+    ends : the first and the last t
+    """
+    (x, y), (u, v) = forward, (reverse[0], -reverse[1])
     slopes = [np.diff(y) / np.diff(x), np.diff(v) / np.diff(u), np.array([-LARGEST_DRIFT, LARGEST_DRIFT])]
     b = np.unique(np.clip(np.concatenate(slopes), -LARGEST_DRIFT, LARGEST_DRIFT))
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.align.envelope import Corridor, Points, corridor, line_under
+from mixcni.align.envelope import Corridor, Points, corridor, hull_under, line_under
 
 OUTLYING: Final = 10  # times the median distance from the median: farther off are different copies of a retransmitted segment
 MOST_DRIFT: Final = 500e-6  # as a ratio; an operating system corrects its clock by no more (adjtimex(2))
@@ -153,10 +153,11 @@ def _clouds(at_p: NDArray[np.int64], difference: NDArray[np.int64], forward: NDA
 def _drifting(matched: Matched, difference: NDArray[np.int64], forward: NDArray[np.bool_], sizes: list[int]) -> PairFit:
     clouds = _clouds(matched.at_p, difference, forward)
     first, last = int(matched.at_p.min()), int(matched.at_p.max())
-    lines, noises = [], []
+    hulls, lines, noises = [], [], []
     for cloud, sign in ((clouds.forward, 1.0), (clouds.reverse, -1.0)):
         if cloud[0].size:
-            level, slope = line_under(cloud[0], sign * cloud[1])
+            hulls.append(hull_under(cloud[0], sign * cloud[1]))
+            level, slope = line_under(hulls[-1], float(cloud[0].mean()))
             lines.append((sign * level, sign * slope))
             width = max(float(np.ptp(cloud[0])), 1.0)
             away = float((sign * cloud[1] - level - slope * cloud[0]).mean())
@@ -168,7 +169,7 @@ def _drifting(matched: Matched, difference: NDArray[np.int64], forward: NDArray[
     weights = 1 / np.array(noises) ** 2
     slope = float(np.average([line[1] for line in lines], weights=weights))
     ends = float(first - clouds.at_ns), float(last - clouds.at_ns)
-    room = corridor(clouds.forward, clouds.reverse, ends)
+    room = corridor(hulls[0], hulls[1], ends)
     if room.gap >= 0:
         slope = min(max(slope, room.drifts[0]), room.drifts[1])
     under = float((clouds.forward[1] - slope * clouds.forward[0]).min())
@@ -246,8 +247,12 @@ class _Cloud:
         """(level, slope) of each direction's supporting line; None with less than two points."""
         found: list[tuple[float, float] | None] = []
         for rows, sign in self.ways():
-            level, slope = line_under(self.t[rows], sign * self.d[rows]) if rows.size >= 2 else (np.nan, np.nan)
-            found.append((sign * level, sign * slope) if rows.size >= 2 else None)
+            if rows.size < 2:
+                found.append(None)
+                continue
+            t = self.t[rows]
+            level, slope = line_under(hull_under(t, sign * self.d[rows]), float(t.mean()))
+            found.append((sign * level, sign * slope))
         return found
 
     def misfit(self) -> float:

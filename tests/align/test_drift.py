@@ -272,9 +272,9 @@ POINT = st.tuples(st.integers(0, 1000), st.integers(-1000, 1000))
 def test_the_hull_is_under_all_points_and_touches_the_mean_best(points: list[tuple[int, int]]) -> None:
     """Its twin: of all lines through two points that are under the cloud, the highest at the mean of t."""
     t, d = (np.array([point[i] for point in points], dtype=np.float64) * (1e6, 1.0)[i] for i in (0, 1))
-    level, slope = line_under(t, d)
-    assert (d - level - slope * t >= -1e-6).all()
     x, y = hull_under(t, d)
+    level, slope = line_under((x, y), float(t.mean()))
+    assert (d - level - slope * t >= -1e-6).all()
     assert (np.diff(x) > 0).all()
     assert (np.diff(np.diff(y) / np.diff(x)) > 0).all() if x.size > 2 else True
     lines = [
@@ -295,7 +295,7 @@ def test_the_corridor_is_what_a_search_over_all_lines_finds(above: list[tuple[in
     ]
     (t, d), (u, v) = clouds
     ends = float(min(t.min(), u.min())), float(max(t.max(), u.max()))
-    found = corridor((t, d), (u, v), ends)
+    found = corridor(hull_under(t, d), hull_under(u, -v), ends)
     grid = np.linspace(-1e-3, 1e-3, 2001)
     high = (d - grid[:, None] * t).min(axis=1)
     low = (v - grid[:, None] * u).max(axis=1)
