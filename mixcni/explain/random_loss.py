@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mixcni.explain.findings import Evidence, Finding, Remedy, confidence_of
 from mixcni.explain.suspects import Facts, Suspect, shown_by
 from mixcni.explain.uneven import packets_of
-from mixcni.localise.localisation import HopCount
+from mixcni.localise.hops import HopCount
 from mixcni.localise.traits import MOST_CHANCE, common_traits
 from mixcni.localise.uneven import Uneven
 from mixcni.schema import Direction, Fate, Sight

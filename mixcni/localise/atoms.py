@@ -42,23 +42,31 @@ class Intervals:
 class Atoms:
     """Pieces of streams that no boundary of any point cuts.
 
-    stream : (a,) int64, 2 * conversation + direction
+    stream : (a,) int64, 2 * conversation + direction; conversation : (a,) int64; direction : (a,) uint8
     start, end : (a,) int64, stream offsets
-    counts : (a, p) int64, transmissions of the atom at each point
+    counts : (a, p) int64, transmissions of the atom at each point; seen : (a, p) bool, whether there are any
     first_ns, last_ns : (a, p) int64, of these; NEVER and -NEVER where there are none
-    begin, stop : (r,) int64, the atoms of each transmission, exclusive; point, time_ns : (r,), where and when it was seen
+    begun_ns, ended_ns : (a,) int64, the first and the last of all points
+    begin, stop : (r,) int64, the atoms of each transmission, exclusive
+    point, time_ns, tcp_flags : (r,), where and when it was seen, and its flags
     """
 
     stream: NDArray[np.int64]
+    conversation: NDArray[np.int64]
+    direction: NDArray[np.uint8]
     start: NDArray[np.int64]
     end: NDArray[np.int64]
     counts: NDArray[np.int64]
+    seen: NDArray[np.bool_]
     first_ns: NDArray[np.int64]
     last_ns: NDArray[np.int64]
+    begun_ns: NDArray[np.int64]
+    ended_ns: NDArray[np.int64]
     begin: NDArray[np.int64]
     stop: NDArray[np.int64]
     point: NDArray[np.uint16]
     time_ns: NDArray[np.int64]
+    tcp_flags: NDArray[np.uint8]
 
     def within(self, point: int, window: Watch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(a,) transmissions of each atom at `point` while `window` covers them, and when the first one was, ns."""
@@ -76,19 +84,34 @@ class Atoms:
         is_tcp : (c,) whether a conversation has streams; of the others requests and replies of one turn have one number
         """
         found = np.asarray(self.end <= acknowledged[self.stream])
-        rows = np.flatnonzero(~is_tcp[self.stream // 2] & (self.counts > 0).any(axis=1))
-        forward = self.stream[rows] % 2 == Direction.FORWARD
-        number = numbered(self.stream[rows] // 2, self.start[rows])
+        rows = np.flatnonzero(~is_tcp[self.conversation] & (self.begun_ns != NEVER))
+        forward = self.direction[rows] == Direction.FORWARD
+        number = numbered(self.conversation[rows], self.start[rows])
         found[rows[forward]] = np.isin(number[forward], number[~forward])
         return found
 
     def passed(self, received: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(a, p) whether an atom is known to have been at each point: seen there or farther on its way, or `received`."""
-        seen = self.counts > 0
-        forward = np.logical_or.accumulate(seen[:, ::-1], axis=1)[:, ::-1]
-        reverse = np.logical_or.accumulate(seen, axis=1)
-        onwards = np.where((self.stream % 2 == Direction.FORWARD)[:, None], forward, reverse)
-        return np.asarray(onwards | received[:, None])
+        here_or_before, here_or_behind = self.seen_before(), self.seen_behind()
+        forward, passed = self.direction == Direction.FORWARD, np.empty_like(self.seen)
+        for point in range(self.seen.shape[1]):
+            onwards = np.where(forward, here_or_behind[:, point], here_or_before[:, point])
+            np.logical_or(onwards | received, self.seen[:, point], out=passed[:, point])
+        return passed
+
+    def seen_before(self) -> NDArray[np.bool_]:
+        """(a, p) whether an atom was seen at a point before each one on the path."""
+        found = np.zeros_like(self.seen)
+        for point in range(1, found.shape[1]):
+            np.logical_or(found[:, point - 1], self.seen[:, point - 1], out=found[:, point])
+        return found
+
+    def seen_behind(self) -> NDArray[np.bool_]:
+        """(a, p) whether an atom was seen at a point behind each one on the path."""
+        found = np.zeros_like(self.seen)
+        for point in range(found.shape[1] - 2, -1, -1):
+            np.logical_or(found[:, point + 1], self.seen[:, point + 1], out=found[:, point])
+        return found
 
 
 def _counts(
@@ -147,8 +170,25 @@ def cut_atoms(
     point, time = table["point"][rows], table["time_ns"][rows]
     counts, first_ns, last_ns = _cover(begin, stop, point, time, (atom_stream.size, points))
     intervals = [Intervals(located(of, low.copy()), located(of, high.copy())) for of, low, high in cuts]
-    atom_end = np.append(atom_start[1:], 0)  # a stream's last bound begins an atom that nothing covers
-    return Atoms(atom_stream, atom_start, atom_end, counts, first_ns, last_ns, begin, stop, point, time), intervals
+    atoms = Atoms(
+        stream=atom_stream,
+        conversation=atom_stream >> 1,
+        direction=(atom_stream & 1).astype(np.uint8),
+        start=atom_start,
+        end=np.append(atom_start[1:], 0),  # a stream's last bound begins an atom that nothing covers
+        counts=counts,
+        seen=counts > 0,
+        first_ns=first_ns,
+        last_ns=last_ns,
+        begun_ns=first_ns.min(axis=1, initial=NEVER),
+        ended_ns=last_ns.max(axis=1, initial=-NEVER),
+        begin=begin,
+        stop=stop,
+        point=point,
+        time_ns=time,
+        tcp_flags=table["tcp_flags"][rows],
+    )
+    return atoms, intervals
 
 
 def _bounds(pieces: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -211,11 +251,21 @@ def all_of(intervals: Intervals, holds: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return found
 
 
-def first_without(intervals: Intervals, holds: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(n, p) the first atom of each interval for which (a, p) `holds` not at each point; the interval's first where none is."""
-    size = holds.shape[0]
-    index = np.where(holds, size, np.arange(size)[:, None])
-    following = np.minimum.accumulate(index[::-1], axis=0)[::-1] if size else index
-    following = np.vstack([following, np.full((1, holds.shape[1]), size)])
-    found = following[intervals.begin]
-    return np.where(found < intervals.stop[:, None], found, intervals.begin[:, None])
+def first_without(
+    intervals: Intervals, holds: NDArray[np.bool_], rows: NDArray[np.int64], points: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """(m,) the first atom of each of some intervals for which `holds` not at a point; the interval's first where none is.
+
+    Parameters
+    ----------
+    holds : (a, p) of each atom at each point
+    rows, points : (m,) the intervals, and the point for each
+    """
+    begin, stop = intervals.begin[rows], intervals.stop[rows]
+    found = begin.copy()
+    for point in np.unique(points).tolist():
+        mine = np.flatnonzero(points == point)
+        failing = np.append(np.flatnonzero(~holds[:, point]), holds.shape[0])
+        first = failing[np.searchsorted(failing, begin[mine])]
+        found[mine] = np.where(first < stop[mine], first, begin[mine])
+    return found

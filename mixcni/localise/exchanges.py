@@ -1,6 +1,5 @@
 """The exchanges of every conversation, put together from all points that saw it."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,8 @@ from numpy.typing import NDArray
 
 from mixcni.align import Alignment
 from mixcni.exchanges import ExchangeTable
-from mixcni.kernels.grouping import distinct, numbered
+from mixcni.kernels.grouping import distinct, in_order, numbered
+from mixcni.localise.survey import Survey
 from mixcni.schema import Direction, ExchangeKind, TcpFlag
 from mixcni.topology import Address
 
@@ -20,9 +20,7 @@ PROTOCOL_TCP = 6
 ALL_ONES = 2**32 - 1  # the limited broadcast (RFC 919)
 
 
-def merge_exchanges(
-    alignment: Alignment, exchanges: Sequence[ExchangeTable], acknowledged: NDArray[np.int64]
-) -> dict[str, NDArray[Any]]:
+def merge_exchanges(alignment: Alignment, exchanges: Sequence[ExchangeTable], survey: Survey) -> dict[str, NDArray[Any]]:
     """Columns of every conversation's exchanges, in the order of conversation and number.
 
     The exchanges are those of the point that saw most of the conversation, the first such on the path (`told_at`, and `exchange`
@@ -33,36 +31,22 @@ def merge_exchanges(
     ----------
     alignment : of all points
     exchanges : one ExchangeTable a point, in path order
-    acknowledged : (streams,) int64, highest stream offset that its receiver acknowledged; -1 none
+    survey : of the alignment's transmissions
     """
     count, points = len(alignment.conversations), len(alignment.points)
-    acknowledged = acknowledged.reshape(-1, len(Direction))[:, Direction.REVERSE]
-    extent = _extent(alignment)
+    acknowledged = survey.acknowledged.reshape(-1, len(Direction))[:, Direction.REVERSE]
     source = _told_best(alignment)
 
-    parts = [_handshakes(alignment, acknowledged), _datagrams(alignment, exchanges)]
+    parts = [_handshakes(survey, acknowledged), _datagrams(alignment, exchanges)]
     parts.extend(_turns(alignment, table, point, source) for point, table in enumerate(exchanges))
     merged = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
-    order = np.lexsort((merged["number"], merged["conversation"]))
+    order = in_order(merged["conversation"], merged["number"])
     merged = {name: array[order] for name, array in merged.items()}
     if not points or not count:
         return merged
-    extents = extent.max(axis=1)
+    extents = survey.extent.max(axis=1)
     extents[:, Direction.REVERSE] = np.maximum(extents[:, Direction.REVERSE], acknowledged - 1)  # the last octet may be a FIN's
-    return _complete(merged, extents, extent[np.arange(count), source])
-
-
-def _extent(alignment: Alignment) -> NDArray[np.int64]:
-    """(c, p, 2) the stream offset, exclusive, up to which each point saw each direction of a conversation; 0 of none."""
-    shape = len(alignment.conversations), len(alignment.points), len(Direction)
-    table = alignment.transmissions
-    end = table["end"] - ((table["tcp_flags"] & TcpFlag.FIN) != 0)
-    moving = (end > table["start"]) & ((table["tcp_flags"] & TcpFlag.RST) == 0)
-    conversation, point, direction = (table[name][moving] for name in ("conversation", "point", "direction"))
-    place = (conversation.astype(np.int64) * shape[1] + point) * shape[2] + direction
-    extent = np.zeros(math.prod(shape), dtype=np.int64)
-    np.maximum.at(extent, place, end[moving])
-    return extent.reshape(shape)
+    return _complete(merged, extents, survey.extent[np.arange(count), source])
 
 
 def _told_best(alignment: Alignment) -> NDArray[np.int64]:
@@ -79,14 +63,13 @@ def _told_best(alignment: Alignment) -> NDArray[np.int64]:
     return seen.argmax(axis=1) if seen.size else np.zeros(len(seen), dtype=np.int64)
 
 
-def _handshakes(alignment: Alignment, acknowledged: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    table = alignment.transmissions
-    syn = (table["tcp_flags"] & TcpFlag.SYN) != 0
-    rows = np.unique(table["conversation"][syn])
-    replied = np.isin(rows, table["conversation"][syn & (table["direction"] == Direction.REVERSE)]) | (acknowledged[rows] > 0)
+def _handshakes(survey: Survey, acknowledged: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    syn = ((survey.tcp_flags & TcpFlag.SYN) != 0).any(axis=1)
+    rows = np.flatnonzero(syn.any(axis=1))
+    replied = syn[rows, Direction.REVERSE] | (acknowledged[rows] > 0)
     zeros = np.zeros(rows.size, dtype=np.int64)
     return {
-        "conversation": rows.astype(np.int64),
+        "conversation": rows,
         "number": zeros,
         "kind": np.full(rows.size, int(ExchangeKind.HANDSHAKE), dtype=np.int64),
         "request_start": zeros,

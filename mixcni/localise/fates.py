@@ -81,8 +81,8 @@ class FateRules:
         seen_conversation = sights.sight[conversation] == Sight.SEEN
         has_request = columns["request_end"] > columns["request_start"]
         self.has_response = columns["response_end"] > columns["response_start"]
-        self.request_seen = all_of(request, atoms.counts > 0) & (has_request[:, None] | seen_conversation)
-        self.response_seen = all_of(response, atoms.counts > 0) & self.has_response[:, None]
+        self.request_seen = all_of(request, atoms.seen) & (has_request[:, None] | seen_conversation)
+        self.response_seen = all_of(response, atoms.seen) & self.has_response[:, None]
         self.atom_passed = passed
         self.request_passed = all_of(request, self.atom_passed) & (has_request[:, None] | seen_conversation)
         self.request_acknowledged = has_request & (acknowledged[2 * conversation] >= columns["request_end"])
@@ -100,11 +100,17 @@ class FateRules:
 
     def _first(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         """(n,) lowest position where mask holds, or the number of points."""
-        return np.asarray(np.where(mask, self.positions, len(self.points)).min(axis=1, initial=len(self.points)))
+        found = np.full(len(mask), len(self.points), dtype=np.int64)
+        for position in reversed(range(len(self.points))):
+            found[mask[:, position]] = position
+        return found
 
     def _last(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         """(n,) highest position where mask holds, or -1."""
-        return np.asarray(np.where(mask, self.positions, -1).max(axis=1, initial=-1))
+        found = np.full(len(mask), -1, dtype=np.int64)
+        for position in range(len(self.points)):
+            found[mask[:, position]] = position
+        return found
 
     def answered(self, refusals: Refusals) -> None:
         """The response's first octet reached the first point that the conversation passes, or was acknowledged.
@@ -142,13 +148,12 @@ class FateRules:
         arrived = all_of(whole, self.atom_passed)[np.arange(side.size), side % len(self.points)]
         rows = np.flatnonzero(begun & ~arrived)
         side = side[rows]
-        atom = first_without(whole, self.atom_passed)[rows, side]
-        seen = self.atoms.counts[atom] > 0
-        sender = self._first(seen)
+        atom = first_without(whole, self.atom_passed, rows, side)
+        sender = self._first(self.atoms.seen[atom])
         known = sender < len(self.points)
         rows, atom, sender = rows[known], atom[known], sender[known]
         towards = self._last(self.witness[rows, :, Direction.REVERSE] & (self.positions < sender[:, None]))
-        waits = self.atoms.first_ns[atom].min(axis=1, initial=NEVER) + RTO_NS <= closed_ns[self.conversation[rows]]
+        waits = self.atoms.begun_ns[atom] + RTO_NS <= closed_ns[self.conversation[rows]]
         kept = waits & (towards >= 0)
         rows, atom, sender, towards = rows[kept], atom[kept], sender[kept], towards[kept]
         self._lose(rows, Direction.REVERSE, towards, atom)
@@ -213,7 +218,7 @@ class FateRules:
 
     def _asked(self, rows: NDArray[np.int64], near: NDArray[np.int64], far: NDArray[np.int64]) -> Copies:
         """The copies of each request that its near point saw, of the octets that the far one lacks, while that one watched."""
-        atom, found = first_without(self.request, self.atom_passed)[rows, far], Copies.at_once(rows[:0], rows[:0])
+        atom, found = first_without(self.request, self.atom_passed, rows, far), Copies.at_once(rows[:0], rows[:0])
         for source, target in np.unique(np.stack([near, far], axis=1), axis=0).tolist():
             here, window = np.flatnonzero((near == source) & (far == target)), self.windows[target]
             if window is not None:
@@ -276,7 +281,7 @@ class FateRules:
         """
         rows = np.flatnonzero(~self.decided & ~self.request_acknowledged)
         last = self._last(self.witness[rows, :, Direction.FORWARD])
-        atom = first_without(self.request, self.atom_passed)[rows, last]
+        atom = first_without(self.request, self.atom_passed, rows, last)
         lacking = self.request.stop[rows] > self.request.begin[rows]
         farthest = np.maximum(self._last(self.request_passed[rows]), self._last(self.atom_passed[atom] & lacking[:, None]))
         unseen = farthest < 0
@@ -346,7 +351,7 @@ class FateRules:
             mine, window = np.flatnonzero(receiver == target), self.windows[target]
             before = range(target) if direction == Direction.FORWARD else range(len(self.points) - 1, target, -1)
             for point in before:
-                nearest[mine[self.atoms.counts[atom[mine], point] > 0]] = point
+                nearest[mine[self.atoms.seen[atom[mine], point]]] = point
                 if window is not None:
                     watched[mine[self.atoms.within(point, window)[0][atom[mine]] > 0]] = point
         return np.where(watched >= 0, watched, nearest)
@@ -402,7 +407,7 @@ class FateRules:
             begin, failed = self.response.begin, self.has_response & ~self.response_acknowledged & ~self._satisfied(target)
         failed[rows] = False
         begin = begin[failed]
-        return int(((counts[begin] > 0) & (self.atoms.counts[begin, target] > 0)).sum())
+        return int(((counts[begin] > 0) & self.atoms.seen[begin, target]).sum())
 
     def _judge(self, rows: NDArray[np.int64], target: int, copies: Copies, arrived: int) -> tuple[float, NDArray[np.float64]]:
         """The doubt that a hop loses anything and about each exchange, where the capture at `target` has no copy of any.

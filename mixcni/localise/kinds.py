@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align import Alignment
+from mixcni.kernels.jit import run
 from mixcni.localise.atoms import Atoms
-from mixcni.localise.missrate import is_watched
+from mixcni.localise.kernel import count_carrying, mark_kinds
 from mixcni.localise.watch import Watch
-from mixcni.schema import Direction, TcpFlag
+from mixcni.schema import Direction
 
 PROTOCOL_TCP = 6
 LEAST_FILTERED: Final = 20  # segments that all carry payload; TCP acknowledges every second one (RFC 9293 section 3.8.6.3)
@@ -32,7 +33,7 @@ class LeftOut(NamedTuple):
 
 
 def find_left_out(
-    alignment: Alignment, atoms: Atoms, passed: NDArray[np.bool_], windows: Sequence[Watch | None], slacks: Sequence[int]
+    alignment: Alignment, atoms: Atoms, passed: NDArray[np.bool_], windows: Sequence[Watch | None], inside: NDArray[np.bool_]
 ) -> LeftOut:
     """The kinds that each capture leaves out: it has none, though some are proven to have passed while it ran.
 
@@ -41,34 +42,27 @@ def find_left_out(
     Parameters
     ----------
     passed : (a, p) whether each atom is known to have been at each point
-    windows, slacks : one a point, as in mixcni.localise.sight.Sights
+    windows, inside : as in mixcni.localise.sight.Sights
     """
-    table, conversations = alignment.transmissions, alignment.conversations
-    is_tcp = conversations["protocol"] == PROTOCOL_TCP
-    carrying = np.flatnonzero(table["end"] > table["start"])
-    syn = np.zeros(atoms.stream.size, dtype=np.bool_)
-    syn[atoms.begin[(table["tcp_flags"][carrying] & TcpFlag.SYN) != 0]] = True
-    closing = (table["tcp_flags"][carrying] & (TcpFlag.SYN | TcpFlag.FIN)) != 0
-    payload = np.zeros(atoms.stream.size, dtype=np.bool_)
-    payload[atoms.begin[~closing]] = True
-    payload &= is_tcp[atoms.stream // 2]
-    shape = len(alignment.points), len(Direction)
-    syns, no_payload = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
-    seen = conversations.flow_of >= 0
+    syn, payload = np.zeros((2, atoms.stream.size), dtype=np.bool_)
+    run(mark_kinds, atoms.begin.size, atoms.begin, atoms.tcp_flags, syn, payload)
+    payload &= (alignment.conversations["protocol"] == PROTOCOL_TCP)[atoms.conversation]
+    syns, no_payload = np.zeros((2, len(windows), len(Direction)), dtype=np.bool_)
+    for direction in Direction:
+        on_way = atoms.direction == direction
+        for kind, left_out in ((syn & on_way, syns), (payload & on_way, no_payload)):
+            for point, window in enumerate(windows):
+                if window is not None and not (kind & atoms.seen[:, point]).any():
+                    proven = np.flatnonzero(kind & passed[:, point] & inside[:, point])
+                    conversation = atoms.conversation[proven]
+                    left_out[point, direction] = bool((alignment.conversations.flow_of[conversation, point] >= 0).any())
+    pieces = np.zeros_like(atoms.seen)
     for point, window in enumerate(windows):
-        if window is None:
-            continue
-        watched = seen[atoms.stream // 2, point] & is_watched(atoms, point, window, slacks[point])
-        for direction in Direction:
-            here = watched & (atoms.stream % 2 == direction)
-            for kind, left_out in ((syn, syns), (payload, no_payload)):
-                proven = here & kind & passed[:, point]
-                any_there = bool((kind & (atoms.stream % 2 == direction) & (atoms.counts[:, point] > 0)).any())
-                left_out[point, direction] = bool(proven.any()) and not any_there
-        if _carry_payload_all(alignment, point):
+        if window is not None and _carry_payload_all(alignment, point):
             syns[point] = True
-    way = atoms.stream % 2
-    pieces = (syn[:, None] & syns[:, way].T) | (payload[:, None] & no_payload[:, way].T)
+        for kind, left_out in ((syn, syns), (payload, no_payload)):
+            if left_out[point].any():
+                pieces[:, point] |= kind & left_out[point][atoms.direction]
     return LeftOut(syns, no_payload, pieces)
 
 
@@ -76,5 +70,5 @@ def _carry_payload_all(alignment: Alignment, point: int) -> bool:
     """Whether each of many TCP segments in a point's capture carries payload."""
     flows = alignment.points[point]
     segments = flows.segments
-    packet = segments["packet"][flows["protocol"][segments["flow"]] == PROTOCOL_TCP]
-    return packet.size >= LEAST_FILTERED and bool((flows.packets["payload_octets"][packet] > 0).all())
+    columns = segments["flow"], segments["packet"], flows["protocol"], flows.packets["payload_octets"]
+    return bool(run(count_carrying, len(segments), *columns, PROTOCOL_TCP) >= LEAST_FILTERED)

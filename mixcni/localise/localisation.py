@@ -9,17 +9,18 @@ from numpy.typing import NDArray
 
 from mixcni.align import Alignment
 from mixcni.exchanges import ExchangeTable
-from mixcni.localise.atoms import NEVER, Atoms, Intervals, cut_atoms
+from mixcni.localise.atoms import Atoms, Intervals, cut_atoms
 from mixcni.localise.exchanges import PROTOCOL_TCP, merge_exchanges
 from mixcni.localise.fates import FateRules, FateTable
-from mixcni.localise.missrate import MissRate, Passing, is_inside, is_watched, known_to_pass, miss_rates, whole_miss_rates
+from mixcni.localise.hops import HopCount, count_hops
+from mixcni.localise.missrate import MissRate, known_to_pass, miss_rates, whole_miss_rates
 from mixcni.localise.refusals import Refusals, find_refusals
 from mixcni.localise.sight import Sights, judge_sights
 from mixcni.localise.silences import find_silences
+from mixcni.localise.survey import survey_of
 from mixcni.localise.traits import Trait, common_traits, size_trait
-from mixcni.localise.uneven import Uneven, find_uneven
-from mixcni.localise.unsent import is_told, other_way_rate, resets_between
-from mixcni.schema import Direction, Fate, Reason, Sight, TcpFlag
+from mixcni.localise.uneven import Uneven
+from mixcni.schema import Direction, Fate, Reason, Sight
 from mixcni.topology import CapturePoint
 
 MOST_CERTAIN = 0.999  # the model's own error is not smaller than this
@@ -51,27 +52,6 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
-class HopCount:
-    """Pieces of streams on one hop in one direction: what arrived, what was lost, what a capture missed.
-
-    `recovered` are lost copies that a retransmission made up for; `missed_near` and `missed_far` those that the captures lack;
-    `repeated` are pieces that were sent more than once and arrived, whatever became of their copies.
-    `unsent` appeared at the hop's end and had not been sent into it, though the capture there misses next to nothing.
-    """
-
-    near: int
-    far: int
-    direction: Direction
-    delivered: int
-    recovered: int
-    lost: int
-    missed_near: int
-    missed_far: int
-    repeated: int
-    unsent: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Localisation:
     """Where requests and responses were lost, and on what that rests; `exchanges` has one table a point."""
 
@@ -100,34 +80,6 @@ class Localisation:
         return np.asarray((watching >= least) | (open_ones & (self.sights.concerned.sum(axis=1) >= least)))
 
 
-def acknowledged_offsets(alignment: Alignment) -> NDArray[np.int64]:
-    """(2 * c,) per stream the highest offset that its receiver acknowledged at any point; -1 none. Resets prove nothing."""
-    table = alignment.transmissions
-    highest = np.full(2 * len(alignment.conversations), -1, dtype=np.int64)
-    rows = np.flatnonzero((table["acknowledged"] >= 0) & ((table["tcp_flags"] & TcpFlag.RST) == 0))
-    stream = table["conversation"][rows].astype(np.int64) * 2 + 1 - table["direction"][rows]
-    np.maximum.at(highest, stream, table["acknowledged"][rows])
-    return highest
-
-
-def closed_times(alignment: Alignment) -> NDArray[np.int64]:
-    """(c,) when each conversation's initiator was first seen to close or reset it, ns on the common clock; NEVER without."""
-    table = alignment.transmissions
-    times = np.full(len(alignment.conversations), NEVER, dtype=np.int64)
-    rows = np.flatnonzero(((table["tcp_flags"] & (TcpFlag.FIN | TcpFlag.RST)) != 0) & (table["direction"] == Direction.FORWARD))
-    np.minimum.at(times, table["conversation"][rows], table["time_ns"][rows])
-    return times
-
-
-def closing_offsets(alignment: Alignment) -> NDArray[np.int64]:
-    """(c,) the stream offset of the FIN of each conversation's responder, the octets before which it has sent; -1 without."""
-    table = alignment.transmissions
-    offsets = np.full(len(alignment.conversations), -1, dtype=np.int64)
-    rows = np.flatnonzero(((table["tcp_flags"] & TcpFlag.FIN) != 0) & (table["direction"] == Direction.REVERSE))
-    np.maximum.at(offsets, table["conversation"][rows], table["end"][rows] - 1)
-    return offsets
-
-
 def localise_losses(
     points: Sequence[CapturePoint],
     alignment: Alignment,
@@ -141,8 +93,8 @@ def localise_losses(
     alignment : of these points
     exchanges : one ExchangeTable a point
     """
-    acknowledged = acknowledged_offsets(alignment)
-    columns = merge_exchanges(alignment, exchanges, acknowledged)
+    survey = survey_of(alignment)
+    columns = merge_exchanges(alignment, exchanges, survey)
     stream = columns["conversation"].astype(np.int64) * 2
     atoms, (request, response, whole) = cut_atoms(
         alignment.transmissions,
@@ -155,10 +107,10 @@ def localise_losses(
     )
     first_piece = response.begin + (columns["response_end"] > columns["response_start"])
     response = Intervals(response.begin, first_piece)
-    received = atoms.received(acknowledged, alignment.conversations["protocol"] == PROTOCOL_TCP)
+    received = atoms.received(survey.acknowledged, alignment.conversations["protocol"] == PROTOCOL_TCP)
     passed = atoms.passed(received)
-    sights = judge_sights(points, alignment, passed, atoms)
-    passing = known_to_pass(atoms, _watching(sights), received, sights.windows, sights.slacks)
+    sights = judge_sights(points, alignment, survey, passed, atoms)
+    passing = known_to_pass(atoms, sights.watching, received, sights.windows, sights.inside)
     rates = miss_rates(atoms, passing, [point.dropped for point in points])
     silences = [
         find_silences(atoms, found.proven, point, times, rate)
@@ -166,15 +118,15 @@ def localise_losses(
     ]
     whole_rates = whole_miss_rates(atoms, passing, alignment.conversations.flow_of >= 0)
     refusals = find_refusals(alignment)
-    rules = FateRules(points, columns, atoms, request, response, sights, silences, whole_rates, acknowledged, passed)
+    rules = FateRules(points, columns, atoms, request, response, sights, silences, whole_rates, survey.acknowledged, passed)
     rules.answered(refusals)
-    rules.lost_rest(whole, closed_times(alignment))
+    rules.lost_rest(whole, survey.closed_ns)
     rules.against_the_path()
     rules.lost_response()
     rules.reset_in_passing(refusals)
     rules.refused(refusals)
     rules.lost_request()
-    rules.silent(closing_offsets(alignment))
+    rules.silent(survey.closing)
     fates = rules.table()
     losses = tuple(_with_traits(loss, alignment, fates, sights, atoms, passed) for loss in _sum_losses(fates, sights.apart))
     hops, uneven = count_hops(alignment, atoms, sights, passed, passing, [point.dropped for point in points])
@@ -191,11 +143,6 @@ def localise_losses(
         verdict=_judge(fates, losses, sights),
         exchanges=tuple(exchanges),
     )
-
-
-def _watching(sights: Sights) -> NDArray[np.bool_]:
-    """(c, p, 2) whether a point saw a conversation or should have, by direction."""
-    return np.asarray((sights.sight != Sight.UNOBSERVABLE)[:, :, None] & ~sights.hidden)
 
 
 def _sum_losses(fates: FateTable, apart: NDArray[np.bool_]) -> tuple[Loss, ...]:
@@ -269,63 +216,3 @@ def _judge(fates: FateTable, losses: tuple[Loss, ...], sights: Sights) -> Verdic
     if points and sights.windows[0] is None:
         decided &= sights.concerned[fates["conversation"], 0]
     return Verdict.NO_LOSS if decided.any() and not (undecided & ~waiting).any() else Verdict.UNDECIDED
-
-
-def count_hops(
-    alignment: Alignment,
-    atoms: Atoms,
-    sights: Sights,
-    passed: NDArray[np.bool_],
-    passing: Sequence[Passing],
-    dropped: Sequence[float | None],
-) -> tuple[tuple[HopCount, ...], Uneven]:
-    """Per hop and direction, over conversations that both its points saw or should have, in their common window.
-
-    The pieces that its points saw differently often are told one by one as well; how often, of those that were sent while both
-    points watched.
-
-    Parameters
-    ----------
-    passed : (a, p) whether each atom is known to have been at each point
-    passing : one a point, as `known_to_pass` gives them
-    dropped : the share of packets that each point's capture counted as dropped; None: it did not count
-    """
-    hops, uneven = [], []
-    seen = alignment.conversations.flow_of >= 0
-    watched = _watching(sights)[atoms.stream // 2, :, atoms.stream % 2] & ~sights.left_out.pieces
-    for near in range(len(sights.windows) - 1):
-        far = near + 1
-        common = watched[:, near] & watched[:, far] & (atoms.counts > 0).any(axis=1)
-        inside = np.ones_like(common)
-        for point in (near, far):
-            window, slack = sights.windows[point], sights.slacks[point]
-            common &= is_watched(atoms, point, window, slack) if window else False
-            inside &= is_inside(atoms, window, slack) if window else False
-        for direction in Direction:
-            up, down = (near, far) if direction == Direction.FORWARD else (far, near)
-            both = common & (atoms.stream % 2 == direction)
-            u, d = atoms.counts[both, up], atoms.counts[both, down]
-            u = np.where((u > 0) & (d > 0) & ~inside[both], d, u)  # a copy that one of them could not see is no loss
-            arrived, unseen = d > 0, (d == 0) & passed[both, down]
-            uneven.append(find_uneven(atoms, np.flatnonzero(both & inside), up, down, passed))
-            rate = other_way_rate(atoms, passing[up].proven, up, direction, dropped[up])
-            appeared = arrived & (u == 0) & seen[atoms.stream[both] // 2, up]
-            resets, any_resets = resets_between(alignment, (up, down), direction, sights.windows, sights.slacks)
-            made = is_told(int(appeared.sum()) + resets, int(both.sum()) + any_resets, rate)
-            lacking = np.maximum(d - u, 0)[~appeared] if made else np.maximum(d - u, 0)
-            missed = {up: int(lacking.sum()), down: int(unseen.sum())}
-            hops.append(
-                HopCount(
-                    near=near,
-                    far=far,
-                    direction=direction,
-                    delivered=int(arrived.sum()),
-                    recovered=int(np.maximum(u - d, 0)[arrived].sum()),
-                    lost=int(((u > 0) & ~arrived & ~unseen).sum()),
-                    missed_near=missed[near],
-                    missed_far=missed[far],
-                    repeated=int(((u > 1) & arrived).sum()),
-                    unsent=int(appeared.sum()) + resets if made else 0,
-                )
-            )
-    return tuple(hops), Uneven.joined(uneven)

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.kernels.grouping import distinct
+from mixcni.kernels.jit import run
 from mixcni.localise.atoms import NEVER, Atoms
+from mixcni.localise.kernel import stand_between
 from mixcni.localise.watch import Watch
 
 PRIOR_MISSED, PRIOR_SEEN = 0.5, 9.5  # Beta prior: about one in twenty, weak enough for ten sightings to outweigh it
@@ -110,10 +112,10 @@ def miss_rates(atoms: Atoms, passing: Sequence[Passing], dropped: Sequence[float
     rates = []
     length = atoms.end - atoms.start
     for point, passed in enumerate(passing):
-        seen = atoms.counts[:, point] > 0
+        seen = atoms.seen[:, point]
         longest = max(1, int(length[seen].max(initial=1)))
         unseen = np.flatnonzero(passed.proven & ~seen)
-        nowhere = ~(atoms.counts[unseen] > 0).any(axis=1)
+        nowhere = atoms.begun_ns[unseen] == NEVER
         missed = int((~nowhere).sum() + (-(-length[unseen[nowhere]] // longest)).sum())
         rates.append(MissRate(int((passed.proven & seen).sum()) + missed, missed, dropped[point]))
     return rates
@@ -129,7 +131,7 @@ def whole_miss_rates(atoms: Atoms, passing: Sequence[Passing], seen: NDArray[np.
     """
     rates = []
     for point, passed in enumerate(passing):
-        conversations = distinct(atoms.stream[passed.by_others] // 2, len(seen))
+        conversations = distinct(atoms.conversation[passed.by_others], len(seen))
         rates.append(MissRate(conversations.size, int((~seen[conversations, point]).sum()), prior=PRIOR_WHOLE))
     return rates
 
@@ -139,7 +141,7 @@ def known_to_pass(
     watching: NDArray[np.bool_],
     received: NDArray[np.bool_],
     windows: Sequence[Watch | None],
-    slacks: Sequence[int],
+    inside: NDArray[np.bool_],
 ) -> list[Passing]:
     """What is proven to have passed each point while it watched.
 
@@ -148,55 +150,41 @@ def known_to_pass(
     atoms : of all conversations
     watching : (c, p, 2) whether the point saw the conversation or should have, by direction
     received : (a,) whether an atom is known to have reached its receiver
-    windows : one a point, on the common clock; slacks : ns, how near its ends nothing can be told
+    windows : one a point, on the common clock
+    inside : (a, p) as `inside_windows` tells
     """
-    there = atoms.counts > 0
-    before, after = np.zeros_like(there), np.zeros_like(there)
-    before[:, 1:] = np.logical_or.accumulate(there, axis=1)[:, :-1]
-    after[:, :-1] = np.logical_or.accumulate(there[:, ::-1], axis=1)[:, ::-1][:, 1:]
+    before, behind = atoms.seen_before(), atoms.seen_behind()
     found = []
     for point, window in enumerate(windows):
         if window is None:
-            nothing = np.zeros(there.shape[0], dtype=np.bool_)
+            nothing = np.zeros(received.size, dtype=np.bool_)
             found.append(Passing(nothing, nothing))
             continue
-        watched = watching[atoms.stream // 2, point, atoms.stream % 2]
-        told = (received & (before[:, point] | after[:, point])) | (before[:, point] & after[:, point])
-        by_others = watched & is_watched(atoms, point, window, slacks[point]) & told
-        found.append(Passing(by_others, watched & received & _inside(atoms, point, window)))
+        watched = watching[:, point].reshape(-1)[atoms.stream]
+        told = (received & (before[:, point] | behind[:, point])) | (before[:, point] & behind[:, point])
+        by_others = watched & (atoms.seen[:, point] | inside[:, point]) & told
+        found.append(Passing(by_others, watched & received & _between(atoms, point, window)))
     return found
 
 
-def _inside(atoms: Atoms, point: int, window: Watch) -> NDArray[np.bool_]:
+def _between(atoms: Atoms, point: int, window: Watch) -> NDArray[np.bool_]:
     """(a,) whether an atom stands between others of its stream that a point saw, and no hole is between these."""
-    earlier, later = seen_around(atoms, point)
-    size = atoms.stream.size
-    known = (earlier >= 0) & (later < size)
-    earlier, later = np.maximum(earlier, 0), np.minimum(later, size - 1)
-    inside = known & (atoms.stream[earlier] == atoms.stream) & (atoms.stream[later] == atoms.stream)
-    begin = np.minimum(atoms.last_ns[earlier, point], atoms.first_ns[later, point])
-    end = np.maximum(atoms.last_ns[earlier, point], atoms.first_ns[later, point])
-    for hole in window.holes:
-        inside &= (end < hole[0]) | (begin > hole[1])
-    return np.asarray(inside)
+    between = np.zeros(atoms.stream.size, dtype=np.bool_)
+    holes = np.array(window.holes, dtype=np.int64).reshape(-1)
+    times = atoms.first_ns[:, point], atoms.last_ns[:, point]
+    run(stand_between, between.size, atoms.stream, atoms.seen[:, point], *times, holes, between)
+    return between
 
 
-def seen_around(atoms: Atoms, point: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(a,) the nearest atoms before and behind each one that a point saw, of whatever stream; -1 and a where there is none."""
-    size = atoms.stream.size
-    seen, index = atoms.counts[:, point] > 0, np.arange(size)
-    earlier, later = np.full(size, -1), np.full(size, size)
-    earlier[1:] = np.maximum.accumulate(np.where(seen, index, -1))[:-1]
-    later[:-1] = np.minimum.accumulate(np.where(seen, index, size)[::-1])[::-1][1:]
-    return earlier, later
+def inside_windows(atoms: Atoms, windows: Sequence[Watch | None], slacks: Sequence[int]) -> NDArray[np.bool_]:
+    """(a, p) whether all transmissions of an atom, at whatever point, were well within each point's window.
 
-
-def is_watched(atoms: Atoms, point: int, window: Watch, slack_ns: int) -> NDArray[np.bool_]:
-    """(a,) whether a point saw an atom, or would have."""
-    return np.asarray((atoms.counts[:, point] > 0) | is_inside(atoms, window, slack_ns))
-
-
-def is_inside(atoms: Atoms, window: Watch, slack_ns: int) -> NDArray[np.bool_]:
-    """(a,) whether all transmissions of an atom, at whatever point, were well within `window`."""
-    first, last = atoms.first_ns.min(axis=1, initial=NEVER), atoms.last_ns.max(axis=1, initial=-NEVER)
-    return np.asarray(window.covers(first, slack_ns) & window.covers(last, slack_ns))
+    Parameters
+    ----------
+    windows : one a point, on the common clock; slacks : ns, how near its ends nothing can be told
+    """
+    inside = np.zeros_like(atoms.seen)
+    for point, (window, slack) in enumerate(zip(windows, slacks, strict=True)):
+        if window is not None:
+            inside[:, point] = window.covers(atoms.begun_ns, slack) & window.covers(atoms.ended_ns, slack)
+    return inside

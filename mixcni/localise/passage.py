@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align import Alignment
-from mixcni.kernels.grouping import distinct
-from mixcni.schema import Direction, TcpFlag
+from mixcni.localise.survey import Survey
+from mixcni.schema import Direction
 
 ALL_ALIKE: Final = 8  # conversations that must all have taken one way; were there two ways, one in 128 such runs had one alone
 MANY: Final = 3  # conversations that two points each share with others; then that they share none with each other is no chance
@@ -22,7 +22,7 @@ class Passage(IntEnum):
     UNKNOWN = 2
 
 
-def rewritten_towards(alignment: Alignment, position: int) -> NDArray[np.int8]:
+def rewritten_towards(alignment: Alignment, survey: Survey, position: int) -> NDArray[np.int8]:
     """(c,) mixcni.localise.passage.Passage of each conversation's responder, from the nearest point before `position` on.
 
     A service address stands for several pods: to which a request was sent that was lost is not known, unless all requests to it
@@ -41,9 +41,8 @@ def rewritten_towards(alignment: Alignment, position: int) -> NDArray[np.int8]:
     for near in range(position):
         rows = np.flatnonzero((farthest == near) & ~seen[:, position])
         if rows.size:
-            found[rows] = _passages(
-                key[:, near], its_key[:, position], seen[:, [near, position]], rows, _has_reverse(alignment, near)
-            )
+            answered = survey.heard[:, near, Direction.REVERSE]
+            found[rows] = _passages(key[:, near], its_key[:, position], seen[:, [near, position]], rows, answered)
             unsure = np.isin(key[rows, near], key[in_doubt & seen[:, near], near]) & (found[rows] == Passage.UNCHANGED)
             found[rows[unsure]] = Passage.UNKNOWN
     return found
@@ -98,20 +97,11 @@ def _passages(
     return found
 
 
-def _has_reverse(alignment: Alignment, point: int) -> NDArray[np.bool_]:
-    """(c,) whether a point saw packets from each conversation's responder."""
-    table = alignment.transmissions
-    found = np.zeros(len(alignment.conversations), dtype=np.bool_)
-    found[table["conversation"][(table["point"] == point) & (table["direction"] == Direction.REVERSE)]] = True
-    return found
-
-
-def answering(alignment: Alignment) -> NDArray[np.bool_]:
+def answering(alignment: Alignment, survey: Survey) -> NDArray[np.bool_]:
     """(address codes,) whether anything but resets came from an address, in any conversation, as any point names it."""
-    table, conversations = alignment.transmissions, alignment.conversations
+    conversations = alignment.conversations
     heard = np.zeros(len(conversations.book), dtype=np.bool_)
-    came = (table["direction"] == Direction.REVERSE) & ((table["tcp_flags"] & TcpFlag.RST) == 0)
-    names = conversations.ends.responder[distinct(table["conversation"][came], len(conversations))]
+    names = conversations.ends.responder[survey.came[:, :, Direction.REVERSE].any(axis=1)]
     heard[names[names >= 0]] = True
     return heard
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from mixcni.align import Alignment, first_hop_limit
 from mixcni.align.united import flow_bounds
-from mixcni.localise.atoms import Atoms
+from mixcni.localise.atoms import NEVER, Atoms
 from mixcni.localise.kinds import LeftOut, find_left_out
-from mixcni.localise.missrate import SLACK_NS, is_inside
+from mixcni.localise.missrate import SLACK_NS, inside_windows
 from mixcni.localise.passage import Passage, answering, may_be_seen, rewritten_before, rewritten_towards, take_other_ways
+from mixcni.localise.survey import Survey
 from mixcni.localise.watch import Watch
 from mixcni.schema import Direction, Sight
 from mixcni.topology import CapturePoint, PointKind, in_networks
@@ -39,6 +40,7 @@ class Sights:
     apart : (p, p) bool, two points lie on different ways, as two nodes of one tier do
     windows : one a point, on the common clock; None where nothing tells when the capture ran
     slacks : one a point, ns: of what other points saw so near its window's ends nothing can be told
+    inside : (a, p) bool, whether all transmissions of an atom, at whatever point, were well within each point's window
     assumed_windows, learned_scopes : positions of the points whose window, or whose scope, the verdict rests on
     """
 
@@ -51,8 +53,14 @@ class Sights:
     apart: NDArray[np.bool_]
     windows: tuple[Watch | None, ...]
     slacks: tuple[int, ...]
+    inside: NDArray[np.bool_]
     assumed_windows: tuple[int, ...]
     learned_scopes: tuple[int, ...]
+
+    @property
+    def watching(self) -> NDArray[np.bool_]:
+        """(c, p, 2) whether a point saw a conversation or should have, by direction."""
+        return np.asarray((self.sight != Sight.UNOBSERVABLE)[:, :, None] & ~self.hidden)
 
 
 def point_windows(points: Sequence[CapturePoint], alignment: Alignment) -> list[Watch | None]:
@@ -92,7 +100,9 @@ def addresses_passing(point: CapturePoint, alignment: Alignment, position: int) 
     return np.asarray(passing)
 
 
-def judge_sights(points: Sequence[CapturePoint], alignment: Alignment, passed: NDArray[np.bool_], atoms: Atoms) -> Sights:
+def judge_sights(
+    points: Sequence[CapturePoint], alignment: Alignment, survey: Survey, passed: NDArray[np.bool_], atoms: Atoms
+) -> Sights:
     """The sight of every conversation at every point.
 
     Downstream of where it was seen a conversation is expected at a point that its responder's traffic passes, upstream at one
@@ -104,6 +114,7 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment, passed: N
     Parameters
     ----------
     points : in path order, as in `alignment`
+    survey : of its transmissions
     passed : (a, p) whether each atom is known to have been at each point
     atoms : of all conversations
     """
@@ -118,7 +129,7 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment, passed: N
     against = runs_against(alignment)
     assumed_windows, learned_scopes = [], []
     maybe, apart = may_be_seen(alignment), take_other_ways(alignment)
-    expected, concerned = _expectations(points, alignment, nearest, farthest)
+    expected, concerned = _expectations(points, alignment, survey, nearest, farthest)
     elsewhere = seen.astype(np.int64) @ apart > 0
     concerned = (concerned & ~elsewhere) | seen
     either = ~seen & ((expected & ~seen).astype(np.int64) @ apart > 0)  # nobody saw which of several ways it took
@@ -136,7 +147,9 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment, passed: N
                 assumed_windows.append(position)
     beyond = positions > farthest[:, None]
     slacks = tuple(SLACK_NS + (clock.uncertainty_ns or 0) for clock in alignment.clocks)
-    hidden = hidden_directions(points, alignment) | unseen_directions(alignment, atoms, passed, seen, windows, slacks)
+    inside = inside_windows(atoms, windows, slacks)
+    heard = survey.heard[seen.sum(axis=1) > 1].any(axis=0)
+    hidden = hidden_directions(points, heard) | unseen_directions(heard, atoms, passed, seen, inside)
     hidden |= ~np.array([point.passed_by for point in points], dtype=np.bool_).reshape(len(points), 2)
     witness = (sight == Sight.SEEN) | ((sight == Sight.MISSING) & beyond)
     return Sights(
@@ -144,18 +157,23 @@ def judge_sights(points: Sequence[CapturePoint], alignment: Alignment, passed: N
         concerned=concerned,
         witness=witness[:, :, None] & ~hidden,
         hidden=hidden,
-        left_out=find_left_out(alignment, atoms, passed, windows, slacks),
+        left_out=find_left_out(alignment, atoms, passed, windows, inside),
         against=against,
         apart=apart,
         windows=tuple(windows),
         slacks=slacks,
+        inside=inside,
         assumed_windows=tuple(assumed_windows),
         learned_scopes=tuple(learned_scopes),
     )
 
 
 def _expectations(
-    points: Sequence[CapturePoint], alignment: Alignment, nearest: NDArray[np.int64], farthest: NDArray[np.int64]
+    points: Sequence[CapturePoint],
+    alignment: Alignment,
+    survey: Survey,
+    nearest: NDArray[np.int64],
+    farthest: NDArray[np.int64],
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(c, p) twice: whether a conversation is expected at each point, and whether it may pass there at all.
 
@@ -167,7 +185,7 @@ def _expectations(
     nearest, farthest : (c,) the first and the last position where each conversation was seen
     """
     conversations = alignment.conversations
-    every, heard = np.arange(len(conversations)), answering(alignment)
+    every, heard = np.arange(len(conversations)), answering(alignment, survey)
     unheard, called = ~heard[conversations["responder"]], conversations.ends.responder
     stale = ~heard[called[every, farthest]]
     expected, concerned = np.zeros((2, len(conversations), len(points)), dtype=np.bool_)
@@ -176,7 +194,7 @@ def _expectations(
         nearby = np.where(position > farthest, farthest, nearest).clip(0, len(points) - 1)
         initiator = passing[0][conversations.ends.initiator[every, nearby]]
         responder = passing[1][conversations.behind.responder[every, nearby]]
-        arrives, came = rewritten_towards(alignment, position), rewritten_before(alignment, position)
+        arrives, came = rewritten_towards(alignment, survey, position), rewritten_before(alignment, position)
         responder = np.where(arrives == Passage.UNCHANGED, responder, arrives == Passage.REWRITTEN)
         initiator = np.where(came == Passage.UNCHANGED, initiator, came == Passage.REWRITTEN)
         may_pass = (arrives == Passage.UNKNOWN) | (came == Passage.UNKNOWN)
@@ -191,51 +209,48 @@ def _expectations(
     return expected, concerned
 
 
-def hidden_directions(points: Sequence[CapturePoint], alignment: Alignment) -> NDArray[np.bool_]:
+def hidden_directions(points: Sequence[CapturePoint], heard: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(p, 2) whether packets in a direction may pass a point's place unseen.
 
     With eBPF host routing what enters a pod bypasses its veth's host side, allowed or not (DESIGN.md section 4). It does not
-    where the capture has packets that way of conversations that another point saw as well.
+    where the capture has packets that way of conversations that another point saw as well: (p, 2) `heard` says so.
     """
-    table, seen = alignment.transmissions, alignment.conversations.flow_of >= 0
-    shared = (seen.sum(axis=1) > 1)[table["conversation"]]
     hidden = np.zeros((len(points), 2), dtype=np.bool_)
     for position, point in enumerate(points):
         if point.kind != PointKind.VETH:
             continue
-        here = shared & (table["point"] == position)
         enters = [Direction.REVERSE] if position == 0 else [Direction.FORWARD] if position == len(points) - 1 else list(Direction)
         for direction in enters:
-            hidden[position, direction] = not (here & (table["direction"] == direction)).any()
+            hidden[position, direction] = not heard[position, direction]
     return hidden
 
 
 def unseen_directions(
-    alignment: Alignment,
+    heard: NDArray[np.bool_],
     atoms: Atoms,
     passed: NDArray[np.bool_],
     seen: NDArray[np.bool_],
-    windows: Sequence[Watch | None],
-    slacks: Sequence[int],
+    inside: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """(p, 2) whether a point sees one direction alone: none of what went the other way, though some of it got past as it watched.
 
     Then it lies on the one way and not on the other (asymmetric routing), or its capture has a filter, and its silence about the
     other proves nothing. Whoever replies has a request, so that replies seen here show that requests got past. Where one point
     has replies alone, these may go by another way than requests do, past whatever point between has none of them.
+
+    Parameters
+    ----------
+    heard : (p, 2) which directions each point saw of conversations that another saw as well
+    seen : (c, p) whether each point saw a conversation
+    inside : (a, p) as `inside_windows` tells
     """
-    points = seen.shape[1]
-    table, shared = alignment.transmissions, seen.sum(axis=1) > 1
-    rows = np.flatnonzero(shared[table["conversation"]])
-    heard = np.zeros((points, 2), dtype=np.bool_)
-    heard[table["point"][rows], table["direction"][rows]] = True
+    shared = seen.sum(axis=1) > 1
     hidden = heard[:, ::-1] & ~heard
-    certain = 1 if hidden[:, Direction.FORWARD].any() else points  # the first point is at the initiator's side, by either way
+    certain = 1 if hidden[:, Direction.FORWARD].any() else len(hidden)  # the first is at the initiator's side, by either way
     for point in np.flatnonzero(hidden[:certain, Direction.REVERSE]).tolist():
-        window = windows[point]
-        reverse = shared[atoms.stream // 2] & (atoms.stream % 2 == Direction.REVERSE) & seen[atoms.stream // 2, point]
-        got_past = reverse & passed[:, point] & (atoms.counts > 0).any(axis=1)
-        hidden[point, Direction.REVERSE] = window is not None and bool((got_past & is_inside(atoms, window, slacks[point])).any())
+        reverse = (shared & seen[:, point])[atoms.conversation] & (atoms.direction == Direction.REVERSE)
+        got_past = reverse & passed[:, point] & (atoms.begun_ns != NEVER)
+        hidden[point, Direction.REVERSE] = bool((got_past & inside[:, point]).any())
     return hidden
 
 

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.localise.atoms import Atoms
+from mixcni.kernels.grouping import distinct
+from mixcni.localise.atoms import NEVER, Atoms
 from mixcni.localise.missrate import MissRate
 from mixcni.localise.watch import Watch
 
@@ -101,28 +102,35 @@ def find_silences(atoms: Atoms, passing: NDArray[np.bool_], point: int, times: N
     times : of the point's packets, ns on the common clock; -1 none
     rate : over the whole capture
     """
-    ordered = np.sort(times[times >= 0])  # times come nearly so; hashing, as np.unique does, takes ten times as long
-    begins = ordered[np.diff(ordered, prepend=-1) != 0]
-    proven = np.flatnonzero(passing)
-    proven = proven[(atoms.counts[proven] > 0).any(axis=1)]  # when it passed, only those tell that saw it
-    unseen = atoms.counts[proven, point] == 0
-    silence = np.searchsorted(begins, atoms.first_ns[proven].min(axis=1, initial=np.iinfo(np.int64).max), side="right")
-    passed = _packets_in(atoms, proven[unseen], silence[unseen], begins.size + 1)
-    paused = _paused(passed, rate)
-    missed_else = unseen & (paused[silence] <= LIKELY)
-    outside = MissRate(int((~unseen).sum() + missed_else.sum()), int(missed_else.sum()), rate.dropped, rate.prior)
+    begins = _ascending(times)
+    unseen = np.flatnonzero(passing & ~atoms.seen[:, point] & (atoms.begun_ns != NEVER))  # when it passed, those who saw it tell
+    silence = np.searchsorted(begins, atoms.begun_ns[unseen], side="right")
+    passed = _packets_in(atoms, unseen, silence, begins.size + 1)
+    missed_else = int(np.count_nonzero(_paused(passed[silence], rate) <= LIKELY))
+    seen = int(np.count_nonzero(passing & atoms.seen[:, point]))
+    outside = MissRate(seen + missed_else, missed_else, rate.dropped, rate.prior)
     return Silences(begins, _paused(passed, outside), outside)
+
+
+def _ascending(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(s,) the different times, ascending, without -1; of a capture in the order of time they are the times themselves."""
+    if times.size and times[0] >= 0 and bool((times[1:] > times[:-1]).all()):
+        return times
+    ordered = np.sort(times[times >= 0])  # times come nearly so; hashing, as np.unique does, takes ten times as long
+    return np.asarray(ordered[np.diff(ordered, prepend=-1) != 0])
 
 
 def _packets_in(atoms: Atoms, rows: NDArray[np.int64], silence: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """(count,) at least how many packets these unseen atoms stood in, by silence."""
-    near = atoms.first_ns[rows].min(axis=1, initial=np.iinfo(np.int64).max) // ONE_PACKET_NS
+    near = atoms.begun_ns[rows] // ONE_PACKET_NS
     packets = np.unique(np.stack([silence, atoms.stream[rows], near], axis=1), axis=0)
     return np.bincount(packets[:, 0], minlength=count)
 
 
 def _paused(passed: NDArray[np.int64], rate: MissRate) -> NDArray[np.float64]:
     """(s,) the chance that each silence was a pause, given how many packets passed in it unseen."""
-    numbers, place = np.unique(passed, return_inverse=True)
-    running = np.array([rate.all_missed(number) for number in numbers.tolist()], dtype=np.float64)[place.reshape(-1)]
-    return np.asarray(PAUSED / (PAUSED + (1 - PAUSED) * running))
+    numbers = distinct(passed, int(passed.max(initial=-1)) + 1)
+    running = np.array([rate.all_missed(number) for number in numbers.tolist()], dtype=np.float64)
+    chance = np.zeros(int(passed.max(initial=-1)) + 1)
+    chance[numbers] = PAUSED / (PAUSED + (1 - PAUSED) * running)
+    return np.asarray(chance[passed])

@@ -51,21 +51,21 @@ def find_uneven(atoms: Atoms, rows: NDArray[np.int64], up: int, down: int, passe
     passed : (a, p) whether each atom is known to have been at each point
     """
     sent, seen = atoms.counts[rows, up], atoms.counts[rows, down]
-    first, arrived = atoms.first_ns[rows, up], atoms.first_ns[rows, down]
+    kept, once = rows[sent != seen], rows[(sent == 1) & (seen == 1)]
+    first, arrived = atoms.first_ns[kept, up], atoms.first_ns[kept, down]
     both = (first != NEVER) & (arrived != NEVER)
     took = np.where(both, arrived, 0) - np.where(both, first, 0)
-    once = both & (sent == 1) & (seen == 1)
-    late = np.where(both, took - (np.int64(np.median(took[once])) if once.any() else took), 0)
-    odd = sent != seen
-    kept = rows[odd]
+    late = np.zeros(kept.size, dtype=np.int64)
+    if both.any() and once.size:
+        late[both] = took[both] - np.int64(np.median(atoms.first_ns[once, down] - atoms.first_ns[once, up]))
     return Uneven(
         near=np.full(kept.size, min(up, down), dtype=np.int64),
         stream=atoms.stream[kept],
         start=atoms.start[kept],
         end=atoms.end[kept],
-        sent=sent[odd],
-        seen=seen[odd],
+        sent=atoms.counts[kept, up],
+        seen=atoms.counts[kept, down],
         passed=passed[kept, down],
-        first_ns=first[odd],
-        late_ns=late[odd],
+        first_ns=first,
+        late_ns=late,
     )

@@ -29,8 +29,8 @@ def other_way_rate(atoms: Atoms, passing: NDArray[np.bool_], point: int, directi
     passing : (a,) whether each atom is proven to have passed the point, as `known_to_pass` tells
     dropped : the share of packets that the capture counted as dropped; None: it did not count
     """
-    proven = passing & (atoms.stream % 2 != direction)
-    return MissRate(int(proven.sum()), int((proven & (atoms.counts[:, point] == 0)).sum()), dropped)
+    proven = passing & (atoms.direction != direction)
+    return MissRate(int(proven.sum()), int((proven & ~atoms.seen[:, point]).sum()), dropped)
 
 
 def is_told(appeared: int, watched: int, rate: MissRate) -> bool:

@@ -89,13 +89,14 @@ def test_an_interval_is_made_of_whole_atoms(
     with in_form(form):
         atoms, (intervals,) = cut_atoms(table_of(segments), POINTS, [(stream, start, start + octets)])
     seen = octets_of(segments)
-    whole, missing = all_of(intervals, atoms.counts > 0), first_without(intervals, atoms.counts > 0)
+    whole, rows = all_of(intervals, atoms.seen), np.arange(len(cuts))
+    missing = [first_without(intervals, atoms.seen, rows, np.full(rows.size, point)) for point in range(POINTS)]
     for i, (number, begin, size) in enumerate(cuts):
         for point in range(POINTS):
             unseen = [offset for offset in range(begin, begin + size) if (number, offset, point) not in seen]
             assert whole[i, point] == (not unseen)
             if unseen:
-                assert atoms.start[missing[i, point]] <= unseen[0] < atoms.end[missing[i, point]]
+                assert atoms.start[missing[point][i]] <= unseen[0] < atoms.end[missing[point][i]]
 
 
 def test_offsets_that_do_not_fit_one_number_with_their_streams_are_cut_alike() -> None:
@@ -111,7 +112,7 @@ def test_an_empty_interval_holds_and_stands_for_its_first_atom() -> None:
     empty = Intervals(np.array([1]), np.array([1]))
     holds = np.zeros((2, 1), dtype=np.bool_)
     assert all_of(empty, holds).tolist() == [[True]]
-    assert first_without(empty, holds).tolist() == [[1]]
+    assert first_without(empty, holds, np.array([0]), np.array([0])).tolist() == [1]
 
 
 def test_memory_does_not_grow_with_segments_times_boundaries() -> None:
