@@ -10,8 +10,6 @@ from mixcni.flows import FlowTable
 from mixcni.kernels.jit import run
 from mixcni.schema import EXCHANGES
 
-PROTOCOL_TCP = 6
-
 
 class SegmentColumns(NamedTuple):
     """The segment columns that splitting reads."""
@@ -61,12 +59,15 @@ def pair_turns(flows: FlowTable, since: NDArray[np.int64]) -> dict[str, NDArray[
     flows : FlowTable of one capture point
     since : (f, 2) stream offsets: what stands before them in its direction belongs to no turn; 0 where all does
     """
-    segments = flows.segments
-    rows = np.flatnonzero((flows["protocol"][segments["flow"]] == PROTOCOL_TCP) & (segments["length"] > 0))
-    columns = SegmentColumns(**{name: segments[name][rows] for name in SegmentColumns._fields})
-    tcp_flags = flows.packets["tcp_flags"][columns.packet]
-    room = 2 * columns.packet.size
-    out = ExchangeArrays(**{name: np.zeros(room, dtype=column.dtype) for name, column in EXCHANGES.items()})
-    count = run(split_turns, rows.size, columns, tcp_flags, TurnState.since(since), out)
-    order = np.lexsort((out.number[:count], out.flow[:count]))
+    segments, state = flows.segments, TurnState.since(since)
+    columns = SegmentColumns(**{name: segments[name] for name in SegmentColumns._fields})
+    room = 2 * len(segments)
+    out = ExchangeArrays(**{name: np.empty(room, dtype=column.dtype) for name, column in EXCHANGES.items()})
+    count = run(split_turns, len(segments), columns, flows["protocol"], flows.packets["tcp_flags"], state, out)
+    flow, number = out.flow[:count], out.number[:count]
+    shaken = state.handshake >= 0
+    sizes = state.turns + shaken
+    place = (np.cumsum(sizes) - sizes - ~shaken)[flow] + number  # a flow's numbers have no gap, but for the handshake's
+    order = np.empty(count, dtype=np.int64)
+    order[place] = np.arange(count)
     return {name: array[:count][order] for name, array in out._asdict().items()}

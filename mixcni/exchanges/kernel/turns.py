@@ -1,11 +1,12 @@
 """Cutting a connection's octets into exchanges: the handshake, then turns of requests and responses.
 
-Contract: segments are a SegmentTable's columns in file order, all of TCP; stream offsets put the SYN at 0 and the first octet
-of data at 1, and what is no part of a stream, as a reset, has length 0.
+Contract: segments are a SegmentTable's columns in file order; stream offsets put the SYN at 0 and the first octet of data at 1,
+and what is no part of a stream, as a reset, has length 0.
 """
 
 from mixcni.kernels.jit import i64, kernel
 
+PROTOCOL_TCP = 6
 FIN, SYN = 0x01, 0x02  # mixcni.schema.TcpFlag
 FORWARD = 0  # mixcni.schema.Direction
 HANDSHAKE, TURN = 0, 1  # mixcni.schema.ExchangeKind
@@ -49,26 +50,26 @@ def track_handshake(flow, direction, packet, handshake, out, count):
 
 
 @kernel
-def split_turns(segments, tcp_flags, state, out):
+def split_turns(segments, protocol, tcp_flags, state, out):
     """Write the exchanges of all flows; how many there are.
 
     A turn is a run of new octets from the initiator, then a run of new octets from the responder; retransmitted octets open
     nothing. A responder that speaks first has a turn with an empty request. A run begins where that side's last one ended:
     octets which arrive late, or which the capture missed, belong to it. Without a SYN the first begins with its first segment.
 
-    segments : SegmentColumns, (n,) each; tcp_flags : (n,) uint8, of the same rows
+    segments : SegmentColumns, (n,) each; protocol : a row a flow, of which those over TCP count; tcp_flags : a row a packet
     state : TurnState, one row a flow: `current`, `handshake` -1; `turns` 0; `end_forward`, `end_reverse` 0 or where turns begin
     out : ExchangeArrays, with room for a row a segment that has length, twice for a SYN with data
     """
     count = 0
     for i in range(len(segments.flow)):
-        flags, length = i64(tcp_flags[i]), i64(segments.length[i])
-        if length == 0:
+        flow, length = i64(segments.flow[i]), i64(segments.length[i])
+        if length == 0 or protocol[flow] != PROTOCOL_TCP:
             continue
-        flow, direction = i64(segments.flow[i]), i64(segments.direction[i])
+        direction, packet = i64(segments.direction[i]), i64(segments.packet[i])
+        flags = i64(tcp_flags[packet])
         start = i64(segments.offset[i])
         end = start + length
-        packet = i64(segments.packet[i])
         known = i64(state.end_forward[flow]) if direction == FORWARD else i64(state.end_reverse[flow])
         if flags & SYN:
             count = track_handshake(flow, direction, packet, state.handshake, out, count)
