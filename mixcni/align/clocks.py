@@ -68,9 +68,10 @@ def match_transmissions(table: TransmissionTable, p: int, q: int) -> Matched:
     once = (copies_p == 1) & (copies_q == 1)
     direction_of = np.zeros(count, dtype=np.int64)
     direction_of[group] = columns["direction"]
-    has_once = np.bincount(direction_of[once], minlength=len(Direction)) > 0
-    equal = np.where(has_once[direction_of], once, (copies_p == copies_q) & _alike(columns["time_ns"], group, at_p))[group]
-    here, there = at_p & equal, ~at_p & equal
+    has_once = (np.bincount(direction_of[once], minlength=len(Direction)) > 0)[direction_of]
+    if not has_once.all():
+        once = np.where(has_once, once, (copies_p == copies_q) & _alike(columns["time_ns"], group, at_p))
+    here, there = at_p & once[group], ~at_p & once[group]
     times = columns["time_ns"][here], columns["time_ns"][there]
     timed = (times[0] >= 0) & (times[1] >= 0)
     every = Matched(columns["direction"][here] == Direction.FORWARD, *times, columns["packet"][here], columns["packet"][there])
@@ -110,13 +111,13 @@ def estimate_clocks(
     count = len(names)
     pairs = {(p, q): match_transmissions(table, p, q) for p in range(count) for q in range(p + 1, count)}
     pairs = {pair: matched for pair, matched in pairs.items() if matched.at_p.size}
-    fits = {pair: [fit for _, fit in fit_pair(matched)] for pair, matched in pairs.items()}
+    fits = {pair: fit_pair(matched) for pair, matched in pairs.items()}
     present = np.unique(table["point"]).tolist()
     reference = int(present[0]) if present else 0
     graph: nx.Graph[int] = nx.Graph()
     graph.add_nodes_from(range(count))
     for pair, pieces in fits.items():
-        graph.add_edge(*pair, weight=max(UNBOUNDED_NS if piece.slack_ns is None else piece.slack_ns + 1 for piece in pieces))
+        graph.add_edge(*pair, weight=max(UNBOUNDED_NS if fit.slack_ns is None else fit.slack_ns + 1 for _, fit in pieces))
     shared = _assumed(graph, nodes)
     graph.add_edges_from(shared, weight=0)
     lengths = nx.single_source_dijkstra_path_length(graph, reference)
@@ -132,10 +133,12 @@ def estimate_clocks(
             shared_model = _shared_model(models[parent], names[parent], packets[parent], packets[point])
             models[point] = replace(shared_model, segments=0)
             continue
-        matched = pairs[pair] if parent < point else pairs[pair].turned()
-        matched = matched.at(models[parent].common_ns(packets[parent]), packets[point])
+        pieces = fits[pair]
+        if pair != (reference, point):  # against other times than p's own, or the other way round
+            matched = pairs[pair] if parent < point else pairs[pair].turned()
+            pieces = fit_pair(matched.at(models[parent].common_ns(packets[parent]), packets[point]))
         through = names[parent] if models[parent].shares else models[parent].through
-        models[point] = replace(_model(names[reference], models[parent], fit_pair(matched), packets[point]), through=through)
+        models[point] = replace(_model(names[reference], models[parent], pieces, packets[point]), through=through)
     known = set(routes)
     pairs = {pair: matched for pair, matched in pairs.items() if known.issuperset(pair)}
     return _reconciled(models, pairs, packets, shared, reference)

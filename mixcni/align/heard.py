@@ -28,7 +28,9 @@ class _Pairs(NamedTuple):
     end: NDArray[np.int64]
 
 
-def without_heard(columns: Columns, flow: NDArray[Any], hop_limit: NDArray[np.int64], primary: NDArray[np.bool_]) -> Columns:
+def without_heard(
+    columns: Columns, several: NDArray[np.bool_], flow: NDArray[Any], hop_limit: NDArray[Any], primary: NDArray[np.bool_]
+) -> Columns:
     """The transmissions of one point, in their order, without what it has in another form as well.
 
     A stream's main form stays as it is; what of another segment that lacks stays, in as many rows as it has such stretches.
@@ -36,12 +38,11 @@ def without_heard(columns: Columns, flow: NDArray[Any], hop_limit: NDArray[np.in
     Parameters
     ----------
     columns : (n,) each, of a TransmissionTable
+    several : (c,) the conversations that the point may have in several forms
     flow : (n,) the point's flow of each; primary : (n,) whether that is its conversation's main flow
     hop_limit : (n,) of each packet
     """
-    rows = np.flatnonzero(_has_forms(columns, hop_limit, primary))
-    if not rows.size:
-        return columns
+    rows = np.flatnonzero(several[columns["conversation"]])
     carrying = rows[columns["end"][rows] > columns["start"][rows]]
     bare = np.setdiff1d(rows, carrying, assume_unique=True)
     gone = np.zeros(primary.size, dtype=np.bool_)
@@ -101,20 +102,6 @@ def lack_copies(copies: NDArray[np.int64], *ends: NDArray[Any]) -> NDArray[np.bo
     return np.asarray(copies < copies[order[median]][pool])
 
 
-def _has_forms(columns: Columns, hop_limit: NDArray[np.int64], primary: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(n,) whether the point has a segment's conversation in several flows, or its stream with several hop limits."""
-    stream = columns["conversation"].astype(np.int64) * 2 + columns["direction"]
-    count = int(stream.max(initial=-1)) + 1
-    least, most = np.full(count, np.iinfo(np.int64).max), np.full(count, -1)
-    carrying = columns["end"] > columns["start"]
-    np.minimum.at(least, stream[carrying], hop_limit[carrying])
-    np.maximum.at(most, stream[carrying], hop_limit[carrying])
-    several = np.zeros(count // 2 + 1, dtype=np.bool_)
-    several[np.flatnonzero(least < most) // 2] = True
-    several[columns["conversation"][~primary]] = True
-    return np.asarray(several[columns["conversation"]])
-
-
 class _Forms(NamedTuple):
     """(n,) each: a segment's form, a flow with one hop limit; whether it is its stream's main one; whether of the main flow."""
 
@@ -127,7 +114,7 @@ def _forms(
     columns: Columns,
     rows: NDArray[np.int64],
     flow: NDArray[Any],
-    hop_limit: NDArray[np.int64],
+    hop_limit: NDArray[Any],
     primary: NDArray[np.bool_],
 ) -> _Forms:
     """The forms of some segments; the main one has most of the main flow's, and of equals it is the one nearest the sender."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.envelope import Corridor, Points, corridor, hull_under, line_under
+from mixcni.kernels.grouping import in_order
 
 OUTLYING: Final = 10  # times the median distance from the median: farther off are different copies of a retransmitted segment
 MOST_DRIFT: Final = 500e-6  # as a ratio; an operating system corrects its clock by no more (adjtimex(2))
@@ -48,7 +49,7 @@ class Matched:
 
     def ordered(self) -> "Matched":
         """The same in the order of p's capture; by its times they would not be where its clock was set back."""
-        return self.part(np.argsort(self.packet_p, kind="stable"))
+        return self.part(in_order(self.packet_p))
 
     def turned(self) -> "Matched":
         """The same as seen from q."""

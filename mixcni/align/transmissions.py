@@ -14,7 +14,7 @@ from mixcni.align.united import PROTOCOL_TCP
 from mixcni.flows import FlowTable, SegmentTable
 from mixcni.kernels.jit import run
 from mixcni.schema import TRANSMISSIONS
-from mixcni.tables import Table
+from mixcni.tables import Table, columns_in_one
 
 Columns = dict[str, NDArray[Any]]
 
@@ -40,6 +40,7 @@ class PacketColumns(NamedTuple):
     """The packet columns that gathering reads, times on the clock that is wanted."""
 
     tcp_flags: NDArray[np.uint8]
+    ttl: NDArray[np.uint8]
     time_ns: NDArray[np.int64]
 
 
@@ -50,6 +51,28 @@ class PlacedFlows(NamedTuple):
     conversation: NDArray[np.int32]
     flipped: NDArray[np.bool_]
     shift: NDArray[np.int64]
+    is_primary: NDArray[np.bool_]
+
+
+class SeenForms(NamedTuple):
+    """What tells that a point heard a conversation in several forms.
+
+    is_several : (c,) bool, it has segments in other flows than the main one
+    least, most : (2 * c,) uint8, hop limits of each stream's segments that carry octets; `most` is the less where none does
+    """
+
+    is_several: NDArray[np.bool_]
+    least: NDArray[np.uint8]
+    most: NDArray[np.uint8]
+
+    @classmethod
+    def unseen(cls, count: int) -> "SeenForms":
+        """Of conversations before their first segment."""
+        return cls(np.zeros(count, dtype=np.bool_), np.full(2 * count, 255, dtype=np.uint8), np.zeros(2 * count, dtype=np.uint8))
+
+    def several(self) -> NDArray[np.bool_]:
+        """(c,) whether the point has a conversation in several flows, or a stream of it with several hop limits."""
+        return np.asarray(self.is_several | (self.least < self.most).reshape(-1, 2).any(axis=1))
 
 
 class TransmissionColumns(NamedTuple):
@@ -94,7 +117,7 @@ def gather_segments(points: Sequence[FlowTable], conversations: ConversationTabl
     times : of each point's packets, ns
     """
     room = sum(len(flows.segments) for flows in points if (flows["protocol"] == PROTOCOL_TCP).any())
-    out = TransmissionColumns(**{name: np.empty(room, dtype=column.dtype) for name, column in TRANSMISSIONS.items()})
+    out = TransmissionColumns(**columns_in_one(TRANSMISSIONS, room))
     parts, row, is_whole = [], 0, True
     for point, flows in enumerate(points):
         is_tcp = flows["protocol"] == PROTOCOL_TCP
@@ -102,13 +125,17 @@ def gather_segments(points: Sequence[FlowTable], conversations: ConversationTabl
             continue
         members = conversations.members_at(point)
         begin, work = row, len(flows.segments)
-        placed = PlacedFlows(flows["protocol"], members.conversation, members.flipped, members.shift.reshape(-1))
-        packets = PacketColumns(flows.packets["tcp_flags"], times[point])
-        row = run(place_segments, work, SegmentColumns.of(flows.segments), placed, packets, point, out, begin)
-        mine = {name: column[begin:row] for name, column in out._asdict().items()}
-        flow, hop_limit = _flow_of_each(flows), flows.packets["ttl"][mine["packet"]].astype(np.int64)
-        parts.append(without_heard(mine, flow, hop_limit, members.is_primary[flow]))
-        is_whole &= parts[-1] is mine
+        shift = members.shift.reshape(-1)
+        placed = PlacedFlows(flows["protocol"], members.conversation, members.flipped, shift, members.is_primary)
+        packets = PacketColumns(flows.packets["tcp_flags"], flows.packets["ttl"], times[point])
+        forms = SeenForms.unseen(len(conversations))
+        row = run(place_segments, work, SegmentColumns.of(flows.segments), placed, packets, point, out, begin, forms)
+        parts.append({name: column[begin:row] for name, column in out._asdict().items()})
+        several = forms.several()
+        if several.any():
+            flow, hop_limit = _flow_of_each(flows), flows.packets["ttl"][parts[-1]["packet"]]
+            parts[-1] = without_heard(parts[-1], several, flow, hop_limit, members.is_primary[flow])
+            is_whole = False
     if is_whole:
         return {name: column[:row] for name, column in out._asdict().items()}
     return {name: np.concatenate([part[name] for part in parts]) for name in TRANSMISSIONS}

@@ -27,7 +27,7 @@ def heard(rows: list[Row], primary: int = PLAIN) -> tuple[dict[str, NDArray[Any]
     flow, hop_limit, start, end, time = (np.array([row[i] for row in rows], dtype=np.int64) for i in range(5))
     columns = {name: np.zeros(len(rows), dtype=column.dtype) for name, column in TRANSMISSIONS.items()}
     columns |= {"start": start, "end": end, "time_ns": time, "packet": np.arange(len(rows))}
-    left = without_heard(columns, flow, hop_limit, flow == primary)
+    left = without_heard(columns, np.ones(1, dtype=np.bool_), flow, hop_limit, flow == primary)
     octets = Counter(at for a, b in zip(left["start"].tolist(), left["end"].tolist(), strict=True) for at in range(a, b))
     return left, octets
 

@@ -61,12 +61,13 @@ def span_flows(flow, packet, own_ns, time_ns, first, last):
 
 
 @kernel
-def place_segments(segments, flows, packets, point, out, row):
+def place_segments(segments, flows, packets, point, out, row, forms):
     """Write one point's TCP segments as transmissions from `row` on, copies at that point left out; the row behind the last.
 
     segments : SegmentColumns, (n,) each, in file order
     flows : PlacedFlows, a row a flow; packets : PacketColumns, a row a packet
     out : TransmissionColumns, with room for n rows from `row` on
+    forms : SeenForms, written
     """
     for i in range(len(segments.flow)):
         flow = i64(segments.flow[i])
@@ -75,16 +76,24 @@ def place_segments(segments, flows, packets, point, out, row):
         direction = i64(segments.direction[i]) ^ i64(flows.flipped[flow])
         packet = i64(segments.packet[i])
         start = i64(segments.offset[i]) + i64(flows.shift[2 * flow + direction])
+        length = i64(segments.length[i])
+        conversation = i64(flows.conversation[flow])
+        if not flows.is_primary[flow]:
+            forms.is_several[conversation] = True
+        if length > 0:
+            stream = 2 * conversation + direction
+            forms.least[stream] = min(i64(forms.least[stream]), i64(packets.ttl[packet]))
+            forms.most[stream] = max(i64(forms.most[stream]), i64(packets.ttl[packet]))
         acknowledged = i64(segments.acknowledged[i])
         if acknowledged >= 0:
             acknowledged += i64(flows.shift[2 * flow + 1 - direction])
         else:
             acknowledged = -1
-        out.conversation[row] = flows.conversation[flow]
+        out.conversation[row] = conversation
         out.point[row] = point
         out.direction[row] = direction
         out.start[row] = start
-        out.end[row] = start + i64(segments.length[i])
+        out.end[row] = start + length
         out.acknowledged[row] = acknowledged
         out.tcp_flags[row] = packets.tcp_flags[packet]
         out.time_ns[row] = packets.time_ns[packet]
