@@ -4,7 +4,7 @@ Re-segmentation by offload changes boundaries and not counts, so counts can be c
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mixcni.align.transmissions import TransmissionTable
 from mixcni.kernels.grouping import numbered
 from mixcni.kernels.jit import run
-from mixcni.localise.kernel import cover_atoms, locate_bounds
+from mixcni.localise.kernel import cover_atoms, locate_bounds, locate_transmissions, note_bounds
 from mixcni.localise.watch import Watch
 from mixcni.schema import Direction
 
@@ -21,11 +21,24 @@ MOST_BITS: Final = 63  # of an int64 that is not negative
 WIDEST: Final = 64  # atoms of one transmission, as of a segment of 64 KiB at one point that is on the wire at another
 
 
+Cut = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""The stream, start and end of each of some intervals, (n,) each."""
+
+
+class BoundColumns(NamedTuple):
+    """The columns of a TransmissionTable that say where it cuts streams."""
+
+    conversation: NDArray[np.int32]
+    direction: NDArray[np.uint8]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+
+
 class AtomCounts(NamedTuple):
     """What is counted of atoms, (points * a,) each, those of a point together."""
 
     points: int
-    counts: NDArray[np.int64]
+    counts: NDArray[np.int32]
     first_ns: NDArray[np.int64]
     last_ns: NDArray[np.int64]
 
@@ -44,11 +57,11 @@ class Atoms:
 
     stream : (a,) int64, 2 * conversation + direction; conversation : (a,) int64; direction : (a,) uint8
     start, end : (a,) int64, stream offsets
-    counts : (a, p) int64, transmissions of the atom at each point; seen : (a, p) bool, whether there are any
+    counts : (a, p) int32, transmissions of the atom at each point; seen : (a, p) bool, whether there are any
     first_ns, last_ns : (a, p) int64, of these; NEVER and -NEVER where there are none
     begun_ns, ended_ns : (a,) int64, the first and the last of all points
-    begin, stop : (r,) int64, the atoms of each transmission, exclusive
-    point, time_ns, tcp_flags : (r,), where and when it was seen, and its flags
+    begin, stop : (r,) int64, the atoms of each transmission, exclusive; alike of one without octets
+    point, time_ns, tcp_flags : (r,), where and when it was seen, and its flags: columns of the TransmissionTable
     """
 
     stream: NDArray[np.int64]
@@ -56,7 +69,7 @@ class Atoms:
     direction: NDArray[np.uint8]
     start: NDArray[np.int64]
     end: NDArray[np.int64]
-    counts: NDArray[np.int64]
+    counts: NDArray[np.int32]
     seen: NDArray[np.bool_]
     first_ns: NDArray[np.int64]
     last_ns: NDArray[np.int64]
@@ -68,7 +81,7 @@ class Atoms:
     time_ns: NDArray[np.int64]
     tcp_flags: NDArray[np.uint8]
 
-    def within(self, point: int, window: Watch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def within(self, point: int, window: Watch) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """(a,) transmissions of each atom at `point` while `window` covers them, and when the first one was, ns."""
         rows = np.flatnonzero((self.point == point) & window.covers(self.time_ns))
         here = np.zeros(rows.size, dtype=np.uint16)
@@ -143,33 +156,29 @@ def _least(
     return least
 
 
-def cut_atoms(
-    table: TransmissionTable, points: int, cuts: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
-) -> tuple[Atoms, list[Intervals]]:
+def cut_atoms(table: TransmissionTable, points: int, cuts: list[Cut]) -> tuple[Atoms, list[Intervals]]:
     """The atoms of all streams, and for each of `cuts` the atoms that its intervals are made of.
 
     Parameters
     ----------
     table : TransmissionTable
     points : how many points there are
-    cuts : triples (stream, start, end), (n,) int64 each: intervals at whose bounds to cut as well
+    cuts : intervals at whose bounds to cut as well
     """
-    rows = np.flatnonzero(table["end"] > table["start"])
-    stream = table["conversation"][rows].astype(np.int64) * 2 + table["direction"][rows]
-    start, end = table["start"][rows], table["end"][rows]
-    pieces = [(stream, start), (stream, end), *((of, at) for of, *bounds in cuts for at in bounds)]
-    atom_stream, atom_start = _bounds(pieces)
+    columns = BoundColumns(**{name: table[name] for name in BoundColumns._fields})
+    atom_stream, atom_start = _bounds(columns, cuts)
     first = np.append(0, np.cumsum(np.bincount(atom_stream)))
     cursor = first[:-1].copy()
+    begin, stop = np.zeros((2, len(table)), dtype=np.int64)
+    run(locate_transmissions, len(table), columns, first, atom_start, cursor, begin, stop)
 
     def located(of: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.int64]:
-        run(locate_bounds, at.size, of, at, first, atom_start, cursor, at)
-        return at
+        place = np.empty(at.size, dtype=np.int64)
+        run(locate_bounds, at.size, of, at, first, atom_start, cursor, place)
+        return place
 
-    begin, stop = located(stream, start), located(stream, end)
-    point, time = table["point"][rows], table["time_ns"][rows]
-    counts, first_ns, last_ns = _cover(begin, stop, point, time, (atom_stream.size, points))
-    intervals = [Intervals(located(of, low.copy()), located(of, high.copy())) for of, low, high in cuts]
+    counts, first_ns, last_ns = _cover(begin, stop, table["point"], table["time_ns"], (atom_stream.size, points))
+    intervals = [Intervals(located(of, low), located(of, high)) for of, low, high in cuts]
     atoms = Atoms(
         stream=atom_stream,
         conversation=atom_stream >> 1,
@@ -184,32 +193,42 @@ def cut_atoms(
         ended_ns=last_ns.max(axis=1, initial=-NEVER),
         begin=begin,
         stop=stop,
-        point=point,
-        time_ns=time,
-        tcp_flags=table["tcp_flags"][rows],
+        point=table["point"],
+        time_ns=table["time_ns"],
+        tcp_flags=table["tcp_flags"],
     )
     return atoms, intervals
 
 
-def _bounds(pieces: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _bounds(columns: BoundColumns, cuts: list[Cut]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(a,) each: the different pairs (stream, offset), in order; sorted as one number where that has 63 bits, which is faster."""
-    there = [(stream, at) for stream, at in pieces if at.size]
-    if not there:
+    offsets = [array for array in (columns.start, columns.end, *(at for _, *bounds in cuts for at in bounds)) if array.size]
+    if not offsets:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    least = min(int(at.min()) for _, at in there)
-    bits = (max(int(at.max()) for _, at in there) - least).bit_length()
-    if bits + max(int(stream.max()) for stream, _ in there).bit_length() <= MOST_BITS:
-        keys = np.concatenate([stream for stream, _ in there])
-        keys <<= bits
-        keys -= least
-        end = 0
-        for _, at in there:
-            begin, end = end, end + at.size
-            keys[begin:end] += at
-        keys.sort()
-        keys = keys[_fresh(keys)]
-        return keys >> bits, (keys & ((1 << bits) - 1)) + least
-    stream, at = (np.concatenate(columns) for columns in zip(*there, strict=True))
+    least = min(int(at.min()) for at in offsets)
+    bits = (max(int(at.max()) for at in offsets) - least).bit_length()
+    streams = max(2 * int(columns.conversation.max(initial=-1)) + 2, *(int(of.max(initial=-1)) + 1 for of, *_ in cuts), 0)
+    if bits + streams.bit_length() > MOST_BITS:
+        return _wide_bounds(columns, cuts)
+    keys = np.empty(2 * columns.start.size + 2 * sum(of.size for of, *_ in cuts), dtype=np.int64)
+    newest = np.full(2 * streams, least - 1, dtype=np.int64)
+    count = run(note_bounds, columns.start.size, columns, bits, least, newest, keys)
+    for of, *bounds in cuts:
+        for at in bounds:
+            keys[count : count + at.size] = (of << bits) + (at - least)
+            count += at.size
+    keys = keys[:count]
+    keys.sort()
+    keys = keys[_fresh(keys)]
+    return keys >> bits, (keys & ((1 << bits) - 1)) + least
+
+
+def _wide_bounds(columns: BoundColumns, cuts: list[Cut]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The same where a stream and an offset do not fit one number."""
+    rows = np.flatnonzero(columns.end > columns.start)
+    of_rows = columns.conversation[rows].astype(np.int64) * 2 + columns.direction[rows]
+    stream = np.concatenate([of_rows, of_rows, *(of for of, *bounds in cuts for _ in bounds)])
+    at = np.concatenate([columns.start[rows], columns.end[rows], *(at for _, *bounds in cuts for at in bounds)])
     order = np.lexsort((at, stream))
     stream, at = stream[order], at[order]
     fresh = _fresh(stream) | _fresh(at)
@@ -218,20 +237,31 @@ def _bounds(pieces: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> tuple[
 
 def _fresh(ordered: NDArray[np.int64]) -> NDArray[np.bool_]:
     """(n,) whether a value differs from the one before it."""
-    return np.append(True, ordered[1:] != ordered[:-1])
+    fresh = np.ones(ordered.size, dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
+    return fresh
 
 
 def _cover(
     begin: NDArray[np.int64], stop: NDArray[np.int64], point: NDArray[np.uint16], time: NDArray[np.int64], shape: tuple[int, int]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
     """(a, p) each: the transmissions of each atom at each point, and when the first and the last one was.
 
     Few have many atoms; so that time grows with transmissions and atoms even where all have, those are counted by blocks.
     """
     size, points = shape
-    flat = np.zeros(size * points, dtype=np.int64), np.full(size * points, NEVER), np.full(size * points, -NEVER)
-    run(cover_atoms, begin.size, begin, stop, point, time, WIDEST, AtomCounts(points, *flat))
-    counts, first, last = (array.reshape(points, size).T for array in flat)
+    found = AtomCounts(
+        points=points,
+        counts=np.zeros(size * points, dtype=np.int32),
+        first_ns=np.full(size * points, NEVER, dtype=np.int64),
+        last_ns=np.full(size * points, -NEVER, dtype=np.int64),
+    )
+    run(cover_atoms, begin.size, begin, stop, point, time, WIDEST, found)
+    counts, first, last = (
+        found.counts.reshape(points, size).T,
+        found.first_ns.reshape(points, size).T,
+        found.last_ns.reshape(points, size).T,
+    )
     wide = np.flatnonzero(stop - begin > WIDEST)
     if wide.size:
         mine = begin[wide], stop[wide], point[wide]

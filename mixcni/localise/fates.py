@@ -395,7 +395,7 @@ class FateRules:
         again = self._asked_again(np.arange(replied.size), point, replied)
         return np.asarray((self.columns["kind"] == ExchangeKind.DATAGRAM) & (replied != NEVER) & ~again)
 
-    def _arrived(self, rows: NDArray[np.int64], direction: Direction, target: int, counts: NDArray[np.int64]) -> int:
+    def _arrived(self, rows: NDArray[np.int64], direction: Direction, target: int, counts: NDArray[np.int32]) -> int:
         """How many exchanges on a hop beside `rows`, which may have begun to arrive, did arrive and failed all the same.
 
         They belong to the number of trials: of many that find a silent server, or lose their responses, some are missed by

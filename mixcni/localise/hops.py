@@ -13,6 +13,7 @@ from mixcni.localise.atoms import NEVER, Atoms
 from mixcni.localise.kernel import tally_hop
 from mixcni.localise.missrate import Passing
 from mixcni.localise.sight import Sights
+from mixcni.localise.survey import Survey
 from mixcni.localise.uneven import Uneven, find_uneven
 from mixcni.localise.unsent import is_told, other_way_rate, resets_between
 from mixcni.schema import Direction
@@ -50,8 +51,8 @@ class HopColumns(NamedTuple):
     direction: NDArray[np.uint8]
     common: NDArray[np.bool_]
     inside: NDArray[np.bool_]
-    sent: NDArray[np.int64]
-    seen: NDArray[np.int64]
+    sent: NDArray[np.int32]
+    seen: NDArray[np.int32]
     passed: NDArray[np.bool_]
 
 
@@ -77,6 +78,7 @@ class Tally(NamedTuple):
 
 def count_hops(
     alignment: Alignment,
+    survey: Survey,
     atoms: Atoms,
     sights: Sights,
     passed: NDArray[np.bool_],
@@ -90,6 +92,7 @@ def count_hops(
 
     Parameters
     ----------
+    survey : of the alignment's transmissions
     passed : (a, p) whether each atom is known to have been at each point
     passing : one a point, as `known_to_pass` gives them
     dropped : the share of packets that each point's capture counted as dropped; None: it did not count
@@ -108,7 +111,7 @@ def count_hops(
             rows = np.flatnonzero(common & inside & (atoms.direction == direction))
             uneven.append(find_uneven(atoms, rows, up, down, passed))
             rate = other_way_rate(atoms, passing[up].proven, up, direction, dropped[up])
-            resets, any_resets = resets_between(alignment, (up, down), direction, sights.windows, sights.slacks)
+            resets, any_resets = resets_between(alignment, survey, (up, down), direction, sights.windows, sights.slacks)
             made = is_told(tally.appeared + resets, tally.watched + any_resets, rate)
             missed = {up: tally.lacking - (tally.copies if made else 0), down: tally.passed}
             hops.append(

@@ -21,21 +21,64 @@ def locate_bounds(stream, at, first, start, cursor, place):
     place : (n,) int64, written
     """
     for i in range(len(stream)):
-        of, bound = i64(stream[i]), i64(at[i])
-        stop, found = i64(first[of + 1]), i64(cursor[of])
-        if found + 1 < stop and start[found + 1] <= bound:
-            found += 1
-        if start[found] != bound:
-            low, high = i64(first[of]), stop
-            while low < high:
-                middle = (low + high) >> 1
-                if start[middle] < bound:
-                    low = middle + 1
-                else:
-                    high = middle
-            found = low
-        cursor[of] = found
-        place[i] = found
+        place[i] = find_bound(i64(stream[i]), i64(at[i]), first, start, cursor)
+
+
+@kernel
+def find_bound(of, bound, first, start, cursor):
+    """The atom of a stream that begins at a bound, where the stream's cursor is set as well."""
+    stop, found = i64(first[of + 1]), i64(cursor[of])
+    if found + 1 < stop and start[found + 1] <= bound:
+        found += 1
+    if start[found] != bound:
+        low, high = i64(first[of]), stop
+        while low < high:
+            middle = (low + high) >> 1
+            if start[middle] < bound:
+                low = middle + 1
+            else:
+                high = middle
+        found = low
+    cursor[of] = found
+    return found
+
+
+@kernel
+def locate_transmissions(rows, first, start, cursor, begin, stop):
+    """Write the atoms of each transmission with octets, exclusive; `begin` and `stop` of one without stay alike.
+
+    rows : BoundColumns, (r,) each; first, start, cursor : as for `locate_bounds`; begin, stop : (r,) int64, 0 before
+    """
+    for i in range(len(begin)):
+        if rows.end[i] > rows.start[i]:
+            of = 2 * i64(rows.conversation[i]) + i64(rows.direction[i])
+            begin[i] = find_bound(of, i64(rows.start[i]), first, start, cursor)
+            stop[i] = find_bound(of, i64(rows.end[i]), first, start, cursor)
+
+
+@kernel
+def note_bounds(rows, bits, least, newest, keys):
+    """Write the bounds of all transmissions with octets, but those that its stream's last one had as well; how many there are.
+
+    rows : BoundColumns, (r,) each
+    bits, least : a key is the stream, then so many bits for the offset less `least`
+    newest : (2 * streams,) int64, scratch: each stream's last start and end; less than `least` before
+    keys : int64, written; room for two a row
+    """
+    count = 0
+    for i in range(len(rows.start)):
+        start, end = i64(rows.start[i]), i64(rows.end[i])
+        if end <= start:
+            continue
+        of = 2 * i64(rows.conversation[i]) + i64(rows.direction[i])
+        if start != newest[2 * of] and start != newest[2 * of + 1]:
+            keys[count] = (of << bits) + (start - least)
+            count += 1
+        if end != newest[2 * of + 1]:
+            keys[count] = (of << bits) + (end - least)
+            count += 1
+        newest[2 * of], newest[2 * of + 1] = start, end
+    return count
 
 
 @kernel
@@ -43,7 +86,7 @@ def cover_atoms(begin, stop, point, time_ns, widest, out):
     """Count the transmissions of each atom at each point, and write when the first and the last one was.
 
     begin, stop, point, time_ns : (r,) integers, of each transmission its atoms, exclusive; one of more than `widest` is left out
-    out : AtomCounts, (points * a,) int64 each, those of a point together
+    out : AtomCounts, (points * a,) each, those of a point together
     """
     size = len(out.counts) // out.points
     for i in range(len(begin)):
@@ -83,12 +126,14 @@ def survey_transmissions(rows, points, out):
 
 
 @kernel
-def mark_kinds(begin, tcp_flags, syn, payload):
+def mark_kinds(begin, stop, tcp_flags, syn, payload):
     """Mark the atoms at which a transmission with a SYN begins, and those at which one without SYN and FIN does.
 
-    begin, tcp_flags : (r,) of transmissions; syn, payload : (a,) bool, written; False before
+    begin, stop, tcp_flags : (r,) of transmissions; syn, payload : (a,) bool, written; False before
     """
     for i in range(len(begin)):
+        if begin[i] == stop[i]:
+            continue
         flags = i64(tcp_flags[i])
         if flags & SYN:
             syn[begin[i]] = True

@@ -45,7 +45,7 @@ def find_left_out(
     windows, inside : as in mixcni.localise.sight.Sights
     """
     syn, payload = np.zeros((2, atoms.stream.size), dtype=np.bool_)
-    run(mark_kinds, atoms.begin.size, atoms.begin, atoms.tcp_flags, syn, payload)
+    run(mark_kinds, atoms.begin.size, atoms.begin, atoms.stop, atoms.tcp_flags, syn, payload)
     payload &= (alignment.conversations["protocol"] == PROTOCOL_TCP)[atoms.conversation]
     syns, no_payload = np.zeros((2, len(windows), len(Direction)), dtype=np.bool_)
     for direction in Direction:

@@ -96,17 +96,15 @@ def localise_losses(
     survey = survey_of(alignment)
     columns = merge_exchanges(alignment, exchanges, survey)
     stream = columns["conversation"].astype(np.int64) * 2
-    atoms, (request, response, whole) = cut_atoms(
+    atoms, (request, whole) = cut_atoms(
         alignment.transmissions,
         len(points),
         [
             (stream, columns["request_start"], columns["request_end"]),
-            (stream + 1, columns["response_start"], columns["response_start"]),
             (stream + 1, columns["response_start"], columns["response_end"]),
         ],
     )
-    first_piece = response.begin + (columns["response_end"] > columns["response_start"])
-    response = Intervals(response.begin, first_piece)
+    response = Intervals(whole.begin, whole.begin + (columns["response_end"] > columns["response_start"]))
     received = atoms.received(survey.acknowledged, alignment.conversations["protocol"] == PROTOCOL_TCP)
     passed = atoms.passed(received)
     sights = judge_sights(points, alignment, survey, passed, atoms)
@@ -117,7 +115,7 @@ def localise_losses(
         for point, (found, times, rate) in enumerate(zip(passing, alignment.times, rates, strict=True))
     ]
     whole_rates = whole_miss_rates(atoms, passing, alignment.conversations.flow_of >= 0)
-    refusals = find_refusals(alignment)
+    refusals = find_refusals(alignment, survey)
     rules = FateRules(points, columns, atoms, request, response, sights, silences, whole_rates, survey.acknowledged, passed)
     rules.answered(refusals)
     rules.lost_rest(whole, survey.closed_ns)
@@ -129,7 +127,7 @@ def localise_losses(
     rules.silent(survey.closing)
     fates = rules.table()
     losses = tuple(_with_traits(loss, alignment, fates, sights, atoms, passed) for loss in _sum_losses(fates, sights.apart))
-    hops, uneven = count_hops(alignment, atoms, sights, passed, passing, [point.dropped for point in points])
+    hops, uneven = count_hops(alignment, survey, atoms, sights, passed, passing, [point.dropped for point in points])
     return Localisation(
         points=tuple(points),
         alignment=alignment,

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mixcni.align import Alignment
 from mixcni.kernels.grouping import numbered
-from mixcni.schema import Direction, TcpFlag
+from mixcni.localise.survey import Survey
+from mixcni.schema import Direction
 from mixcni.tables import recode, unite_address_books
 
 ICMP_UNREACHABLE, ICMP_TIME_EXCEEDED, ICMP_PARAMETER = 3, 11, 12  # RFC 792
@@ -40,11 +41,11 @@ class Refusals:
     icmp_looks: NDArray[np.int64]
 
 
-def find_refusals(alignment: Alignment) -> Refusals:
-    """The resets and ICMP errors that came back for each conversation."""
+def find_refusals(alignment: Alignment, survey: Survey) -> Refusals:
+    """The resets and ICMP errors that came back for each conversation; `survey` is of the alignment's transmissions."""
     shape = len(alignment.conversations), len(alignment.points)
     table = alignment.transmissions
-    rows = np.flatnonzero(((table["tcp_flags"] & TcpFlag.RST) != 0) & (table["direction"] == Direction.REVERSE))
+    rows = survey.resets[table["direction"][survey.resets] == Direction.REVERSE]
     place = table["conversation"][rows], table["point"][rows]
     reset_ns = np.full(shape, -1, dtype=np.int64)
     np.maximum.at(reset_ns, place, table["time_ns"][rows])

@@ -58,7 +58,8 @@ def copies_at(atoms: Atoms, point: int, window: Watch, wanted: NDArray[np.int64]
 class Silences:
     """A point's silences.
 
-    begins : (s,) int64, ns, ascending: its packets; silence i is before packet i, and the last one behind all
+    begins : (s,) int64, ns, ascending: its packets; silence i is before packet i, and the last one behind all; between packets of
+        one time is none
     paused : (s + 1,) float64, the chance that each was a pause
     rate : what the capture misses while it runs
     """
@@ -102,7 +103,7 @@ def find_silences(atoms: Atoms, passing: NDArray[np.bool_], point: int, times: N
     times : of the point's packets, ns on the common clock; -1 none
     rate : over the whole capture
     """
-    begins = _ascending(times)
+    begins = times if times.size and times[0] >= 0 and (times[1:] >= times[:-1]).all() else np.sort(times[times >= 0])
     unseen = np.flatnonzero(passing & ~atoms.seen[:, point] & (atoms.begun_ns != NEVER))  # when it passed, those who saw it tell
     silence = np.searchsorted(begins, atoms.begun_ns[unseen], side="right")
     passed = _packets_in(atoms, unseen, silence, begins.size + 1)
@@ -110,14 +111,6 @@ def find_silences(atoms: Atoms, passing: NDArray[np.bool_], point: int, times: N
     seen = int(np.count_nonzero(passing & atoms.seen[:, point]))
     outside = MissRate(seen + missed_else, missed_else, rate.dropped, rate.prior)
     return Silences(begins, _paused(passed, outside), outside)
-
-
-def _ascending(times: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(s,) the different times, ascending, without -1; of a capture in the order of time they are the times themselves."""
-    if times.size and times[0] >= 0 and bool((times[1:] > times[:-1]).all()):
-        return times
-    ordered = np.sort(times[times >= 0])  # times come nearly so; hashing, as np.unique does, takes ten times as long
-    return np.asarray(ordered[np.diff(ordered, prepend=-1) != 0])
 
 
 def _packets_in(atoms: Atoms, rows: NDArray[np.int64], silence: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -48,6 +48,7 @@ class Survey:
         a reset, which proves nothing; -1 none
     closed_ns : (c,) int64, when the initiator was first seen to close or reset, on the common clock; NEVER without
     closing : (c,) int64, stream offset of the responder's FIN, the octets before which it has sent; -1 without
+    resets : (k,) int64, rows of the transmissions that are resets
     """
 
     tcp_flags: NDArray[np.uint8]
@@ -56,6 +57,7 @@ class Survey:
     acknowledged: NDArray[np.int64]
     closed_ns: NDArray[np.int64]
     closing: NDArray[np.int64]
+    resets: NDArray[np.int64]
 
     @property
     def heard(self) -> NDArray[np.bool_]:
@@ -85,4 +87,5 @@ def survey_of(alignment: Alignment) -> Survey:
         acknowledged=found.acknowledged,
         closed_ns=found.closed_ns,
         closing=found.closing,
+        resets=np.flatnonzero(table["tcp_flags"] & TcpFlag.RST),
     )

@@ -111,7 +111,8 @@ def size_trait(
     hop : positions of its points in the direction in which the segments went
     failing : rows of conversations
     """
-    rows = np.flatnonzero((atoms.point == hop[0]) & (atoms.stream[atoms.begin] % 2 == direction) & (atoms.stop > atoms.begin))
+    rows = np.flatnonzero((atoms.point == hop[0]) & (atoms.stop > atoms.begin))
+    rows = rows[atoms.direction[atoms.begin[rows]] == direction]
     begin, octets = atoms.begin[rows], atoms.end[atoms.stop[rows] - 1] - atoms.start[atoms.begin[rows]]
     there = passed[begin, hop[1]]
     gone = ~there & np.isin(atoms.stream[begin] // 2, failing)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from mixcni.align import Alignment
 from mixcni.localise.atoms import Atoms
 from mixcni.localise.missrate import MissRate
+from mixcni.localise.survey import Survey
 from mixcni.localise.watch import Watch
-from mixcni.schema import Direction, TcpFlag
+from mixcni.schema import Direction
 
 NEXT_TO_NOTHING: Final = 0.01  # the most that the earlier capture may miss
 CERTAINTY: Final = 0.95  # that it misses no more
@@ -44,7 +45,12 @@ def is_told(appeared: int, watched: int, rate: MissRate) -> bool:
 
 
 def resets_between(
-    alignment: Alignment, hop: tuple[int, int], direction: Direction, windows: Sequence[Watch | None], slacks: Sequence[int]
+    alignment: Alignment,
+    survey: Survey,
+    hop: tuple[int, int],
+    direction: Direction,
+    windows: Sequence[Watch | None],
+    slacks: Sequence[int],
 ) -> tuple[int, int]:
     """How many conversations had resets at the later point and none at the earlier one, and how many had any at either.
 
@@ -52,12 +58,13 @@ def resets_between(
 
     Parameters
     ----------
+    survey : of the alignment's transmissions
     hop : positions of its points in the direction in which segments go
     windows, slacks : as in mixcni.localise.sight.Sights
     """
     table, seen = alignment.transmissions, alignment.conversations.flow_of >= 0
     both = np.asarray(seen[:, list(hop)].all(axis=1))
-    rows = np.flatnonzero((table["tcp_flags"] & TcpFlag.RST) != 0)
+    rows = survey.resets
     rows = rows[(table["direction"][rows] == direction) & both[table["conversation"][rows]]]
     for point in hop:
         window = windows[point]
