@@ -11,7 +11,7 @@ from mixcni.align.clocks import CycleResidual, estimate_clocks
 from mixcni.align.conversations import CandidateTable, ConversationTable, join_flows
 from mixcni.align.datagrams import gather_datagrams
 from mixcni.align.heard import wholly_heard
-from mixcni.align.transmissions import Columns, TransmissionTable, gather_segments, renumbered
+from mixcni.align.transmissions import Columns, TransmissionTable, gather_segments, renumber
 from mixcni.align.united import UnitedFlows
 from mixcni.exchanges import ExchangeTable
 from mixcni.flows import FlowTable
@@ -73,7 +73,10 @@ def align_points(
     times = [clock.common_ns(at) for clock, at in zip(clocks, own, strict=True)]
     conversations = join_flows(every.on(times), clocks, translations)
     number = conversations.rows_of(joined)
-    segments = gather_segments(points, conversations, times) if number is None else renumbered(segments, number, times)
+    if number is None:
+        segments = gather_segments(points, conversations, times)
+    else:
+        renumber(segments, number, times)
     slack_ns = _slack_ns(clocks, points)
     datagrams = gather_datagrams(points, conversations, times, slack_ns, by_content=unsure, exchanges=exchanges, together=True)
     transmissions = TransmissionTable.joined([segments, *datagrams])

@@ -69,7 +69,7 @@ class ClockModel:
         With steps a time alone does not say to which piece it belongs, a packet's row does.
         """
         if not self.pieces:
-            return np.where(times >= 0, times - self.offset_ns, times)
+            return np.where(times >= 0, times - self.offset_ns, times) if self.offset_ns else times
         bounds = [0, *(piece.first_packet for piece in self.pieces[1:]), times.size]
         out = np.empty_like(times)
         for piece, begin, end in zip(self.pieces, bounds[:-1], bounds[1:], strict=True):

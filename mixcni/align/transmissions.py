@@ -141,8 +141,8 @@ def gather_segments(points: Sequence[FlowTable], conversations: ConversationTabl
     return {name: np.concatenate([part[name] for part in parts]) for name in TRANSMISSIONS}
 
 
-def renumbered(segments: Columns, number: NDArray[np.int32], times: Sequence[NDArray[np.int64]]) -> Columns:
-    """The same segments where conversations have other rows, and packets other times.
+def renumber(segments: Columns, number: NDArray[np.int32], times: Sequence[NDArray[np.int64]]) -> None:
+    """Enter other rows of conversations and other times of packets, in place: what was made of the columns before has them too.
 
     Parameters
     ----------
@@ -150,10 +150,10 @@ def renumbered(segments: Columns, number: NDArray[np.int32], times: Sequence[NDA
     number : (c,) the new row of each conversation
     times : of each point's packets, ns
     """
+    np.take(number, segments["conversation"], out=segments["conversation"], mode="clip")  # else numpy makes a copy first
     bounds = np.searchsorted(segments["point"], np.arange(len(times) + 1)).tolist()
-    packets = (segments["packet"][begin:end] for begin, end in itertools.pairwise(bounds))
-    moved = np.concatenate([at[packet] for at, packet in zip(times, packets, strict=True)])
-    return segments | {"conversation": number[segments["conversation"]], "time_ns": moved}
+    for at, (begin, end) in zip(times, itertools.pairwise(bounds), strict=True):
+        np.take(at, segments["packet"][begin:end], out=segments["time_ns"][begin:end], mode="clip")
 
 
 def _flow_of_each(flows: FlowTable) -> NDArray[np.int32]:
