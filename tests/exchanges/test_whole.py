@@ -40,7 +40,7 @@ from tests.exchanges.test_http1 import (
     UNTIL_CLOSE,
     UPGRADE,
 )
-from tests.kernels.forms import TWO_FORMS, in_form
+from tests.kernels.forms import NEEDS_COMPILER, TWO_FORMS, in_form
 from tests.wire import Frame
 
 FIELDS = b"GET /a?b=c HTTP/1.1\r\nhost :  shop \t\r\nX-Request-ID: 7\r\nTraceParent:00-1-2-01\r\nContent-Length: 0\r\n\r\n"
@@ -218,6 +218,7 @@ def mixed(path: Path) -> FlowTable:
     return flows_of(path, sorted(frames, key=lambda frame: frame.time_ns))
 
 
+@NEEDS_COMPILER
 @pytest.mark.parametrize("capture", ["mixed", "networkpolicy-drop/C.pcap", "policy-removed/C.pcap"])
 def test_the_table_is_the_same_with_machine_code_and_without(capture: str, tmp_path: Path) -> None:
     flows = mixed(tmp_path / "a.pcap") if capture == "mixed" else _flows_in(CAPTURES / capture)

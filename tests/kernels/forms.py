@@ -14,10 +14,8 @@ import pytest
 
 from mixcni.kernels import jit
 
-COMPILED = pytest.param(
-    "compiled",
-    marks=pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="NUMBA_DISABLE_JIT=1: nothing is compiled"),
-)
+NEEDS_COMPILER = pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="NUMBA_DISABLE_JIT=1: nothing is compiled")
+COMPILED = pytest.param("compiled", marks=NEEDS_COMPILER)
 FORMS = ["plain", "bounded", COMPILED]
 TWO_FORMS = ["bounded", COMPILED]
 """For tables of worked values: what runs bounded runs plain as well."""
