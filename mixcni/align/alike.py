@@ -47,7 +47,7 @@ class Datagrams(NamedTuple):
         end = 0
         for point, flows in enumerate(points):
             members, packets = conversations.members_at(point), flows.packets
-            placed = PlacedFlows(flows["protocol"], members.conversation, members.flipped, members.shift.reshape(-1))
+            placed = PlacedFlows.of(flows, members)
             sent = SentColumns(packets["ip_id"], packets["payload_octets"], times[point], _in_part(packets))
             segments = SegmentColumns.of(flows.segments)
             end = run(place_datagrams, len(flows.segments), segments, placed, sent, point, out, end)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.align.conversations import ConversationTable
+from mixcni.align.conversations import ConversationTable, Members
 from mixcni.align.heard import without_heard
 from mixcni.align.kernel import place_segments
 from mixcni.align.united import PROTOCOL_TCP
@@ -52,6 +52,11 @@ class PlacedFlows(NamedTuple):
     flipped: NDArray[np.bool_]
     shift: NDArray[np.int64]
     is_primary: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, flows: FlowTable, members: Members) -> "PlacedFlows":
+        """Those of one point."""
+        return cls(flows["protocol"], members.conversation, members.flipped, members.shift.reshape(-1), members.is_primary)
 
 
 class SeenForms(NamedTuple):
@@ -125,8 +130,7 @@ def gather_segments(points: Sequence[FlowTable], conversations: ConversationTabl
             continue
         members = conversations.members_at(point)
         begin, work = row, len(flows.segments)
-        shift = members.shift.reshape(-1)
-        placed = PlacedFlows(flows["protocol"], members.conversation, members.flipped, shift, members.is_primary)
+        placed = PlacedFlows.of(flows, members)
         packets = PacketColumns(flows.packets["tcp_flags"], flows.packets["ttl"], times[point])
         forms = SeenForms.unseen(len(conversations))
         row = run(place_segments, work, SegmentColumns.of(flows.segments), placed, packets, point, out, begin, forms)
