@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from mixcni.align.pairings import pair_key, pairs_within
 from mixcni.align.united import UnitedFlows
-from mixcni.decode.payloads import can_read_again, copy_payloads
-from mixcni.errors import CaptureError
+from mixcni.decode.payloads import payload_heads_again
 from mixcni.flows import FlowTable
 from mixcni.kernels.grouping import numbered
 from mixcni.schema import Layer
@@ -63,17 +62,12 @@ def _payloads_at(every: UnitedFlows, point: int, rows: NDArray[np.int64]) -> tup
     kept = kept[(packets["present"][segments["packet"][kept]] & Layer.FRAGMENT) == 0]
     kept = kept[packets["payload_octets"][segments["packet"][kept]] >= LEAST_OCTETS]
     packet = segments["packet"][kept]
-    octets = np.zeros((kept.size, COMPARED_OCTETS), dtype=np.uint8)
-    order = np.argsort(packet, kind="stable")
-    is_there = np.zeros(kept.size, dtype=np.bool_)
-    if kept.size:
-        if not can_read_again(packets):
-            return None
-        places = COMPARED_OCTETS * order
-        try:
-            is_there[order] = copy_payloads(packets, packet[order], octets.reshape(-1), places, most=COMPARED_OCTETS)
-        except CaptureError:
-            return None
+    if not kept.size:
+        return kept, np.empty((0, 2 + COMPARED_OCTETS // 8), dtype=np.int64)
+    heads = payload_heads_again(packets, packet, COMPARED_OCTETS)
+    if heads is None:
+        return None
+    octets, is_there = heads
     told = np.stack([segments["direction"][kept], packets["payload_octets"][packet]], axis=1).astype(np.int64)
     tokens = np.concatenate([told, octets.view(np.int64)], axis=1)
     return (segments["flow"][kept] + every.first_row[point])[is_there].astype(np.int64), tokens[is_there]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.matching import MOST_UNSEEN, octets_between
-from mixcni.align.pairings import Pairings, Pairs, pair_key, pairs_within
+from mixcni.align.pairings import MOST_EQUAL, MOST_TOKENS, Pairings, Pairs, pair_key, pairs_within
 from mixcni.align.strands import Strands
 from mixcni.kernels.grouping import numbered
 from mixcni.schema import Evidence
@@ -14,8 +14,6 @@ from mixcni.schema import Evidence
 TOKEN_BITS: Final = 40  # SEQ and ACK together, less what connections of one age have in common
 SAME_TIMESTAMP_BITS: Final = 16  # RFC 7323 section 5.4: a clock of milliseconds, with an offset a connection
 NEAR_BITS: Final = 20  # bases near each other: two chances in 2**12 a direction, which is never enough
-MOST_TOKENS: Final = 4  # more say no more
-MOST_EQUAL: Final = 64  # flows with one token; where more have it, it tells nothing
 
 
 def pair_in_midst(strands: Strands) -> Pairings:

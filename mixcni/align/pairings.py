@@ -1,7 +1,7 @@
 """Pairs of conversations that may be one, as columns, and which of them are each other's best."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from mixcni.kernels.grouping import numbered
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
+MOST_EQUAL: Final = 64  # conversations that have one number, token or datagram; where more have it, it tells nothing
+MOST_TOKENS: Final = 4  # that two conversations have in common; more say no more
 
 
 class Pairings(NamedTuple):

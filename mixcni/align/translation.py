@@ -20,7 +20,7 @@ from mixcni.align.blocks import compare_blocks
 from mixcni.align.clock import ClockModel
 from mixcni.align.kernel import unite_pairs
 from mixcni.align.midst import SAME_TIMESTAMP_BITS, pair_in_midst
-from mixcni.align.pairings import Pairings, mutual_best, pair_key, pairs_within
+from mixcni.align.pairings import MOST_EQUAL, Pairings, mutual_best, pair_key, pairs_within
 from mixcni.align.stated import Statement, stated_pairs
 from mixcni.align.strands import Strands
 from mixcni.align.united import UnitedFlows
@@ -38,7 +38,6 @@ BLOCKS_BITS: Final = 20  # the same octets at the same sequence number, out of t
 ENOUGH_BITS: Final = 40  # one in 10**12: of a million flows at each of two points not one pair is joined by chance
 MARGIN_BITS: Final = 12
 UNJOINED: Final = np.iinfo(np.int64).max
-MOST_EQUAL: Final = 64  # flows with one initial sequence number; where more have it, it tells nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.align.carried import shared_payloads
-from mixcni.align.pairings import Pairings, Pairs, pair_key, pairs_within
+from mixcni.align.pairings import MOST_EQUAL, MOST_TOKENS, Pairings, Pairs, pair_key, pairs_within
 from mixcni.align.stated import Statement
 from mixcni.align.strands import Strands
 from mixcni.kernels.grouping import numbered
@@ -15,8 +15,6 @@ from mixcni.schema import Evidence
 
 DATAGRAM_BITS: Final = 12  # an IP identification of 16 bits, which counts up on some hosts
 PAYLOAD_BITS: Final = 16  # of what differs from message to message, as the identification of a DNS message
-MOST_TOKENS: Final = 4  # more say no more
-MOST_EQUAL: Final = 64  # flows with one datagram; where more have it, it tells nothing
 
 
 def pair_datagrams(strands: Strands) -> Pairings:

@@ -3,8 +3,8 @@
 A capture is read once for its headers; payloads are fetched only of flows that begin like a protocol known here.
 """
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from mixcni.read.chosen import ReadFrames, read_chosen
 from mixcni.read.frames import FrameArrays
 from mixcni.schema import Layer
 
+T = TypeVar("T")
 MOST_PAYLOAD: Final = (1 << 32) - 1
 OCTETS_AN_ITEM: Final = 128  # copied one by one they take as long as an item of mixcni.kernels.jit
 SENDER_OCTETS: Final = 6
@@ -108,17 +109,38 @@ def _payloads_in(packets: PacketTable, rows: NDArray[np.int64]) -> Iterator[_Pay
 
 def payloads_again(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes] | None:
     """As `read_payloads`, of rows in any order; None where the files no longer give them, which who reads messages says."""
-    if not can_read_again(packets):
-        return None
     order = np.argsort(rows, kind="stable")
-    try:
-        payloads = read_payloads(packets, rows[order])
-    except CaptureError:
+    payloads = _if_there(packets, lambda: read_payloads(packets, rows[order]))
+    if payloads is None:
         return None
     found = [b""] * rows.size
     for row, payload in zip(order.tolist(), payloads, strict=True):
         found[row] = payload
     return found
+
+
+def payload_heads_again(
+    packets: PacketTable, rows: NDArray[np.int64], most: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]] | None:
+    """(n, most) the first octets of each packet's payload, 0 behind its end, and (n,) whether they were captured.
+
+    As `copy_payloads`, of rows in any order; None where the files no longer give them, as of `payloads_again`.
+    """
+    order = np.argsort(rows, kind="stable")
+    octets, is_there = np.zeros((rows.size, most), dtype=np.uint8), np.zeros(rows.size, dtype=np.bool_)
+    found = _if_there(packets, lambda: copy_payloads(packets, rows[order], octets.reshape(-1), most * order, most=most))
+    if found is None:
+        return None
+    is_there[order] = found
+    return octets, is_there
+
+
+def _if_there(packets: PacketTable, read: Callable[[], T]) -> T | None:
+    """What is read again; None where the files no longer give what they gave."""
+    try:
+        return read() if can_read_again(packets) else None
+    except CaptureError:
+        return None
 
 
 def read_senders(packets: PacketTable, rows: NDArray[np.int64]) -> list[bytes]:
