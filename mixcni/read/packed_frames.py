@@ -3,6 +3,7 @@
 Both formats say how long each block is, packed; here that is all that is read of them, and the library does the rest.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from io import RawIOBase
 from typing import ClassVar, Final
@@ -17,7 +18,7 @@ MAX_LZ4_BLOCK: Final = 1 << 22
 CHECKSUM: Final = 4
 
 
-class PackedFrame:
+class PackedFrame(ABC):
     """The parts of one frame, so far as it takes to tell where each ends, and the library that unpacks them.
 
     `needs` is how many octets tell the next part's length; 0 behind the last one.
@@ -46,8 +47,9 @@ class PackedFrame:
         """
         return self._next(seen)
 
+    @abstractmethod
     def _header(self, seen: bytes) -> int:
-        raise NotImplementedError
+        """Octets of the frame's header, which `seen` begins."""
 
     def _end(self, seen: bytes) -> int:
         self.needs = 0

@@ -8,6 +8,7 @@ magic, and is one for certain if it unpacks to its end and its checksum is right
 """
 
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
@@ -20,7 +21,7 @@ class PackedFault(Exception):
     """The packed octets cannot be unpacked further; the text says why."""
 
 
-class Unpacker:
+class Unpacker(ABC):
     """The unpacked octets of a packed file.
 
     Parameters
@@ -106,9 +107,9 @@ class Unpacker:
             return False
         return self._first_is_right
 
+    @abstractmethod
     def _piece(self, most: int) -> bytes | None:
         """The next octets, `most` or fewer, perhaps none; None at the end."""
-        raise NotImplementedError
 
     def _more(self) -> bool:
         """Read on in the packed file; whether there was anything."""
