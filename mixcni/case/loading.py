@@ -48,11 +48,16 @@ def load_points(files: Sequence[Sequence[Path]], progress: Progress | None = Non
         flows = track_flows(decode_packets(captures, on_read=meter.add))
         return LoadedPoint(captures, [_octets(path) for path in point], flows, pair_exchanges(flows))
 
-    threads = min(len(files), os.cpu_count() or 1) if total >= LARGE else 1
+    threads = min(len(files), _processors()) if total >= LARGE else 1
     if threads <= 1:
         return [load(point) for point in files]
     with ThreadPoolExecutor(threads, thread_name_prefix="mixcni") as pool:  # kernels run without the interpreter's lock
         return list(pool.map(load, files))
+
+
+def _processors() -> int:
+    """How many processors this process may use, which in a container or under `taskset` are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Meter:

@@ -1,5 +1,7 @@
 """Loading points: in threads or not it is the same, and progress ends at the octets of all files."""
 
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -48,3 +50,14 @@ def test_the_first_point_that_cannot_be_read_is_named(monkeypatch: pytest.Monkey
 def test_standard_input_is_no_point() -> None:
     with pytest.raises(CaptureError, match="standard input can be read once"):
         load_points([[Path("-")]])
+
+
+@pytest.mark.parametrize(("processors", "threads"), [({3}, False), ({0, 3}, True)], ids=["one processor", "two"])
+def test_threads_are_started_for_the_processors_that_may_be_used(
+    monkeypatch: pytest.MonkeyPatch, processors: set[int], threads: bool
+):
+    monkeypatch.setattr(loading, "LARGE", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: processors, raising=False)
+    names: set[str] = set()
+    load_points(FILES, lambda *_: names.add(threading.current_thread().name))
+    assert (threading.main_thread().name not in names) == threads
