@@ -49,6 +49,7 @@ class CapturePoint:
     passed_by : whether requests, and whether responses, pass here
     holes : (begin, end) ns by its own clock for which its files lack packets
     dropped : the share of packets that the capture itself counted as dropped; None: it has no counters
+    is_placed : whether anything tells where on the path it stands; else its place in the order is a guess
     """
 
     name: str
@@ -60,6 +61,7 @@ class CapturePoint:
     passed_by: tuple[bool, bool] = (True, True)
     holes: tuple[tuple[int, int], ...] = ()
     dropped: float | None = None
+    is_placed: bool = True
 
 
 class Translation(NamedTuple):

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 import networkx as nx
 import numpy as np
@@ -17,13 +18,29 @@ from mixcni.flows import FlowTable
 from mixcni.kernels.jit import run
 from mixcni.schema import Direction
 
+INITIAL_TTLS: Final = (64, 128, 255)  # Linux and most routers' own packets; Windows; network equipment
 
-def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequence[str] = ()) -> tuple[list[int], list[str]]:
-    """Positions of the points in the order in which a request meets them, and a sentence for each reason.
+
+class PathOrder(NamedTuple):
+    """The order in which a request meets the points.
+
+    positions : of the points, as they were given
+    reasons : a sentence each
+    unplaced : of these points, which have packets, nothing tells where they stand, though it does of others
+    """
+
+    positions: list[int]
+    reasons: list[str]
+    unplaced: frozenset[int] = frozenset()
+
+
+def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequence[str] = ()) -> PathOrder:
+    """The order of the points, from what they saw.
 
     A router takes one from the hop limit (RFC 791 section 3.1, RFC 8200 section 3), so of two points that saw the same
     requests the one with the higher value is nearer the initiator; of two that saw the same replies alone, farther. A point that
-    saw none of another's conversations, but packets that their responders sent, which that other did not, is farther. Where
+    saw none of another's conversations, but packets that their responders sent, which that other did not, is farther; so is one
+    that heard nothing of the initiators whose unanswered requests crossed no router before that other. Where
     neither decides, as on two sides of a bridge, times do (mixcni.align.roundtrips). What nothing decides stands in the order of
     the names, behind the others where it is nothing of a point; so does all, where they contradict.
 
@@ -45,9 +62,10 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequen
     lacking = [f"{names[position]} has no packets, and stands last" for position in by_name if position in empty]
     rank = {position: i for i, position in enumerate(by_name)}
     if not nx.is_directed_acyclic_graph(graph):
-        return by_name, ["hop limits and times contradict each other: the points stand in the order of their names", *lacking]
+        contradict = "hop limits and times contradict each other: the points stand in the order of their names"
+        return PathOrder(by_name, [contradict, *lacking])
     if not found:
-        return by_name, ["nothing tells the points apart: they stand in the order of their names", *lacking]
+        return PathOrder(by_name, ["nothing tells the points apart: they stand in the order of their names", *lacking])
     unplaced = set(nx.isolates(graph))  # what got no answer may have been lost before them
     order = list(nx.lexicographical_topological_sort(graph, key=lambda position: (position in unplaced, rank[position])))
     reasons = [f"{names[near]} before {names[far]}: {reason}" for near, far, reason in found]
@@ -57,7 +75,7 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequen
         if far not in unplaced and not nx.has_path(graph, near, far)
     ]
     reasons += [f"{names[point]} stands last, nothing tells where it is" for point in order if point in unplaced - empty]
-    return order, [*reasons, *lacking]
+    return PathOrder(order, [*reasons, *lacking], frozenset(unplaced - empty))
 
 
 def _told_by_headers(
@@ -81,6 +99,9 @@ def _told_by_headers(
             hears = _hears_responders_of(conversations, points, near, far)
             if hears and not _hears_responders_of(conversations, points, far, near):
                 yield near, far, f"it hears the responders of what {names[near]} saw"
+            unheard = _unheard_initiators(conversations, points, asked, near, far)
+            if unheard and not _unheard_initiators(conversations, points, asked, far, near):
+                yield near, far, f"requests at {names[near]} crossed no router before, and it hears nothing from who sent them"
 
 
 def _median_drop(hop_limits: NDArray[np.int64], p: int, q: int) -> float | None:
@@ -144,6 +165,21 @@ def _hears_responders_of(conversations: ConversationTable, points: Sequence[Flow
     here, there = conversations.flow_of[:, near] >= 0, conversations.flow_of[:, far] >= 0
     unheard = np.setdiff1d(conversations["responder"][here & ~there], _senders(conversations, points[near], near))
     return bool(np.isin(unheard, _senders(conversations, points[far], far)).any())
+
+
+def _unheard_initiators(
+    conversations: ConversationTable, points: Sequence[FlowTable], asked: NDArray[np.int64], near: int, far: int
+) -> bool:
+    """Whether `near` alone saw requests, unanswered and from its own link, and `far` saw no packet from those initiators.
+
+    `asked` : (c, p) hop limit of each conversation's first request at each point; -1 none
+    """
+    seen = conversations.flow_of >= 0
+    rows = np.flatnonzero(seen[:, near] & (seen.sum(axis=1) == 1) & np.isin(asked[:, near], INITIAL_TTLS))
+    flow, flipped = conversations.flow_of[rows, near], conversations.flipped[rows, near]
+    answered = np.where(flipped, points[near]["packets_forward"][flow], points[near]["packets_reverse"][flow]) > 0
+    initiators, heard = conversations["initiator"][rows[~answered]], _senders(conversations, points[far], far)
+    return bool(initiators.size and heard.size) and not np.isin(initiators, heard).any()
 
 
 def _senders(conversations: ConversationTable, flows: FlowTable, point: int) -> NDArray[np.int32]:

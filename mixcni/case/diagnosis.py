@@ -56,7 +56,8 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
         watched.append(replace(point, holes=holes_between(captures, packets), dropped=dropped_share(captures, packets)))
     points = tuple(watched)
     if not case.path_given and len(points) > 1:
-        order, reasons = infer_order([point.name for point in points], tracked, [point.node for point in points])
+        order, reasons, unplaced = infer_order([point.name for point in points], tracked, [point.node for point in points])
+        points = tuple(replace(point, is_placed=i not in unplaced) for i, point in enumerate(points))
         points, tracked, exchanges = tuple(points[i] for i in order), [tracked[i] for i in order], [exchanges[i] for i in order]
         names = " → ".join(point.name for point in points)
         assumptions.append(f"the path of a request is taken to be {names}: {'; '.join(reasons)}")

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcni.align import INITIAL_TTLS
 from mixcni.decode.payloads import can_read_again, read_senders
 from mixcni.explain.suspects import Facts
 from mixcni.flows import attach_errors, judge_resets
@@ -13,7 +14,6 @@ from mixcni.localise.refusals import is_refusal
 from mixcni.schema import Direction, ResetOrigin, ResetReason, TcpFlag
 from mixcni.words import plural
 
-INITIAL_TTLS: Final = (64, 128, 255)  # Linux and most routers' own packets; Windows; network equipment
 SAMPLED: Final = 200  # frames whose hardware addresses are read
 MOST_JUDGED: Final = 50_000  # resets of a point; judging takes a look at each one's connection
 

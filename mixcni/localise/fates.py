@@ -167,6 +167,15 @@ class FateRules:
         rows = np.flatnonzero(~self.decided & self.sights.against[self.conversation])
         self._leave(rows, Reason.NO_WINDOW, np.full(rows.size, -1))
 
+    def unplaced(self) -> None:
+        """A request that one point alone saw, of which nothing tells where it stands, may have been going anywhere."""
+        guessed = np.array([not point.is_placed for point in self.points])
+        seen = self.sights.sight[self.conversation] == Sight.SEEN
+        alone = seen & guessed & (seen.sum(axis=1, keepdims=True) == 1)
+        rows = np.flatnonzero(~self.decided & ~self.has_response & alone.any(axis=1))
+        self.last_seen[rows] = self._last(alone)[rows]
+        self._leave(rows, Reason.NOT_PLACED, self.last_seen[rows])
+
     def lost_response(self) -> None:
         """The response was seen, and not at the next point towards the initiator."""
         rows = np.flatnonzero(~self.decided & self.has_response & ~self.closed)

@@ -73,11 +73,9 @@ class Localisation:
 
         Or may have: what is left undecided may pass the points that nothing tells whether it does.
         """
-        least = min(2, len(self.points))
-        watching = (self.sights.sight != Sight.UNOBSERVABLE).sum(axis=1)
-        open_ones = np.zeros(watching.size, dtype=np.bool_)
-        open_ones[self.fates["conversation"][self.fates["fate"] == Fate.UNDECIDED]] = True
-        return np.asarray((watching >= least) | (open_ones & (self.sights.concerned.sum(axis=1) >= least)))
+        watching = (self.sights.sight != Sight.UNOBSERVABLE).sum(axis=1) >= min(2, len(self.points))
+        watching[self.fates["conversation"][_open(self.fates, self.sights)]] = True
+        return np.asarray(watching)
 
 
 def localise_losses(
@@ -120,6 +118,7 @@ def localise_losses(
     rules.answered(refusals)
     rules.lost_rest(whole, survey.closed_ns)
     rules.against_the_path()
+    rules.unplaced()
     rules.lost_response()
     rules.reset_in_passing(refusals)
     rules.refused(refusals)
@@ -205,12 +204,24 @@ def _judge(fates: FateTable, losses: tuple[Loss, ...], sights: Sights) -> Verdic
     if losses:
         return Verdict.LOSS
     points = sights.concerned.shape[1]
-    concerns = (sights.concerned.sum(axis=1) >= min(2, points))[fates["conversation"]]
+    concerns = _concerns(fates, sights)
     shows = ((sights.sight == Sight.SEEN).sum(axis=1) >= min(2, points))[fates["conversation"]]
     unanswered = fates["response_end"] <= fates["response_start"]
     waiting = unanswered & (fates["reason"] == Reason.CAPTURE_ENDED) & (fates["last_seen"] == points - 1)
-    undecided = concerns & (fates["fate"] == Fate.UNDECIDED)
+    undecided = _open(fates, sights)
     decided = concerns & shows & (fates["fate"] != Fate.UNDECIDED)
     if points and sights.windows[0] is None:
         decided &= sights.concerned[fates["conversation"], 0]
     return Verdict.NO_LOSS if decided.any() and not (undecided & ~waiting).any() else Verdict.UNDECIDED
+
+
+def _concerns(fates: FateTable, sights: Sights) -> NDArray[np.bool_]:
+    """(n,) whether an exchange passes more points than one, or the only one there is, as far as its addresses tell."""
+    least = min(2, sights.concerned.shape[1])
+    return np.asarray((sights.concerned.sum(axis=1) >= least)[fates["conversation"]])
+
+
+def _open(fates: FateTable, sights: Sights) -> NDArray[np.bool_]:
+    """(n,) whether an exchange is undecided, and may pass the points: so may what one saw of which nothing tells where it is."""
+    may_pass = _concerns(fates, sights) | (fates["reason"] == Reason.NOT_PLACED)
+    return np.asarray(may_pass & (fates["fate"] == Fate.UNDECIDED))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_LADDERS: Final = 6
 LADDERS_EACH: Final = 2  # of one loss, or of another trouble
-SURER: Final = (Reason.NO_WINDOW, Reason.CAPTURE_ENDED, Reason.ON_THE_WAY, Reason.MISS_RATE)
+SURER: Final = (Reason.NO_WINDOW, Reason.CAPTURE_ENDED, Reason.ON_THE_WAY, Reason.MISS_RATE, Reason.NOT_PLACED)
 
 
 @dataclass(frozen=True, slots=True)

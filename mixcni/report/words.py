@@ -81,6 +81,7 @@ def reason_text(localisation: Localisation, row: int) -> str:
         Reason.ON_THE_WAY: f"{end}, the last point, is not the responder's side: a capture in the responder's pod would decide",
         Reason.MISS_RATE: f"the capture at {name} may have missed it: a second capture there would decide",
         Reason.NOT_SEEN_WHOLE: "no capture saw it whole",
+        Reason.NOT_PLACED: f"{name} alone saw it, and nothing tells where {name} stands: the order of the points would decide",
         Reason.BY_RESPONDER: "refused by the responder",
         Reason.BY_RESET: "refused by a reset from the way",
         Reason.BY_ICMP: f"refused by an ICMP error from the way, last seen at {last}",

@@ -231,6 +231,7 @@ class Reason(IntEnum):
     BY_RESPONDER = 6
     BY_RESET = 7
     BY_ICMP = 8
+    NOT_PLACED = 9
 
 
 class ProxyLink(IntEnum):

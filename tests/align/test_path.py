@@ -27,7 +27,7 @@ def talked(port: int = 41_000, host: str = "10.244.3.7") -> list[Sent]:
 def inferred(sent: list[Sent], names: str, stored: str, nodes: str = "", **more: Any) -> tuple[str, list[str]]:
     """The order found for points that are on the way as `names` and are given as `stored`; `more` goes to `captured`."""
     frames = captured(sent, names, **more)
-    order, reasons = infer_order(list(stored), tracked({name: frames[name] for name in stored}), list(nodes))
+    order, reasons, _ = infer_order(list(stored), tracked({name: frames[name] for name in stored}), list(nodes))
     return "".join(stored[i] for i in order), reasons
 
 
@@ -63,13 +63,42 @@ def test_a_point_of_which_nothing_tells_stands_behind_those_of_which_something_d
     assert order == "ACB"
 
 
+def apart(first_hop: str) -> list[Sent]:
+    """A SYN without an answer at the point `first_hop` alone, and at B and C what others say to each other."""
+    asked = [replace(one, missed="ABC".replace(first_hop, "")) for one in unanswered()]
+    other = Talk(initiator=("10.242.1.9", 50_000), responder=("10.242.2.31", 80))
+    other.handshake(0)
+    return [*asked, *(replace(one, missed="A") for one in other.sent)]
+
+
+def test_a_point_on_the_initiators_own_link_stands_before_those_that_hear_nothing_of_them() -> None:
+    order, reasons = inferred(apart("A"), "ABC", "BCA")
+    assert order == "ABC"
+    assert "A before B: requests at A crossed no router before, and it hears nothing from who sent them" in reasons
+
+
+def test_a_point_behind_a_router_of_which_nothing_tells_is_unplaced() -> None:
+    frames = captured(apart("A"), "BAC")  # a hop before A
+    order = infer_order(list("ABC"), tracked({name: frames[name] for name in "ABC"}))
+    assert order.positions == [1, 2, 0]
+    assert order.unplaced == {0}
+    assert "A stands last, nothing tells where it is" in order.reasons
+
+
+def test_two_points_of_which_each_is_on_the_link_of_some_initiators_are_not_told_by_it() -> None:
+    assert inferred([*talked(), *unanswered(), *unanswered(41_001, "10.244.3.8")], "BA", "AB", hops=0) == ("AB", NOTHING)
+    own = {"A": "10.244.3.7", "B": "10.244.3.8"}
+    lost = [replace(one, missed="AB".replace(name, "")) for name, host in own.items() for one in unanswered(41_002, host)]
+    assert inferred(lost, "BA", "AB", hops=0) == ("AB", NOTHING)
+
+
 def test_an_order_that_contradicts_itself_is_none() -> None:
     """Three conversations, each seen at two points: A before B, B before C, C before A."""
     frames: dict[str, list[object]] = {name: [] for name in "ABC"}
     for i, names in enumerate(("AB", "BC", "CA")):
         for name, of_point in captured(talked(41_000 + i), names).items():
             frames[name].extend(of_point)
-    order, reasons = infer_order(list("ABC"), tracked(frames))  # type: ignore[arg-type]
+    order, reasons, _ = infer_order(list("ABC"), tracked(frames))  # type: ignore[arg-type]
     assert order == [0, 1, 2]
     assert reasons == ["hop limits and times contradict each other: the points stand in the order of their names"]
 
@@ -135,7 +164,7 @@ def test_a_way_that_is_faster_there_than_back_does_not_turn_the_order() -> None:
     frames = captured(talked(), "AB", hops=0, delay_ns=0)
     late = [frame.at(frame.time_ns + (100_000 if i in {0, 2, 3, 5} else 0)) for i, frame in enumerate(frames["B"])]
     early = [frame.at(frame.time_ns + (900_000 if i in {1, 4} else 0)) for i, frame in enumerate(frames["A"])]
-    order, reasons = infer_order(["B", "A"], tracked({"B": late, "A": early}))
+    order, reasons, _ = infer_order(["B", "A"], tracked({"B": late, "A": early}))
     assert order == [1, 0]
     assert "1,000 µs" in reasons[0]
 
@@ -179,6 +208,6 @@ def test_what_got_no_response_counts_by_the_side_on_which_its_ends_are() -> None
 def test_what_is_told_of_some_points_alone_is_said() -> None:
     """D is B again, by a copy of its frames."""
     frames = captured(talked(), "CBA")
-    order, reasons = infer_order(list("BCD"), tracked({"B": frames["B"], "C": frames["C"], "D": frames["B"]}))
+    order, reasons, _ = infer_order(list("BCD"), tracked({"B": frames["B"], "C": frames["C"], "D": frames["B"]}))
     assert order == [1, 0, 2]
     assert reasons[-1] == "B and D stand in the order of their names, nothing tells"

@@ -3,6 +3,7 @@
 import gzip
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import mixcni
 from mixcni.errors import CaseError, UnknownFormat
 from tests.cases import Change, copy_of, diagnose_changed, replaced, without, without_packets
+from tests.scene import Talk, captured
 from tests.wire import START, Conversation, S, write_pcap
 
 WINDOW = replaced(
@@ -119,6 +121,23 @@ def test_without_a_manifest_a_capture_without_packets_stands_last(tmp_path: Path
     assert report.verdict == "undecided"
     assert any("cilium has no packets, and stands last" in assumption for assumption in report.assumptions)
     assert not any("nothing tells where it is" in assumption for assumption in report.assumptions)
+
+
+def test_what_one_point_alone_saw_is_undecided_where_nothing_tells_where_that_point_stands(tmp_path: Path) -> None:
+    """A's requests crossed a router already and got no answer: A may be the last point, or the first one of another path."""
+    talk = Talk()
+    talk.repeated((0, 1_000, 3_000), 0, "S")
+    other = Talk(initiator=("10.242.1.9", 50_000), responder=("10.242.2.31", 80))
+    other.handshake(0)
+    other.exchange(8_000)
+    sent = [*(replace(one, missed="BC") for one in talk.sent), *(replace(one, missed="A") for one in other.sent)]
+    for name, frames in captured(sent, "BAC").items():
+        write_pcap(tmp_path / f"{name}.pcap", frames)
+    report = mixcni.diagnose(tmp_path)
+    assert report.verdict == "undecided"
+    undecided = [exchange["reason"] for exchange in report.to_dict()["exchanges"] if exchange["fate"] == "undecided"]
+    assert undecided == ["A alone saw it, and nothing tells where A stands: the order of the points would decide"]
+    assert not [finding for finding in report.findings_found if finding.cause == "server_silent"]
 
 
 def test_a_cut_capture_gives_what_stands_before_and_says_what_was_dropped(tmp_path: Path) -> None:
