@@ -191,16 +191,13 @@ class FateRules:
         self._lose(rows, Direction.REVERSE, towards, self.response.begin[rows])
 
     def refused(self, refusals: Refusals) -> None:
-        """A reset or an ICMP error came back for a request that has no response.
-
-        What nobody watched beyond is the responder's where that was seen to refuse others from as far.
-        """
+        """A reset or an ICMP error came back for a request that has no response."""
         first_request = self._request_first_ns()
         kinds = (
-            (refusals.icmp_ns, refusals.icmp_errors, refusals.icmp_looks, Reason.BY_ICMP),
-            (refusals.reset_ns, refusals.resets, refusals.reset_looks, Reason.BY_RESET),
+            (refusals.icmp_ns, refusals.icmp_errors, Reason.BY_ICMP),
+            (refusals.reset_ns, refusals.resets, Reason.BY_RESET),
         )
-        for times, counts, look, reason in kinds:
+        for times, counts, reason in kinds:
             at = times[self.conversation]
             seen = (at >= 0) & (at >= first_request)
             failed = ~self.decided & (~self.has_response | self.closed)
@@ -211,10 +208,7 @@ class FateRules:
             further = self.positions > farthest[:, None]
             beyond = self._first(self.witness[rows, :, Direction.REVERSE] & further & self._runs_at(time))
             by_responder = ~(self.concerned[rows] & further).any(axis=1)
-            known = look[self.conversation[rows[by_responder]]]
             unwatched = ~by_responder & (beyond >= len(self.points))
-            by_responder |= unwatched & np.isin(look[self.conversation[rows], heard], known[known >= 0])
-            unwatched &= ~by_responder
             on_way = ~by_responder & ~unwatched
             self.last_seen[rows] = self._last(self.request_passed)[rows]
             self._settle(rows[by_responder], Fate.REFUSED, Reason.BY_RESPONDER)
@@ -224,6 +218,20 @@ class FateRules:
             lacking = lacking.with_more(self._asked(rows, farthest, beyond))
             passed = failed[:, None] & self.request_passed & self.concerned
             self._refuse(rows, reason, farthest, beyond, lacking, passed)
+
+    def refused_from_as_far(self, refusals: Refusals) -> None:
+        """What nobody watched, or a capture may have missed, is the refusal of a responder that refused others from as far."""
+        first_request = self._request_first_ns()
+        doubtful = np.isin(self.reason, [Reason.NO_WINDOW, Reason.MISS_RATE]) & ~self.sights.against[self.conversation]
+        doubtful &= ~self.has_response | self.closed
+        for times, looks in ((refusals.icmp_ns, refusals.icmp_looks), (refusals.reset_ns, refusals.reset_looks)):
+            at = times[self.conversation]
+            heard = self._last((at >= 0) & (at >= first_request))
+            known = looks[self.conversation[self.reason == Reason.BY_RESPONDER]]
+            rows = np.flatnonzero(doubtful & (heard >= 0))
+            rows = rows[np.isin(looks[self.conversation[rows], heard[rows]], known[known >= 0])]
+            self._settle(rows, Fate.REFUSED, Reason.BY_RESPONDER)
+            self.decider[rows] = -1
 
     def _asked(self, rows: NDArray[np.int64], near: NDArray[np.int64], far: NDArray[np.int64]) -> Copies:
         """The copies of each request that its near point saw, of the octets that the far one lacks, while that one watched."""

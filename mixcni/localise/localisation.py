@@ -122,6 +122,7 @@ def localise_losses(
     rules.lost_response()
     rules.reset_in_passing(refusals)
     rules.refused(refusals)
+    rules.refused_from_as_far(refusals)
     rules.lost_request()
     rules.silent(survey.closing)
     fates = rules.table()

@@ -81,7 +81,7 @@ def test_one_refusal_that_the_last_capture_lacks_is_no_other_refusal_than_the_re
         talks.append(talk)
     seen = scene(other, *talks, points=POINTS)
     assert seen.localisation.losses == ()
-    assert seen.told(8) == [undecided("MISS_RATE")]
+    assert seen.told(8) == [("REFUSED", "", "", "BY_RESPONDER")]
 
 
 def test_an_icmp_error_in_a_services_name_does_not_say_that_the_service_has_refused() -> None:
