@@ -88,7 +88,7 @@ def join_translated(
     refused = np.zeros(made.one.size, dtype=np.bool_)
     there = strands.there.ravel()
     pairs = made.one, made.other, made.turned
-    run(unite_pairs, made.one.size, *pairs, len(every.points), there, there.copy(), joined, turned, refused)
+    run(unite_pairs, made.one.size + joined.size, *pairs, len(every.points), there, there.copy(), joined, turned, refused)
     kept = made.part(~refused)
     evidence, bits = np.full(joined.size, int(Evidence.KEY)), np.full(joined.size, UNJOINED)
     for numbers in (kept.one, kept.other):
