@@ -16,7 +16,7 @@ from mixcni.align.transmissions import TransmissionTable, gather_segments
 from mixcni.align.united import UnitedFlows
 from mixcni.flows import FlowTable
 from mixcni.kernels.jit import run
-from mixcni.schema import Direction
+from mixcni.schema import Completeness, Direction
 
 INITIAL_TTLS: Final = (64, 128, 255)  # Linux and most routers' own packets; Windows; network equipment
 
@@ -38,11 +38,12 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequen
     """The order of the points, from what they saw.
 
     A router takes one from the hop limit (RFC 791 section 3.1, RFC 8200 section 3), so of two points that saw the same
-    requests the one with the higher value is nearer the initiator; of two that saw the same replies alone, farther. A point that
-    saw none of another's conversations, but packets that their responders sent, which that other did not, is farther; so is one
-    that heard nothing of the initiators whose unanswered requests crossed no router before that other. Where
-    neither decides, as on two sides of a bridge, times do (mixcni.align.roundtrips). What nothing decides stands in the order of
-    the names, behind the others where it is nothing of a point; so does all, where they contradict.
+    requests the one with the higher value is nearer the initiator; of two that saw the same replies alone, farther. Where it
+    stays the same, the one that lacks replies which the initiators never heard either is the nearer. A point that saw none of
+    another's conversations, but packets that their responders sent, which that other did not, is farther; so is one that heard
+    nothing of the initiators whose unanswered requests crossed no router before that other. Where none of these decides, as on
+    two sides of a bridge, times do (mixcni.align.roundtrips). What nothing decides stands in the order of the names, behind the
+    others where it is nothing of a point; so does all, where they contradict.
 
     Parameters
     ----------
@@ -88,9 +89,14 @@ def _told_by_headers(
     )
     for p, q in itertools.combinations(range(len(points)), 2):
         drop, rise = _median_drop(asked, p, q), _median_drop(replied, q, p)
+        if drop:
+            yield *((p, q) if drop > 0 else (q, p)), f"the hop limit falls by {abs(drop):g} between them"
+            continue
         if drop is not None:
-            if drop:
-                yield *((p, q) if drop > 0 else (q, p)), f"the hop limit falls by {abs(drop):g} between them"
+            lacking = _unheard_replies(conversations, points, p, q) - _unheard_replies(conversations, points, q, p)
+            if lacking:
+                near, far = (p, q) if lacking > 0 else (q, p)
+                yield near, far, f"{names[far]} has replies that neither {names[near]} nor their initiators heard"
             continue
         if rise:
             yield *((p, q) if rise > 0 else (q, p)), f"the hop limit of replies rises by {abs(rise):g} between them"
@@ -108,6 +114,17 @@ def _median_drop(hop_limits: NDArray[np.int64], p: int, q: int) -> float | None:
     """By how much the hop limits at point `p` are above those at `q`; None where no conversation has both."""
     both = (hop_limits[:, p] >= 0) & (hop_limits[:, q] >= 0)
     return float(np.median(hop_limits[both, p] - hop_limits[both, q])) if both.any() else None
+
+
+def _unheard_replies(conversations: ConversationTable, points: Sequence[FlowTable], near: int, far: int) -> int:
+    """How many connections that both points saw asked for have a SYN-ACK at `far` alone, and an initiator that did not go on.
+
+    What an initiator never heard was lost before it, and so was on its way to the point that did not hear it either.
+    """
+    both = np.flatnonzero((conversations.flow_of[:, [near, far]] >= 0).all(axis=1))
+    here, there = (points[p]["completeness"][conversations.flow_of[both, p]] for p in (near, far))
+    unheard = (here == Completeness.SYN) & (there == (Completeness.SYN | Completeness.SYNACK))
+    return int(np.count_nonzero(unheard))
 
 
 def _told_by_time(

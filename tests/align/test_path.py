@@ -48,6 +48,22 @@ def test_a_point_that_hears_the_responder_of_what_never_arrived_is_farther(names
     assert any(f"{names[2]}: it hears the responders of what" in reason for reason in reasons)
 
 
+@pytest.mark.parametrize("names", ["ABC", "CAB", "BCA"])
+def test_a_point_without_the_replies_that_the_initiator_never_heard_is_nearer(names: str) -> None:
+    """On bridges, where no hop limit falls: SYN-ACKs get as far as the second point, and to the initiator none does."""
+    talk = Talk()
+    talk.repeated([0, 1000, 3000], 0, "S")
+    talk.repeated([20, 1020, 3020], 1, "SA", lost=names[:2])
+    order, reasons = inferred(talk.sent, names, "ABC", hops=0)
+    assert order[0] == names[0]
+    assert f"{names[0]} before {names[1]}: {names[1]} has replies that neither {names[0]} nor their initiators heard" in reasons
+
+
+def test_replies_that_take_another_way_tell_nothing_of_the_order() -> None:
+    talk = [replace(one, missed="B" * one.side) for one in talked()]
+    assert inferred(talk, "AB", "BA", hops=0, delay_ns=0) == ("AB", NOTHING)
+
+
 def test_points_that_nothing_tells_apart_stand_by_name() -> None:
     order, reasons = inferred(talked(), "BA", "BA", hops=0, delay_ns=0)
     assert order == "AB"
