@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mixcni.align.strands import SAME_HOST_NS
 from mixcni.flows import FlowTable, SegmentTable
-from mixcni.kernels.grouping import numbered, ranks
+from mixcni.kernels.grouping import numbered, occurring, ranks
 
 Columns = dict[str, NDArray[Any]]
 KIND = ("conversation", "direction", "start", "end", "acknowledged", "tcp_flags")
@@ -92,14 +92,24 @@ def copies_heard(segments: SegmentTable) -> NDArray[np.int64]:
 
 
 def lack_copies(copies: NDArray[np.int64], *ends: NDArray[Any]) -> NDArray[np.bool_]:
-    """(n,) whether packets were heard less often than half of those of the same `ends`, which pass the same interfaces."""
-    if not copies.any():
-        return np.zeros(copies.size, dtype=np.bool_)
-    pool = numbered(*ends)
-    order = np.lexsort((copies, pool))
+    """(n,) whether packets were heard less often than half of those of the same `ends`, which pass the same interfaces.
+
+    Parameters
+    ----------
+    copies : (n,) how often each was heard besides
+    ends : (n,) each, codes from 0 on
+    """
+    lacking, may_lack = np.zeros(copies.size, dtype=np.bool_), np.ones(copies.size, dtype=np.bool_)
+    copied = np.flatnonzero(copies)
+    for codes in ends:  # of most ends nothing was heard twice
+        may_lack &= occurring(codes[copied], int(codes.max(initial=0)) + 1)[codes]
+    rows = np.flatnonzero(may_lack)
+    pool, heard = numbered(*(codes[rows] for codes in ends)), copies[rows]
+    order = np.lexsort((heard, pool))
     size = np.bincount(pool)
     median = np.cumsum(size) - size + size // 2
-    return np.asarray(copies < copies[order[median]][pool])
+    lacking[rows] = heard < heard[order[median]][pool]
+    return lacking
 
 
 class _Forms(NamedTuple):

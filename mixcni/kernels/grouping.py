@@ -67,9 +67,14 @@ def ranks(number: NDArray[Any]) -> NDArray[np.int64]:
 
 def distinct(numbers: NDArray[Any], count: int) -> NDArray[np.int64]:
     """(d,) the different ones among integers in [0, count), ascending."""
+    return np.flatnonzero(occurring(numbers, count))
+
+
+def occurring(numbers: NDArray[Any], count: int) -> NDArray[np.bool_]:
+    """(count,) whether each of the integers in [0, count) is among the numbers."""
     occurs = np.zeros(count, dtype=np.bool_)
     occurs[numbers] = True
-    return np.flatnonzero(occurs)
+    return occurs
 
 
 def _packed(columns: tuple[NDArray[Any], ...]) -> tuple[NDArray[np.int64], int]:
