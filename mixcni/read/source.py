@@ -15,7 +15,7 @@ from mixcni.read.inflate import GZIP_MAGIC, Inflater
 from mixcni.read.packed_frames import LZ4_MAGIC, ZSTD_MAGIC, Lz4Unpacker, ZstdUnpacker
 from mixcni.read.unpack import PackedFault, Unpacker
 
-BUFFER_OCTETS: Final = 1 << 21  # read and decoded while still in cache
+BUFFER_OCTETS: Final = 1 << 22  # read and decoded while still in cache; less are more steps
 HEAD_OCTETS: Final = 4  # what tells one packed format from another
 UNPACKERS: Final[dict[bytes, type[Unpacker]]] = {GZIP_MAGIC: Inflater, ZSTD_MAGIC: ZstdUnpacker, LZ4_MAGIC: Lz4Unpacker}
 STANDARD_INPUT: Final = Path("-")
@@ -45,7 +45,7 @@ class Source:
             raise UnreadableCapture(path, str(error.strerror)) from error
         self._stream: io.FileIO | Unpacker = self._raw
         while self.end < HEAD_OCTETS and not self.ended:  # a pipe may give them one by one, and cannot be rewound
-            self._append(memoryview(self._buffer)[self.end : HEAD_OCTETS])
+            self._append(self._buffer[self.end : HEAD_OCTETS])
         head = self.text(0, self.end)
         for magic, unpacker in UNPACKERS.items():
             if head.startswith(magic):
@@ -53,8 +53,8 @@ class Source:
                 self.end, self.ended = 0, False
 
     def _resize(self, size: int) -> None:
-        self._buffer = bytearray(size)
-        self.octets: NDArray[np.uint8] = np.frombuffer(self._buffer, dtype=np.uint8)
+        self.octets: NDArray[np.uint8] = np.empty(size, dtype=np.uint8)  # a small file touches little of it
+        self._buffer = memoryview(self.octets)  # type: ignore[arg-type,unused-ignore]
 
     def __enter__(self) -> Self:
         return self
@@ -96,14 +96,14 @@ class Source:
         """Move what is left to the buffer's front and read on behind it; `ended` is set at the file's end."""
         left = self.end - self.begin
         if left == len(self._buffer):
-            kept = bytes(self._buffer)
-            self._resize(2 * len(kept))
-            self._buffer[: len(kept)] = kept
+            kept = self.octets
+            self._resize(2 * left)
+            self.octets[:left] = kept
         elif self.begin:
-            self._buffer[:left] = self._buffer[self.begin : self.end]
+            self.octets[:left] = self.octets[self.begin : self.end]
         self._start += self.begin
         self.begin, self.end = 0, left
-        self._append(memoryview(self._buffer)[left:])
+        self._append(self._buffer[left:])
 
     def _append(self, room: memoryview) -> None:
         try:

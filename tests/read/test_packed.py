@@ -322,7 +322,7 @@ def test_garbage_behind_a_member_is_damage_behind_every_frame(plain):
 
 def test_a_large_packed_file_comes_through_in_buffers(tmp_path):
     chance = random.Random(5)
-    frames = [Frame(START + i, chance.randbytes(700) + bytes(chance.randrange(3000))) for i in range(3000)]
+    frames = [Frame(START + i, chance.randbytes(700) + bytes(chance.randrange(3000))) for i in range(6000)]
     plain = write_pcap(tmp_path / "A.pcap", frames)
     assert plain.stat().st_size > 3 * BUFFER_OCTETS
     records, capture = read(packed(plain, gzip.compress(plain.read_bytes(), compresslevel=1)))

@@ -200,10 +200,10 @@ def test_more_frames_than_a_block_holds_come_in_several(tmp_path, form):
 def test_records_that_span_buffers_come_out_whole(tmp_path, form):
     """Lengths that share no factor with the buffer's, one as long as a record may be, one that just fits what is left."""
     chance = np.random.default_rng(3)
-    lengths = [*chance.integers(0, 9000, 700).tolist(), MAX_CAPTURED, *chance.integers(0, 9000, 700).tolist()]
+    lengths = [*chance.integers(0, 9000, 1400).tolist(), MAX_CAPTURED, *chance.integers(0, 9000, 1400).tolist()]
     filled = 24 + sum(16 + length for length in lengths)
     to_the_brim = -(filled + 16) % BUFFER_OCTETS
-    lengths += [to_the_brim // 9 - 16] * 8 + [to_the_brim - 8 * (to_the_brim // 9), 1, 70_000, 0, 3]
+    lengths += [to_the_brim // 17 - 16] * 16 + [to_the_brim - 16 * (to_the_brim // 17), 1, 70_000, 0, 3]
     frames = [chance.bytes(length) for length in lengths]
     octets = pcap(LITTLE, [(i, 0, frame, None, None) for i, frame in enumerate(frames)])
     with in_form(form):
