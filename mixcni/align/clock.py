@@ -37,6 +37,8 @@ class ClockModel:
     pieces : the clock between its steps, in order; none where the offset is all that is known
     shares : the point on the same node whose clock it is assumed to be; "" where it was measured
     through : the point by whose assumed clock it was measured, so that nothing bounds it; "" none
+    beside : the point by whose clock it was measured, where no segment joins that one's to the common clock, with which it is
+        taken to agree; "" none
     """
 
     reference: str
@@ -48,11 +50,12 @@ class ClockModel:
     pieces: tuple[ClockPiece, ...] = ()
     shares: str = ""
     through: str = ""
+    beside: str = ""
 
     @property
     def is_known(self) -> bool:
         """Whether anything joins this clock to the common one: segments, or the node that another point is on as well."""
-        return self.segments > 0 or self.uncertainty_ns == 0 or self.shares != ""
+        return not self.beside and (self.segments > 0 or self.uncertainty_ns == 0 or self.shares != "")
 
     @property
     def steps_ns(self) -> tuple[int, ...]:

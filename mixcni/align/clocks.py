@@ -6,6 +6,7 @@ from below; the estimate is their middle, and half their distance is its uncerta
 
 Each point is put on the common clock through the points that bound it best, then all pairs are made to agree by weighted least
 squares. Where two points see each other's segments by two ways, what is left over between them is shown as a cycle's residual.
+Of points that nothing joins to the first one, one is taken to agree with it, and the others are measured against that one.
 """
 
 import itertools
@@ -120,28 +121,33 @@ def estimate_clocks(
         graph.add_edge(*pair, weight=max(UNBOUNDED_NS if fit.slack_ns is None else fit.slack_ns + 1 for _, fit in pieces))
     shared = _assumed(graph, nodes)
     graph.add_edges_from(shared, weight=0)
-    lengths = nx.single_source_dijkstra_path_length(graph, reference)
-    routes = nx.single_source_dijkstra_path(graph, reference)
+    heads = [reference if reference in part else min(part) for part in nx.connected_components(graph)]
+    lengths = nx.multi_source_dijkstra_path_length(graph, set(heads))
+    routes = nx.multi_source_dijkstra_path(graph, set(heads))
     models = [ClockModel(names[reference], 0, None, 0) for _ in names]
     models[reference] = ClockModel(names[reference], 0, 0, 0, drift_ppm=0.0, drift_uncertainty_ppm=0.0)
     for point in sorted(routes, key=lambda node: (lengths[node], node)):
-        if point == reference:
+        if point in heads:
             continue
         parent = routes[point][-2]
         pair = min(parent, point), max(parent, point)
         if pair in shared:
             shared_model = _shared_model(models[parent], names[parent], packets[parent], packets[point])
-            models[point] = replace(shared_model, segments=0)
+            models[point] = replace(shared_model, segments=0, beside=_beside(names, routes[point], reference))
             continue
         pieces = fits[pair]
         if pair != (reference, point):  # against other times than p's own, or the other way round
             matched = pairs[pair] if parent < point else pairs[pair].turned()
             pieces = fit_pair(matched.at(models[parent].common_ns(packets[parent]), packets[point]))
         through = names[parent] if models[parent].shares else models[parent].through
-        models[point] = replace(_model(names[reference], models[parent], pieces, packets[point]), through=through)
-    known = set(routes)
-    pairs = {pair: matched for pair, matched in pairs.items() if known.issuperset(pair)}
-    return _reconciled(models, pairs, packets, shared, reference)
+        model = _model(names[reference], models[parent], pieces, packets[point])
+        models[point] = replace(model, through=through, beside=_beside(names, routes[point], reference))
+    return _reconciled(models, pairs, packets, shared, heads, reference)
+
+
+def _beside(names: Sequence[str], route: Sequence[int], reference: int) -> str:
+    """The point at which a route begins, where that is not the reference."""
+    return "" if route[0] == reference else names[route[0]]
 
 
 def _assumed(measured: "nx.Graph[int]", nodes: Sequence[str]) -> set[tuple[int, int]]:
@@ -215,12 +221,17 @@ def _reconciled(
     pairs: dict[tuple[int, int], Matched],
     packets: Sequence[NDArray[np.int64]],
     shared: set[tuple[int, int]],
+    heads: Sequence[int],
     reference: int,
 ) -> tuple[list[ClockModel], tuple[CycleResidual, ...]]:
     """The models corrected so that all pairs agree as well as they can, each with its bound, and what is left over.
 
     Weighted least squares over the offsets of all pairs that bound one another from both sides; a weight is one over the slack
     squared. Points that are assumed to share a clock are one unknown, and what rests on that has no bound.
+
+    Parameters
+    ----------
+    heads : one point of each part that segments or nodes join; its clock stays
     """
     owner = list(range(len(models)))
     for p, q in sorted(shared):
@@ -228,7 +239,7 @@ def _reconciled(
     common = [model.common_ns(times) for model, times in zip(models, packets, strict=True)]
     left = {pair: fit_line(matched.at(common[pair[0]], common[pair[1]])) for pair, matched in pairs.items()}
     two_sided = {pair: fit for pair, fit in left.items() if fit.slack_ns is not None and owner[pair[0]] != owner[pair[1]]}
-    corrections = _least_squares({pair: (fit.offset_ns, fit.slack_ns or 0) for pair, fit in two_sided.items()}, owner, reference)
+    corrections = _least_squares({pair: (fit.offset_ns, fit.slack_ns or 0) for pair, fit in two_sided.items()}, owner, heads)
     bounds: nx.DiGraph[int] = nx.DiGraph()
     bounds.add_nodes_from(range(len(models)))
     for (p, q), fit in two_sided.items():
@@ -246,13 +257,15 @@ def _reconciled(
     residuals = tuple(
         CycleResidual(p, q, fit.offset_ns - corrections[q] + corrections[p], fit.slack_ns) for (p, q), fit in sorted(left.items())
     )
-    joined = {point for pair in left for point in pair}
-    return corrected, residuals if len(left) >= len(joined) else ()
+    return corrected, residuals if nx.cycle_basis(nx.Graph([*left])) else ()
 
 
-def _least_squares(pairs: dict[tuple[int, int], tuple[int, int]], owner: Sequence[int], reference: int) -> list[int]:
-    """By how much each point's offset is to be corrected, ns, given how far each pair is off, and within what."""
-    unknowns = sorted({owner[point] for pair in pairs for point in pair} - {owner[reference]})
+def _least_squares(pairs: dict[tuple[int, int], tuple[int, int]], owner: Sequence[int], heads: Sequence[int]) -> list[int]:
+    """By how much each point's offset is to be corrected, ns, given how far each pair is off, and within what.
+
+    owner : of each point, one of those that are assumed to share its clock; heads : their clocks stay
+    """
+    unknowns = sorted({owner[point] for pair in pairs for point in pair} - {owner[head] for head in heads})
     if not unknowns:
         return [0] * len(owner)
     column = {point: number for number, point in enumerate(unknowns)}

@@ -112,6 +112,9 @@ def _assumptions(localisation: Localisation, findings: tuple[Finding, ...]) -> I
         if clock.shares and not clock.segments and has_packets:
             why = f"both are on {point.node}, and no segment was seen at both"
             yield f"the clock at {name} is taken to be that at {clock.shares}: {why}"
+        elif clock.beside:
+            agrees = f"which is taken to agree with that at {clock.reference}"
+            yield f"the clock at {name} is measured against that at {clock.beside}, {agrees}"
         elif not clock.is_known and has_packets:
             yield f"the clock at {name} is taken to agree with that at {clock.reference}: no segment was seen at both"
         elif clock.through:

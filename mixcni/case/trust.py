@@ -200,6 +200,9 @@ def _warnings(judged: PointTrust, localisation: Localisation, position: int) -> 
     if clock.shares and not clock.segments:
         node = localisation.points[position].node
         yield f"its clock is taken to be that at {printable(clock.shares)}: both are on {printable(node)}"
+    elif clock.beside:
+        apart = f"not to that at {printable(clock.reference)}: no segment was seen at both"
+        yield f"its clock is joined to that at {printable(clock.beside)}, and {apart}"
     elif judged.offset_ns is None:
         yield "its clock is not joined to the others': no segment was seen at both"
     elif clock.through:

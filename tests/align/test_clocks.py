@@ -107,6 +107,21 @@ def test_a_clock_that_nothing_joins_is_not_known() -> None:
     assert (clock.offset_ns, clock.uncertainty_ns, clock.is_known) == (0, None, False)
 
 
+@given(OFFSETS, OFFSETS)
+@settings(max_examples=20)
+def test_points_that_nothing_joins_to_the_first_are_measured_against_each_other(b: int, c: int) -> None:
+    """B and C share no segment with A: B is taken to agree with it, and C is as far from B as their clocks are."""
+    other = Talk(initiator=("10.244.3.9", 50_000), responder=("10.242.2.31", 80))
+    other.handshake(0)
+    other.exchange(100)
+    sent = [*(replace(one, missed="BC") for one in talked().sent), *(replace(one, missed="A") for one in other.sent)]
+    found = clocks(sent, offsets={"B": b, "C": c}, delay_ns=MS)
+    assert [clock.offset_ns for clock in found[:2]] == [0, 0]
+    assert abs(found[2].offset_ns - (c - b)) <= MS + drifting(200)
+    assert [clock.is_known for clock in found] == [True, False, False]
+    assert [clock.beside for clock in found] == ["", "", "B"]
+
+
 def test_bare_acknowledgments_tell_nothing() -> None:
     talk = talked()
     bare = [replace(one, missed="B" if one.frame.octets[47] & 0x02 or len(one.frame.octets) > 54 else "") for one in talk.sent]

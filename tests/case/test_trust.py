@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mixcni.case import case_of_files, diagnose
 from mixcni.case.trust import PointTrust, Trust, dropped_by_capture, judge_captures
 from tests.cases import CAPTURES, FOUNDING, copy_of, replaced, without_packets
+from tests.scene import Talk, captured
+from tests.wire import write_pcap
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "pcaps"
 
@@ -90,13 +93,29 @@ def test_drop_counters_are_those_of_the_files(sample: str, dropped: object) -> N
     ],
 )
 def test_each_reason_for_doubt_has_its_sentence(changed: dict[str, object], says: str) -> None:
-    from mixcni.case import diagnose
     from mixcni.case.trust import _warnings
 
     localisation = diagnose(CAPTURES / "policy-removed").localisation
     sound = judged(judge_captures(CAPTURES / "policy-removed"), "B")
     assert not list(_warnings(sound, localisation, 1))
     assert any(says in warning for warning in _warnings(replace(sound, **changed), localisation, 1))  # type: ignore[arg-type]
+
+
+def test_clocks_that_are_joined_with_each_other_alone_say_so(tmp_path: Path) -> None:
+    """A shares no segment with B and C, which share theirs."""
+    asked, other = Talk(), Talk(initiator=("10.244.3.9", 50_000), responder=("10.242.2.31", 80))
+    for talk in (asked, other):
+        talk.handshake(0)
+        talk.exchange(100)
+    sent = [*(replace(one, missed="BC") for one in asked.sent), *(replace(one, missed="A") for one in other.sent)]
+    for name, frames in captured(sent, "ABC").items():
+        write_pcap(tmp_path / f"{name}.pcap", frames)
+    case = case_of_files({name: [tmp_path / f"{name}.pcap"] for name in "ABC"})
+    warnings = judged(judge_captures(case), "C").warnings
+    assert "its clock is joined to that at B, and not to that at A: no segment was seen at both" in warnings
+    assumed = diagnose(case).assumptions
+    assert "the clock at C is measured against that at B, which is taken to agree with that at A" in assumed
+    assert "the clock at B is taken to agree with that at A: no segment was seen at both" in assumed
 
 
 def test_the_text_keeps_to_its_width() -> None:

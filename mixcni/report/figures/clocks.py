@@ -98,6 +98,8 @@ def _draw_clock(
 
 def _title(localisation: Localisation, position: int) -> str:
     clock, name = localisation.alignment.clocks[position], localisation.points[position].name
+    if clock.beside:
+        return f"{name}: measured against {clock.beside}, which is taken to agree with {clock.reference}"
     if not clock.is_known:
         return f"{name}: taken to agree with {clock.reference}"
     unbounded = f"through {clock.through}" if clock.through else "bounded from one side"
