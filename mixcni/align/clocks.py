@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 from mixcni.align.clock import PPM, ClockModel, ClockPiece
 from mixcni.align.pairclock import Matched, PairFit, fit_line, fit_pair
 from mixcni.align.transmissions import TransmissionTable
-from mixcni.kernels.grouping import grouped, in_order, numbered
+from mixcni.kernels.grouping import grouped, in_order, numbered, occurring
 from mixcni.schema import Direction
 
-__all__ = ["ClockModel", "CycleResidual", "estimate_clocks", "match_transmissions"]
+__all__ = ["ClockModel", "CycleResidual", "carrying_rows", "estimate_clocks", "match_transmissions"]
 
 UNBOUNDED_NS: Final = 1_000_000_000_000  # weight of what is known from one direction only: used where nothing better joins two
 SAME_SPAN: Final = 0.1  # of the time between the first and the last copy: what delays and drift change of it
 TELLING_PPM: Final = 50.0  # a drift that is less certain says nothing of a crystal
-MOST_MATCHED: Final = 400_000  # segments of two points; of more, every so-many-th conversation tells the clocks as well
+MOST_MATCHED: Final = 200_000  # segments of two points; of more, those of some conversations tell the clocks as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +47,56 @@ class CycleResidual:
     slack_ns: int | None
 
 
-def match_transmissions(table: TransmissionTable, p: int, q: int) -> Matched:
+def carrying_rows(table: TransmissionTable, points: Sequence[int]) -> list[NDArray[np.int64]]:
+    """The rows of each of these points that carry octets; bare ACKs cannot be told from one another."""
+    rows = np.flatnonzero(table["end"] > table["start"])
+    point = table["point"][rows]
+    return [rows[point == each] for each in points]
+
+
+def match_transmissions(table: TransmissionTable, at_p: NDArray[np.int64], at_q: NDArray[np.int64]) -> Matched:
     """The segments that two points saw equally often, the k-th matched to the k-th, in the order of time at p.
 
     In a direction in which some were transmitted once, only those count: of a retransmitted segment the points may have caught
-    different copies. Bare ACKs are left out: one cannot be told from another.
+    different copies.
+
+    Parameters
+    ----------
+    at_p, at_q : rows of the one and of the other point
     """
-    rows = np.flatnonzero((table["end"] > table["start"]) & ((table["point"] == p) | (table["point"] == q)))
-    if rows.size > MOST_MATCHED:
-        rows = rows[table["conversation"][rows] % (rows.size // MOST_MATCHED + 1) == 0]
-    names = "conversation", "direction", "start", "end", "point", "time_ns", "packet"
-    columns = {name: table[name][rows] for name in names}
-    at_q = columns["point"] != p
+    at_p, at_q = _of_shared(table, at_p, at_q)
+    rows, is_at_q = np.concatenate([at_p, at_q]), np.repeat([False, True], [at_p.size, at_q.size])
+    columns = {name: table[name][rows] for name in ("conversation", "direction", "start", "end", "time_ns", "packet")}
     alike = numbered(*(columns[name] for name in ("conversation", "direction", "start", "end")))
     count = int(alike.max(initial=-1)) + 1
-    order, _ = grouped(2 * alike + at_q, 2 * count, in_order(columns["time_ns"]))
+    order, _ = grouped(2 * alike + is_at_q, 2 * count, in_order(columns["time_ns"]))
     columns = {name: array[order] for name, array in columns.items()}
-    group, at_p = alike[order], ~at_q[order]
-    copies_p = np.bincount(group[at_p], minlength=count)
-    copies_q = np.bincount(group[~at_p], minlength=count)
+    group, is_at_p = alike[order], ~is_at_q[order]
+    copies_p = np.bincount(group[is_at_p], minlength=count)
+    copies_q = np.bincount(group[~is_at_p], minlength=count)
     once = (copies_p == 1) & (copies_q == 1)
     direction_of = np.zeros(count, dtype=np.int64)
     direction_of[group] = columns["direction"]
     has_once = (np.bincount(direction_of[once], minlength=len(Direction)) > 0)[direction_of]
     if not has_once.all():
-        once = np.where(has_once, once, (copies_p == copies_q) & _alike(columns["time_ns"], group, at_p))
-    here, there = at_p & once[group], ~at_p & once[group]
+        once = np.where(has_once, once, (copies_p == copies_q) & _alike(columns["time_ns"], group, is_at_p))
+    here, there = is_at_p & once[group], ~is_at_p & once[group]
     times = columns["time_ns"][here], columns["time_ns"][there]
     timed = (times[0] >= 0) & (times[1] >= 0)
     every = Matched(columns["direction"][here] == Direction.FORWARD, *times, columns["packet"][here], columns["packet"][there])
     return every.part(timed).ordered()
+
+
+def _of_shared(
+    table: TransmissionTable, at_p: NDArray[np.int64], at_q: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Those of these rows whose conversations both points saw; where they are many, of every so-many-th such conversation."""
+    conversations = [table["conversation"][rows] for rows in (at_p, at_q)]
+    count = max(int(numbers.max(initial=-1)) for numbers in conversations) + 1
+    shared = np.logical_and(*(occurring(numbers, count) for numbers in conversations))
+    size = sum(int(np.count_nonzero(shared[numbers])) for numbers in conversations)
+    shared &= (np.cumsum(shared) - 1) % (size // MOST_MATCHED + 1) == 0
+    return at_p[shared[conversations[0]]], at_q[shared[conversations[1]]]
 
 
 def _alike(times: NDArray[np.int64], group: NDArray[np.int64], at_p: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -110,7 +130,8 @@ def estimate_clocks(
     nodes : of the points, "" unknown: two that no segments join are assumed to share a clock if they are on one node
     """
     count = len(names)
-    pairs = {(p, q): match_transmissions(table, p, q) for p in range(count) for q in range(p + 1, count)}
+    rows = carrying_rows(table, range(count))
+    pairs = {(p, q): match_transmissions(table, rows[p], rows[q]) for p, q in itertools.combinations(range(count), 2)}
     pairs = {pair: matched for pair, matched in pairs.items() if matched.at_p.size}
     fits = {pair: fit_pair(matched) for pair, matched in pairs.items()}
     present = np.unique(table["point"]).tolist()

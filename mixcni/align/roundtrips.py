@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.align.clocks import match_transmissions
+from mixcni.align.clocks import carrying_rows, match_transmissions
 from mixcni.align.conversations import ConversationTable
 from mixcni.align.envelope import LARGEST_DRIFT
 from mixcni.align.pairclock import Matched
@@ -58,7 +58,7 @@ def order_by_time(
     table : with times by each point's own clock, ns
     one_clock : whether both points are on one node
     """
-    matched = match_transmissions(table, p, q)
+    matched = match_transmissions(table, *carrying_rows(table, (p, q)))
     of_packet = np.full(int(matched.packet_p.max(initial=-1)) + 1, -1, dtype=np.int64)
     rows = np.flatnonzero((table["point"] == p) & (table["packet"] < of_packet.size))
     of_packet[table["packet"][rows]] = table["conversation"][rows]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixcni.align import align_points
+from mixcni.align import clocks as align_clocks
 from mixcni.align.clocks import ClockModel, _model
 from mixcni.align.pairclock import Matched, fit_pair
 from tests.scene import Sent, Talk, captured, tracked
@@ -120,6 +121,33 @@ def test_points_that_nothing_joins_to_the_first_are_measured_against_each_other(
     assert abs(found[2].offset_ns - (c - b)) <= MS + drifting(200)
     assert [clock.is_known for clock in found] == [True, False, False]
     assert [clock.beside for clock in found] == ["", "", "B"]
+
+
+@pytest.mark.parametrize("others", [0, 30], ids=["one connection", "one in thirty that B saw"])
+def test_of_more_segments_than_are_needed_some_connections_that_both_saw_tell(
+    monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    monkeypatch.setattr(align_clocks, "MOST_MATCHED", 6)
+    talks = [Talk(initiator=("10.244.3.8", 50_000 + i)) for i in range(others)]
+    for talk in talks:
+        talk.handshake(0)
+    sent = [*talked().sent, *(replace(one, missed="B") for talk in talks for one in talk.sent)]
+    (_, clock) = clocks(sent, "AB", offsets={"B": S})
+    assert clock.uncertainty_ns is not None
+    assert abs(clock.offset_ns - S) <= clock.uncertainty_ns
+
+
+def test_many_connections_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    talks = [Talk(initiator=("10.244.3.8", 50_000 + i)) for i in range(30)]
+    for i, talk in enumerate(talks):
+        talk.handshake(10 * i)
+    sent = [one for talk in talks for one in talk.sent]
+    assert clocks(sent, "AB")[1].segments == 60
+    monkeypatch.setattr(align_clocks, "MOST_MATCHED", 40)
+    (_, clock) = clocks(sent, "AB", offsets={"B": S})
+    assert clock.segments == 16
+    assert clock.uncertainty_ns is not None
+    assert abs(clock.offset_ns - S) <= clock.uncertainty_ns
 
 
 def test_bare_acknowledgments_tell_nothing() -> None:
