@@ -86,13 +86,13 @@ def choose_segments(flows: FlowTable, protocol: NDArray[np.uint8]) -> Selection:
     counts as one octet.
     """
     segments, packets = flows.segments, flows.packets
-    packet = segments["packet"]
-    kind = protocol[segments["flow"]]
-    payload = np.where(kind == Protocol.ECHO, 1, packets["payload_octets"][packet].astype(np.int64))
+    rows = np.flatnonzero((protocol != Protocol.OTHER)[segments["flow"]] & (segments["copy_of"] < 0))
+    kind = protocol[segments["flow"][rows]]
+    payload = np.where(kind == Protocol.ECHO, 1, packets["payload_octets"][segments["packet"][rows]].astype(np.int64))
     is_datagram = (kind == Protocol.DNS) | (kind == Protocol.ECHO)
-    carries = (payload > 0) & (is_datagram | (segments["length"] > 0))
-    rows = np.flatnonzero((kind != Protocol.OTHER) & carries & (segments["copy_of"] < 0))
-    packet, kind, payload, is_datagram = packet[rows], kind[rows], payload[rows], is_datagram[rows]
+    carries = (payload > 0) & (is_datagram | (segments["length"][rows] > 0))
+    rows, kind, payload, is_datagram = rows[carries], kind[carries], payload[carries], is_datagram[carries]
+    packet = segments["packet"][rows]
     syn = (packets["tcp_flags"][packet] & TcpFlag.SYN) != 0
     side = segments["flow"][rows].astype(np.int64) * 2 + segments["direction"][rows]
     offsets = np.where(is_datagram, 1 + _before(side, payload), segments["offset"][rows] + syn)

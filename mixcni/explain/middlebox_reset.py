@@ -118,10 +118,9 @@ def examine_beyond(facts: Facts) -> Finding | None:
 def refused_by_reset(facts: Facts) -> NDArray[np.int64]:
     """Rows of the fate table: requests that a reset ended, and nothing says that the responder did not send it."""
     fates, refusals = facts.localisation.fates, facts.localisation.refusals
-    mine = (fates["fate"] == Fate.REFUSED) & (fates["reason"] == Reason.BY_RESPONDER)
-    mine &= (refusals.reset_ns[fates["conversation"]] >= 0).any(axis=1)
-    mine &= (refusals.icmp_ns[fates["conversation"]] < 0).all(axis=1)
-    return np.flatnonzero(mine)
+    rows = np.flatnonzero((fates["fate"] == Fate.REFUSED) & (fates["reason"] == Reason.BY_RESPONDER))
+    reset_ns, icmp_ns = (times[fates["conversation"][rows]] for times in (refusals.reset_ns, refusals.icmp_ns))
+    return np.asarray(rows[(reset_ns >= 0).any(axis=1) & (icmp_ns < 0).all(axis=1)])
 
 
 def look_foreign(facts: Facts, rows: NDArray[np.int64]) -> bool:

@@ -119,9 +119,11 @@ def _told_by(
     table = alignment.transmissions
     told_at, exchange = np.full(turns, -1, dtype=np.int64), np.full(turns, -1, dtype=np.int64)
     for point, known in reversed(list(enumerate(exchanges))):
-        packets = known["request_packet"]
-        by_packet = np.argsort(packets, kind="stable")
         asked = np.flatnonzero((table["point"][rows] == point) & (table["direction"][rows] == Direction.FORWARD))
+        if not asked.size:
+            continue
+        packets = known["request_packet"]
+        by_packet = in_order(packets)
         place = np.searchsorted(packets[by_packet], table["packet"][rows[asked]])
         found = by_packet[np.minimum(place, packets.size - 1)] if packets.size else np.zeros(0, dtype=np.int64)
         asked = asked[: found.size]

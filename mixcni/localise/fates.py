@@ -4,6 +4,7 @@ The rules run over all exchanges at once, one column operation a rule; a rule de
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ class FateRules:
         done = self.has_response & (self.response_seen[there] | self.response_acknowledged)
         reset = refusals.reset_ns[self.conversation]
         foreign = reset[np.arange(side.size), self._last(self.response_seen)] < 0  # its sender's side saw none
-        asked = self._request_first_ns()[there]
+        asked = self.request_first_ns[there]
         early = (asked >= 0) & (asked <= reset[there]) & (reset[there] < self.atoms.first_ns[self.response.begin, side])
         self.closed = done & ~against & foreign & early & ~self.response_acknowledged
         done &= ~self.closed
@@ -192,7 +193,7 @@ class FateRules:
 
     def refused(self, refusals: Refusals) -> None:
         """A reset or an ICMP error came back for a request that has no response."""
-        first_request = self._request_first_ns()
+        first_request = self.request_first_ns
         kinds = (
             (refusals.icmp_ns, refusals.icmp_errors, Reason.BY_ICMP),
             (refusals.reset_ns, refusals.resets, Reason.BY_RESET),
@@ -221,7 +222,7 @@ class FateRules:
 
     def refused_from_as_far(self, refusals: Refusals) -> None:
         """What nobody watched, or a capture may have missed, is the refusal of a responder that refused others from as far."""
-        first_request = self._request_first_ns()
+        first_request = self.request_first_ns
         doubtful = np.isin(self.reason, [Reason.NO_WINDOW, Reason.MISS_RATE]) & ~self.sights.against[self.conversation]
         doubtful &= ~self.has_response | self.closed
         for times, looks in ((refusals.icmp_ns, refusals.icmp_looks), (refusals.reset_ns, refusals.reset_looks)):
@@ -250,7 +251,7 @@ class FateRules:
         watched, and has none of the resets. Where the request did not reach the last point, what stopped it there refused it.
         """
         at = refusals.reset_ns[self.conversation]
-        seen = (at >= 0) & (at >= self._request_first_ns())
+        seen = (at >= 0) & (at >= self.request_first_ns)
         failed = ~self.decided & (~self.has_response | self.closed)
         heard, reached = self._last(seen), self._last(self.request_passed)
         arrived = ~(self.concerned & (self.positions > reached[:, None])).any(axis=1)
@@ -340,7 +341,7 @@ class FateRules:
             self._leave(rows, Reason.ON_THE_WAY, np.full(rows.size, end + 1))
             return
         window = self.windows[end]
-        watched = (window.last if window else 0) - self._request_first_ns()[rows].max(axis=1, initial=-1)
+        watched = (window.last if window else 0) - self.request_first_ns[rows].max(axis=1, initial=-1)
         ended = watched < RTO_NS
         self._leave(rows[ended], Reason.CAPTURE_ENDED, np.full(int(ended.sum()), end))
         self._settle(rows[~ended], Fate.SILENT, Reason.NONE)
@@ -456,7 +457,8 @@ class FateRules:
         running = [window.covers(time) if window else time < 0 for window in self.windows]
         return np.stack(running, axis=1)
 
-    def _request_first_ns(self) -> NDArray[np.int64]:
+    @cached_property
+    def request_first_ns(self) -> NDArray[np.int64]:
         """(n, p) when each request's first octet was first seen at each point; -1 where it was not."""
         first = self.atoms.first_ns[self.request.begin]
         return np.where(first == NEVER, -1, first)
