@@ -53,6 +53,7 @@ from mixcni.tables import columns_in_one
 
 PROTOCOL_TCP, PROTOCOL_UDP = 6, 17
 BLOCK = 512  # rows of state, each of half a KiB
+FLOWS_AT_ONCE = 1 << 13  # what is made of their state on the way to the columns stays in the cache
 DIRECTIONS = ("forward", "reverse")
 Columns = dict[str, NDArray[Any]]
 FIELDS = {
@@ -61,6 +62,8 @@ FIELDS = {
     "other_stack": OTHER_STACK, "closed_by": CLOSED_BY,
 }  # fmt: skip
 """The columns that stand in the row of a flow as they are."""
+
+LABEL_BITS = {str(label.name).lower(): label.bit_length() - 1 for label in Label}
 
 
 class Samples(NamedTuple):
@@ -79,16 +82,25 @@ def columns_of(state: Any, samples: Samples, count: int) -> Columns:
     samples : of round trips, in the order of their packets
     count : flows that there are
     """
-    flows = _by_field(state.flows.reshape(-1, FLOW)[:count])
+    columns = columns_in_one(FLOWS, count)
+    for bound, of_streams in zip(("min", "median"), _round_trips(samples, count), strict=True):
+        for side, direction in enumerate(DIRECTIONS):
+            columns[f"rtt_{bound}_ns_{direction}"][:] = of_streams[side]
+    for begin in range(0, count, FLOWS_AT_ONCE):
+        rows = slice(begin, min(begin + FLOWS_AT_ONCE, count))
+        for name, values in _told_by_flows(state, rows).items():
+            columns[name][rows] = values
+    return columns
+
+
+def _told_by_flows(state: Any, part: slice) -> Columns:
+    """The columns that follow from the state of some flows: all but those of round trips."""
+    flows = _by_field(state.flows.reshape(-1, FLOW)[part])
     told: Columns = {name: flows[field] for name, field in FIELDS.items()}
     for name, field in (("initiator", INITIATOR), ("responder", RESPONDER)):
         told[name], told[f"{name}_port"] = flows[field] >> PORT_BITS, flows[field] & ((1 << PORT_BITS) - 1)
     told["handshake_rtt_ns"] = np.maximum(flows[HANDSHAKE_RTT_NS], -1)
-    told |= _told_by_streams(state, told, samples, count)
-    columns = columns_in_one(FLOWS, count)
-    for name, column in columns.items():
-        column[:] = told[name]
-    return columns
+    return told | _told_by_streams(state, told, part)
 
 
 def _by_field(rows: NDArray[Any]) -> NDArray[Any]:
@@ -99,16 +111,16 @@ def _by_field(rows: NDArray[Any]) -> NDArray[Any]:
     return fields
 
 
-def _told_by_streams(state: Any, flows: Columns, samples: Samples, count: int) -> Columns:
+def _told_by_streams(state: Any, flows: Columns, part: slice) -> Columns:
     """The columns that follow from the state of each direction; `flows` are those that stand in the rows of flows."""
-    rows = _by_field(state.streams.reshape(-1, 2, STREAM)[:count])
-    labels = _by_field(state.labels.reshape(-1, 2, LABELS)[:count])
-    octets, unseen = (np.zeros(2 * count, dtype=np.int64) for _ in range(2))
+    streams = state.streams.reshape(-1, 2, STREAM)[part]
+    rows = _by_field(streams)
+    labels = _by_field(state.labels.reshape(-1, 2, LABELS)[part])
+    octets, unseen = np.zeros((2, 2 * len(streams)), dtype=np.int64)
     with_holes = np.flatnonzero(rows[HOLE].T)
-    run(sum_holes, with_holes.size, with_holes, state.streams, state.holes, octets, unseen)
+    run(sum_holes, with_holes.size, with_holes, streams.reshape(-1), state.holes, octets, unseen)
     in_holes = octets.reshape(-1, 2).T + rows[GIVEN_UP]
     seen, acked, end = rows[SEEN] != 0, rows[ACKED], rows[END]
-    least, median = _round_trips(samples, count)
     by_direction: Columns = {
         "end": np.maximum(end, 0),
         "packets": rows[PACKETS],
@@ -122,19 +134,17 @@ def _told_by_streams(state: Any, flows: Columns, samples: Samples, count: int) -
         "resent_octets": rows[RESENT],
         "mss": rows[PEER_MSS][::-1] - 1,
         "window_scale": rows[SCALE] - 1,
-        "rtt_min_ns": least,
-        "rtt_median_ns": median,
         "no_room_ns": rows[NO_ROOM_NS],
         "super_segments": rows[LARGE],
-        **{str(label.name).lower(): labels[label.bit_length() - 1] for label in Label},
+        **{name: labels[bit] for name, bit in LABEL_BITS.items()},
     }
     columns = {
         f"{name}_{direction}": values[side] for name, values in by_direction.items() for side, direction in enumerate(DIRECTIONS)
     }
     columns["iss"], columns["irs"] = rows[BASE]
     columns["completeness"] = rows[COMPLETENESS][0] | rows[COMPLETENESS][1]
-    columns["retransmissions"] = labels[Label.RETRANSMISSION.bit_length() - 1].sum(axis=0, dtype=np.int64)
-    columns["history"] = np.ascontiguousarray(state.history.reshape(-1, LETTERS + 1)[:count, :LETTERS]).view(f"S{LETTERS}")[:, 0]
+    columns["retransmissions"] = labels[LABEL_BITS["retransmission"]].sum(axis=0, dtype=np.int64)
+    columns["history"] = np.ascontiguousarray(state.history.reshape(-1, LETTERS + 1)[part, :LETTERS]).view(f"S{LETTERS}")[:, 0]
     columns["conn_state"] = _conn_states(rows, flows["protocol"])
     columns["ending"] = _endings(rows, flows)
     return columns
