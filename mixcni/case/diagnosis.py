@@ -9,6 +9,7 @@ import numpy as np
 from mixcni.align import align_points, infer_order
 from mixcni.case.folder import Case, open_case
 from mixcni.case.loading import LoadedPoint, Progress, load_points
+from mixcni.case.memory import kept_memory
 from mixcni.case.rotation import dropped_share, holes_between
 from mixcni.cluster import read_dumps
 from mixcni.cluster.translations import stated_translations
@@ -22,6 +23,7 @@ from mixcni.topology import CapturePoint
 from mixcni.words import listed, plural
 
 
+@kept_memory()
 def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Report:
     """Say on which hop requests lose their responses, and why.
 
