@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mixcni.align.clock import ClockModel
 from mixcni.align.pairings import Pairings, Pairs
 from mixcni.align.united import PROTOCOL_TCP, UnitedFlows
+from mixcni.kernels.grouping import numbered
 from mixcni.schema import Evidence
 
 IN_TIME_BITS: Final = 8
@@ -16,6 +17,7 @@ SAME_CALLER_BITS: Final = 24  # an address with a port that was chosen for this 
 SAME_CALLED_BITS: Final = 8  # an address with the port of a service
 LONGEST_DELAY_NS: Final = 1_000_000_000  # between two points, beside what the clocks are uncertain by
 SAME_HOST_NS: Final = 10_000_000  # a host hands a packet on from one of its interfaces to another in less
+SEVERAL: Final = 3  # keys of one connection before and behind a NAT are two
 NEVER: Final = np.iinfo(np.int64).max
 
 
@@ -82,6 +84,34 @@ class Strands:
         told = np.ones(len(self.there), dtype=np.bool_)
         told[self.conversation[untold.any(axis=1)]] = False
         return told
+
+    def iss_is_common(self) -> NDArray[np.bool_]:
+        """(k,) whether a point heard several connections begin with one's ISS, one after the other.
+
+        What writes packets by hand often gives them all one number. A NAT of the point's own makes another key, and at once.
+        """
+        every, iss = self.every, self.iss[self.conversation]
+        rows = np.flatnonzero((iss >= 0) & (every.syn_ns >= 0))
+        place = numbered(iss[rows], every.point[rows])
+        _, of_key = np.unique(numbered(place, every.keys[rows]), return_index=True)
+        first, last = np.full(rows.size, NEVER), np.zeros(rows.size, dtype=np.int64)
+        np.minimum.at(first, place, every.syn_ns[rows])
+        np.maximum.at(last, place, every.syn_ns[rows])
+        keys = np.bincount(place[of_key], minlength=rows.size)
+        common = (keys >= SEVERAL) & (last - first > SAME_HOST_NS)
+        return np.isin(self.iss, iss[rows[common[place]]])
+
+    def may_follow(self, pairs: Pairs) -> NDArray[np.bool_]:
+        """Whether of two the one that is heard farther on has no more of the initiator, and no less of the responder."""
+        positions = np.arange(self.there.shape[1])
+        first, last = self.there.argmax(axis=1), np.where(self.there, positions, -1).max(axis=1, initial=-1)
+        reach = np.full((len(self.there), 2), -1, dtype=np.int64)
+        np.maximum.at(reach, self.conversation, self.every.reach)
+        follows = np.ones(pairs[0].size, dtype=np.bool_)
+        for near, far in (pairs, pairs[::-1]):
+            behind = last[near] < first[far]
+            follows &= ~behind | ((reach[far, 0] <= reach[near, 0]) & (reach[far, 1] >= reach[near, 1]))
+        return follows
 
     def may_meet(self, pairs: Pairs) -> NDArray[np.bool_]:
         """Whether the keys of two differ, and no point has both; or where one does, whether it heard both at once.

@@ -102,7 +102,10 @@ def join_translated(
 
 
 def _pair_by_handshake(strands: Strands) -> Pairings:
-    """Pairings of conversations whose initial sequence numbers a handshake told."""
+    """Pairings of conversations whose initial sequence numbers a handshake told.
+
+    Where many begin with one number it joins none; those that may be one for all else are in doubt.
+    """
     numbers = strands.begun
     pairs = [numbers[places] for places in pairs_within(numbered(strands.iss[numbers]), MOST_EQUAL)]
     its = strands.irs[pairs[0]], strands.irs[pairs[1]]
@@ -111,7 +114,13 @@ def _pair_by_handshake(strands: Strands) -> Pairings:
     same_irs = (its[0] == its[1])[kept] & (its[0] >= 0)[kept]
     bits = ISN_BITS + ISN_BITS * same_irs
     evidence = int(Evidence.ISS) | int(Evidence.IRS) * same_irs
-    return _weighed_by_syns(strands, Pairings(one, other, np.zeros(one.size, dtype=np.bool_), bits, evidence))
+    found = _weighed_by_syns(strands, Pairings(one, other, np.zeros(one.size, dtype=np.bool_), bits, evidence))
+    if not found.one.size:
+        return found
+    common = strands.iss_is_common()[found.one]
+    possible = ~common | strands.may_follow((found.one, found.other))
+    bits = np.where(common, np.minimum(found.bits, ENOUGH_BITS - 1), found.bits)
+    return found._replace(bits=bits).part(possible)
 
 
 def _pair_renumbered(strands: Strands) -> Pairings:

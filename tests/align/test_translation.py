@@ -237,3 +237,31 @@ def vxlan(octets: bytes, side: int) -> bytes:
 def test_times_that_a_capture_lacks_are_not_moved() -> None:
     alignment = aligned(captured(talked().sent, offsets={"C": 5 * S}))
     assert abs(int(alignment.times[2][0]) - START) <= 3 * MS
+
+
+def with_iss(iss: int, port: int, at_ms: float, host: str = CLIENT, *, answered: bool) -> list[Sent]:
+    """A connection whose packets somebody wrote with this ISS: one that goes through, or whose SYNs get no farther than B."""
+    if answered:
+        return talked(((host, port), (POD, SERVICE)), at_ms, iss=iss, irs=5000).sent
+    talk = Talk(initiator=(host, port), responder=(POD, SERVICE), iss=iss, irs=5000)
+    talk.repeated([at_ms, at_ms + 1000, at_ms + 3000], 0, "S", lost="BC")
+    return talk.sent
+
+
+@pytest.mark.parametrize("count", [3, 8])
+def test_an_iss_that_many_connections_have_says_nothing_of_another_key(count: int) -> None:
+    """SYNs that get no farther than B, and what C alone hears of the node's probes, all written with one number."""
+    lost = [with_iss(1000, PORT + i, 50 * i, answered=False) for i in range(count)]
+    probes = [with_iss(1000, 50_000 + i, 500 * i, NODE, answered=True) for i in range(count)]
+    probes = [[replace(one, missed="AB") for one in sent] for sent in probes]
+    alignment = aligned(captured([one for sent in lost + probes for one in sent]))
+    assert len(alignment.conversations) == 2 * count
+    assert len(alignment.candidates) == 0
+
+
+def test_where_many_have_one_iss_those_behind_a_nat_are_in_doubt() -> None:
+    sent = [one for i in range(3) for one in with_iss(1000, PORT + i, 500 * i, answered=True)]
+    nat = {(CLIENT, PORT + i): (NODE, 62_001 + i) for i in range(3)}
+    alignment = aligned(captured(sent, seen_as={"C": nat}))
+    assert len(alignment.conversations) == 6
+    assert len(alignment.candidates) == 18
