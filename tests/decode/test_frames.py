@@ -308,7 +308,7 @@ ODD = {
         1,
         patched(TCP4, 46, b"\xf0"),
         E | V4 | Layer.TCP,
-        Oddity.BAD_TOTAL_LENGTH | Oddity.BAD_OPTION,
+        Oddity.BAD_HEADER_LENGTH | Oddity.BAD_OPTION,
         {"payload_octets": 0, "source_port": 41000},
     ),
     "UDP cut by its IP packet": (1, bytes(ETHERNET / IP(proto=17) / Raw(bytes(7))), E | V4, Oddity.HEADER_CUT, {"protocol": 17}),

@@ -172,7 +172,7 @@ def _tcp(row: Row, payload: bytes, left: int) -> tuple[Decoded, int, int]:
     row["payload_octets"] = max(left - header, 0)
     options, timestamps, oddity = _options(payload[20:header], cut=len(payload) < min(header, left))
     found = Decoded(row, options=options, timestamps=timestamps)
-    return found, LAYERS["tcp"], oddity | (0 if header <= left else BAD_TOTAL)
+    return found, LAYERS["tcp"], oddity | (0 if header <= left else BAD_HEADER)
 
 
 def _options(octets: bytes, *, cut: bool) -> tuple[Row | None, Row | None, int]:

@@ -153,6 +153,31 @@ def test_labels_are_tsharks_for_connections_with_options_of_mptcp(tmp_path, seed
     assert plain
 
 
+TOTAL_LENGTH, DATA_OFFSET = 16, 46  # in a frame of Ethernet and IPv4
+
+
+@pytest.mark.tshark
+@pytest.mark.parametrize(
+    ("at", "octets", "kept"),
+    [
+        (TOTAL_LENGTH, b"\x05\xdc", Label.DUPLICATE_ACK),  # an IP packet longer than its frame ends where that does
+        (DATA_OFFSET, b"\xf0", Label(0)),  # of a TCP header longer than its packet the length of the payload is unknown
+    ],
+    ids=["total length", "header length"],
+)
+def test_labels_are_tsharks_where_a_length_is_wrong(tmp_path, at, octets, kept):
+    talk = Conversation()
+    frames = [*talk.handshake(), talk.say(0, "A", bytes(100), time_ns=START + 3 * MS)]
+    answer = talk.say(1, "A", time_ns=START + 4 * MS)
+    frames += [answer, answer.at(START + 5 * MS), talk.segment(0, "S", seq=77_000, time_ns=START + 6 * MS)]
+    for number in (5, 6):
+        whole = frames[number].octets
+        frames[number] = frames[number]._replace(octets=whole[:at] + octets + whole[at + len(octets) :])
+    ours, theirs = by_frame(write_pcap(tmp_path / "lengths.pcap", frames))
+    assert ours == theirs
+    assert (ours[6], ours[7]) == (kept, kept and Label.PORT_REUSED)
+
+
 @pytest.mark.tshark
 @pytest.mark.parametrize("marks", ["----", "DDDD", "-D-D", "DADA", "DRRD", "PPP", "D--", "JJJ", "FFF", "QQQ", "TTT"])
 @pytest.mark.parametrize("handshake", [True, False], ids=["mp_capable", "plain"])

@@ -34,7 +34,6 @@ from mixcni.decode.kernel.numbers import (
     ND_ADVERTISEMENT,
     ND_SOLICITATION,
     O_BAD_HEADER,
-    O_BAD_TOTAL,
     O_HEADER_CUT,
     O_MANY,
     O_PAYLOAD_CUT,
@@ -192,7 +191,7 @@ def decode_frames(octets, frames, begin, first_row, out, sides, counts, books):
                         size = stop - payload - header
                         if size < 0:
                             size = 0
-                            oddity |= O_BAD_TOTAL
+                            oddity |= O_BAD_HEADER
                         payload_at = payload + header
                         if header > 20:
                             mss, scale, marks, sent, echoed, sack_at, sack_size, odd = tcp_options(

@@ -5,7 +5,7 @@ costs a kernel call less than twenty do.
 """
 
 L_TCP, L_UDP, L_ICMP, L_ICMPV6, L_FRAGMENT = 0x10, 0x20, 0x40, 0x80, 0x1000  # mixcni.schema.Layer
-O_BAD_TOTAL, O_OPTIONS_CUT = 0x08, 0x80  # mixcni.schema.Oddity
+O_BAD_HEADER, O_OPTIONS_CUT = 0x04, 0x80  # mixcni.schema.Oddity
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10  # mixcni.schema.TcpFlag
 FORWARD, REVERSE = 0, 1  # mixcni.schema.Direction
 NO_KEY = -1

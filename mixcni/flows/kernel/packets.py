@@ -49,7 +49,7 @@ from mixcni.flows.kernel.numbers import (
     LARGE,
     LAST_NS,
     LINE,
-    O_BAD_TOTAL,
+    O_BAD_HEADER,
     O_OPTIONS_CUT,
     OCTETS,
     OUT_OF_ORDER,
@@ -347,7 +347,7 @@ def track_packets(packets, key_of, options, keys, state, segments, samples, fill
                     keep_options(streams, own, other, options, option)
             streams[own + COMPLETENESS] |= completeness_of(flags, payload, is_first)
             oddity, window = i64(packets.oddity[i]), i64(packets.seg_wnd[i])
-            sized = not present & L_FRAGMENT and not (oddity & O_BAD_TOTAL and payload == 0)
+            sized = not present & L_FRAGMENT and not oddity & O_BAD_HEADER
             cut = oddity & O_OPTIONS_CUT
             ends = i64(flows[at + ENDS])
             watch, another = i64(watched[ends]), 0
@@ -366,7 +366,7 @@ def track_packets(packets, key_of, options, keys, state, segments, samples, fill
             if flows[at + F_WATCH] < 0:
                 flows[at + F_WATCH] = take_watch(watches, counts)
             mine, its, pair = (2 * watch + side) * WATCH, (2 * watch + 1 - side) * WATCH, 2 * watch * WATCH
-            theirs = another
+            theirs = 0
             if sized:
                 theirs = analyse(watches, watch_ns, mine, its, pair, flags, seq, ack, payload, window, time_ns, another)
             heed_options(watches, watch_ns, mine, its, pair, flags, scale, operations, cut, time_ns)
