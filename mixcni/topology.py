@@ -50,6 +50,7 @@ class CapturePoint:
     holes : (begin, end) ns by its own clock for which its files lack packets
     dropped : the share of packets that the capture itself counted as dropped; None: it has no counters
     is_placed : whether anything tells where on the path it stands; else its place in the order is a guess
+    beside : names of points of which neither lies behind this one nor before it
     """
 
     name: str
@@ -62,6 +63,7 @@ class CapturePoint:
     holes: tuple[tuple[int, int], ...] = ()
     dropped: float | None = None
     is_placed: bool = True
+    beside: frozenset[str] = frozenset()
 
 
 class Translation(NamedTuple):

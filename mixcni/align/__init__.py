@@ -4,6 +4,6 @@ Flows are joined by flow key and initial sequence number; clocks by segments tha
 """
 
 from mixcni.align.alignment import Alignment, align_points
-from mixcni.align.path import INITIAL_TTLS, first_hop_limit, infer_order
+from mixcni.align.path import INITIAL_TTLS, PathOrder, first_hop_limit, infer_order
 
-__all__ = ["INITIAL_TTLS", "Alignment", "align_points", "first_hop_limit", "infer_order"]
+__all__ = ["INITIAL_TTLS", "Alignment", "PathOrder", "align_points", "first_hop_limit", "infer_order"]

@@ -1,7 +1,7 @@
 """The order of the points where the case does not give it: from hop limits, from whose addresses a point sees, and from time."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import networkx as nx
@@ -27,11 +27,13 @@ class PathOrder(NamedTuple):
     positions : of the points, as they were given
     reasons : a sentence each
     unplaced : of these points, which have packets, nothing tells where they stand, though it does of others
+    beside : pairs of points of which neither lies behind the other, as two clients' nodes
     """
 
     positions: list[int]
     reasons: list[str]
     unplaced: frozenset[int] = frozenset()
+    beside: frozenset[tuple[int, int]] = frozenset()
 
 
 def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequence[str] = ()) -> PathOrder:
@@ -43,7 +45,8 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequen
     another's conversations, but packets that their responders sent, which that other did not, is farther; so is one that heard
     nothing of the initiators whose unanswered requests crossed no router before that other. Where none of these decides, as on
     two sides of a bridge, times do (mixcni.align.roundtrips). What nothing decides stands in the order of the names, behind the
-    others where it is nothing of a point; so does all, where they contradict.
+    others where it is nothing of a point; so does all, where they contradict. Two points on their initiators' own links that no
+    conversation has in common stand beside each other, unless one of them may be the responders' own.
 
     Parameters
     ----------
@@ -53,7 +56,12 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequen
     """
     own = [flows.packets["time_ns"] for flows in points]
     conversations = join_flows(UnitedFlows(points, own))
-    found = [*_told_by_headers(conversations, points, names)]
+    asked, replied = (
+        np.stack([first_hop_limit(flows, conversations, p, direction) for p, flows in enumerate(points)], axis=1)
+        for direction in Direction
+    )
+    on_own_links = _on_own_links(asked, replied)
+    found = [*_told_by_headers(conversations, points, names, asked, replied, on_own_links)]
     graph = nx.DiGraph([(near, far) for near, far, _ in found])
     graph.add_nodes_from(range(len(names)))
     found += _told_by_time(conversations, points, names, nodes, graph)
@@ -69,24 +77,50 @@ def infer_order(names: Sequence[str], points: Sequence[FlowTable], nodes: Sequen
         return PathOrder(by_name, ["nothing tells the points apart: they stand in the order of their names", *lacking])
     unplaced = set(nx.isolates(graph))  # what got no answer may have been lost before them
     order = list(nx.lexicographical_topological_sort(graph, key=lambda position: (position in unplaced, rank[position])))
+    beside = {(p, q) for p, q in on_own_links if not nx.has_path(graph, p, q) and not nx.has_path(graph, q, p)}
     reasons = [f"{names[near]} before {names[far]}: {reason}" for near, far, reason in found]
     reasons += [
         f"{names[near]} and {names[far]} stand in the order of their names, nothing tells"
         for near, far in itertools.pairwise(order)
-        if far not in unplaced and not nx.has_path(graph, near, far)
+        if far not in unplaced and not nx.has_path(graph, near, far) and (min(near, far), max(near, far)) not in beside
+    ]
+    reasons += [
+        f"{names[p]} and {names[q]} stand beside each other: requests crossed no router before either, and none passes both"
+        for p, q in sorted(beside)
     ]
     reasons += [f"{names[point]} stands last, nothing tells where it is" for point in order if point in unplaced - empty]
-    return PathOrder(order, [*reasons, *lacking], frozenset(unplaced - empty))
+    return PathOrder(order, [*reasons, *lacking], frozenset(unplaced - empty), frozenset(beside))
+
+
+def _on_own_links(asked: NDArray[np.int64], replied: NDArray[np.int64]) -> set[tuple[int, int]]:
+    """Pairs of points before which requests crossed no router, that share none; replies crossed some before one of them.
+
+    Parameters
+    ----------
+    asked, replied : (c, p) hop limit of each conversation's first packet in each direction at each point; -1 none
+    """
+    heard = (asked >= 0) | (replied >= 0)
+    own = ((asked < 0) | np.isin(asked, INITIAL_TTLS)).all(axis=0) & (asked >= 0).any(axis=0)
+    away = np.asarray(~np.isin(replied, INITIAL_TTLS).any(axis=0) & (replied >= 0).any(axis=0))
+    return {
+        (p, q)
+        for p, q in itertools.combinations(np.flatnonzero(own).tolist(), 2)
+        if (away[p] or away[q]) and not (heard[:, p] & heard[:, q]).any()
+    }
 
 
 def _told_by_headers(
-    conversations: ConversationTable, points: Sequence[FlowTable], names: Sequence[str]
+    conversations: ConversationTable,
+    points: Sequence[FlowTable],
+    names: Sequence[str],
+    asked: NDArray[np.int64],
+    replied: NDArray[np.int64],
+    on_own_links: Collection[tuple[int, int]],
 ) -> Iterator[tuple[int, int, str]]:
-    """Pairs of points (near, far) that hop limits tell apart, or whose addresses each sees; with the reason."""
-    asked, replied = (
-        np.stack([first_hop_limit(flows, conversations, p, direction) for p, flows in enumerate(points)], axis=1)
-        for direction in Direction
-    )
+    """Pairs of points (near, far) that hop limits tell apart, or whose addresses each sees; with the reason.
+
+    asked, replied, on_own_links : as `_on_own_links` has and gives them; of those pairs addresses tell nothing
+    """
     for p, q in itertools.combinations(range(len(points)), 2):
         drop, rise = _median_drop(asked, p, q), _median_drop(replied, q, p)
         if drop:
@@ -100,6 +134,8 @@ def _told_by_headers(
             continue
         if rise:
             yield *((p, q) if rise > 0 else (q, p)), f"the hop limit of replies rises by {abs(rise):g} between them"
+            continue
+        if (p, q) in on_own_links:
             continue
         for near, far in ((p, q), (q, p)):
             hears = _hears_responders_of(conversations, points, near, far)

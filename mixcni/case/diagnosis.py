@@ -1,12 +1,12 @@
 """Case -> Report: all stages in order, and what was assumed on the way, each assumption a sentence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from mixcni.align import align_points, infer_order
+from mixcni.align import PathOrder, align_points, infer_order
 from mixcni.case.folder import Case, open_case
 from mixcni.case.loading import LoadedPoint, Progress, load_points
 from mixcni.case.memory import kept_memory
@@ -58,11 +58,11 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
         watched.append(replace(point, holes=holes_between(captures, packets), dropped=dropped_share(captures, packets)))
     points = tuple(watched)
     if not case.path_given and len(points) > 1:
-        order, reasons, unplaced = infer_order([point.name for point in points], tracked, [point.node for point in points])
-        points = tuple(replace(point, is_placed=i not in unplaced) for i, point in enumerate(points))
-        points, tracked, exchanges = tuple(points[i] for i in order), [tracked[i] for i in order], [exchanges[i] for i in order]
+        found = infer_order([point.name for point in points], tracked, [point.node for point in points])
+        order = found.positions
+        points, tracked, exchanges = _placed(points, found), [tracked[i] for i in order], [exchanges[i] for i in order]
         names = " → ".join(point.name for point in points)
-        assumptions.append(f"the path of a request is taken to be {names}: {'; '.join(reasons)}")
+        assumptions.append(f"the path of a request is taken to be {names}: {'; '.join(found.reasons)}")
     nodes = [point.node for point in points]
     cluster = read_dumps(case.dumps, root=case.folder)
     alignment = align_points([point.name for point in points], tracked, nodes, exchanges, stated_translations(cluster))
@@ -81,6 +81,14 @@ def diagnose(case: Case | str | Path, *, progress: Progress | None = None) -> Re
         scenario={} if case.scenario is None else case.scenario.as_dict(),
         pod_cidrs=case.pod_cidrs,
     )
+
+
+def _placed(points: Sequence[CapturePoint], found: PathOrder) -> tuple[CapturePoint, ...]:
+    """The points in the order that was found, with what is known of their places."""
+    names = [point.name for point in points]
+    pairs = [*found.beside, *((q, p) for p, q in found.beside)]
+    beside = [frozenset(names[q] for p, q in pairs if p == i) for i in range(len(points))]
+    return tuple(replace(points[i], is_placed=i not in found.unplaced, beside=beside[i]) for i in found.positions)
 
 
 def _capture_inputs(case: Case, loaded: LoadedPoint) -> Iterator[InputFile]:

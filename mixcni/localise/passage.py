@@ -1,5 +1,6 @@
 """Whether a conversation passes a place where it was not seen: what a NAT makes of its addresses, and which way it takes."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from mixcni.align import Alignment
 from mixcni.localise.survey import Survey
 from mixcni.schema import Direction
+from mixcni.topology import CapturePoint
 
 ALL_ALIKE: Final = 8  # conversations that must all have taken one way; were there two ways, one in 128 such runs had one alone
 MANY: Final = 3  # conversations that two points each share with others; then that they share none with each other is no chance
@@ -116,10 +118,12 @@ def may_be_seen(alignment: Alignment) -> NDArray[np.bool_]:
     return maybe
 
 
-def take_other_ways(alignment: Alignment) -> NDArray[np.bool_]:
+def take_other_ways(points: Sequence[CapturePoint], alignment: Alignment) -> NDArray[np.bool_]:
     """(p, p) whether two points lie on different ways, as two nodes of one tier do: each shares many, and none with the other.
 
-    And what passes the one passes the other by: it is seen on both sides of it. Of what is lost between the two nothing is.
+    And what passes the one passes the other by: it is seen on both sides of it. Nor is a point between them that shares some
+    with both, for what it has of the one may go on to the other. Or they are known to stand beside each other. Of what is lost
+    between the two nothing is.
     """
     seen = alignment.conversations.flow_of >= 0
     shared = seen[seen.sum(axis=1) > 1]
@@ -130,4 +134,8 @@ def take_other_ways(alignment: Alignment) -> NDArray[np.bool_]:
     behind[:, :-1] = np.logical_or.accumulate(shared[:, ::-1], axis=1)[:, ::-1][:, 1:]
     around = (before & behind & ~shared).astype(np.int64)  # points on either side saw it, and this one did not
     passes_by = shared.T.astype(np.int64) @ around > 0
-    return np.asarray(many[:, None] & many[None, :] & (together == 0) & (passes_by | passes_by.T))
+    onward = np.triu(together > 0, 1).astype(np.int64)
+    joined = onward @ onward > 0
+    apart = many[:, None] & many[None, :] & (together == 0) & (passes_by | passes_by.T) & ~(joined | joined.T)
+    beside = np.array([[other.name in point.beside for other in points] for point in points], dtype=np.bool_)
+    return np.asarray(apart | beside)

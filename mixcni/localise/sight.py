@@ -128,7 +128,7 @@ def judge_sights(
     farthest = np.where(seen, positions, -1).max(axis=1, initial=-1)
     against = runs_against(alignment)
     assumed_windows, learned_scopes = [], []
-    maybe, apart = may_be_seen(alignment), take_other_ways(alignment)
+    maybe, apart = may_be_seen(alignment), take_other_ways(points, alignment)
     expected, concerned = _expectations(points, alignment, survey, nearest, farthest)
     elsewhere = seen.astype(np.int64) @ apart > 0
     concerned = (concerned & ~elsewhere) | seen

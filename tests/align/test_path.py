@@ -27,7 +27,7 @@ def talked(port: int = 41_000, host: str = "10.244.3.7") -> list[Sent]:
 def inferred(sent: list[Sent], names: str, stored: str, nodes: str = "", **more: Any) -> tuple[str, list[str]]:
     """The order found for points that are on the way as `names` and are given as `stored`; `more` goes to `captured`."""
     frames = captured(sent, names, **more)
-    order, reasons, _ = infer_order(list(stored), tracked({name: frames[name] for name in stored}), list(nodes))
+    order, reasons, _, _ = infer_order(list(stored), tracked({name: frames[name] for name in stored}), list(nodes))
     return "".join(stored[i] for i in order), reasons
 
 
@@ -108,13 +108,31 @@ def test_two_points_of_which_each_is_on_the_link_of_some_initiators_are_not_told
     assert inferred(lost, "BA", "AB", hops=0) == ("AB", NOTHING)
 
 
+def test_points_on_the_links_of_their_own_initiators_stand_beside_each_other() -> None:
+    """D is another client's node: what it sent was lost, and none of it passes A, behind which B and C are."""
+    lost = [one for port in (41_001, 41_002) for one in unanswered(port, "10.244.4.9")]
+    frames = captured(talked(), "ABC") | captured(lost, "D")
+    order = infer_order(list("ABCD"), tracked(frames))
+    assert order.beside == {(0, 3)}
+    assert "D before B: it hears the responders of what D saw" in order.reasons
+    assert "A and D stand beside each other: requests crossed no router before either, and none passes both" in order.reasons
+    assert not any(reason.startswith(("A before D", "D before A", "A and D stand in")) for reason in order.reasons)
+
+
+def test_a_point_on_the_responders_own_link_stands_beside_none() -> None:
+    """C hears the probes of its own node, which crossed no router, and neither did the replies."""
+    lost = [replace(one, lost="AC") for one in unanswered()]
+    order = infer_order(list("AC"), tracked(captured(lost, "AC") | captured(talked(50_000, "10.242.2.153"), "C")))
+    assert (order.positions, order.beside) == ([0, 1], frozenset())
+
+
 def test_an_order_that_contradicts_itself_is_none() -> None:
     """Three conversations, each seen at two points: A before B, B before C, C before A."""
     frames: dict[str, list[object]] = {name: [] for name in "ABC"}
     for i, names in enumerate(("AB", "BC", "CA")):
         for name, of_point in captured(talked(41_000 + i), names).items():
             frames[name].extend(of_point)
-    order, reasons, _ = infer_order(list("ABC"), tracked(frames))  # type: ignore[arg-type]
+    order, reasons, _, _ = infer_order(list("ABC"), tracked(frames))  # type: ignore[arg-type]
     assert order == [0, 1, 2]
     assert reasons == ["hop limits and times contradict each other: the points stand in the order of their names"]
 
@@ -180,7 +198,7 @@ def test_a_way_that_is_faster_there_than_back_does_not_turn_the_order() -> None:
     frames = captured(talked(), "AB", hops=0, delay_ns=0)
     late = [frame.at(frame.time_ns + (100_000 if i in {0, 2, 3, 5} else 0)) for i, frame in enumerate(frames["B"])]
     early = [frame.at(frame.time_ns + (900_000 if i in {1, 4} else 0)) for i, frame in enumerate(frames["A"])]
-    order, reasons, _ = infer_order(["B", "A"], tracked({"B": late, "A": early}))
+    order, reasons, _, _ = infer_order(["B", "A"], tracked({"B": late, "A": early}))
     assert order == [1, 0]
     assert "1,000 µs" in reasons[0]
 
@@ -224,6 +242,6 @@ def test_what_got_no_response_counts_by_the_side_on_which_its_ends_are() -> None
 def test_what_is_told_of_some_points_alone_is_said() -> None:
     """D is B again, by a copy of its frames."""
     frames = captured(talked(), "CBA")
-    order, reasons, _ = infer_order(list("BCD"), tracked({"B": frames["B"], "C": frames["C"], "D": frames["B"]}))
+    order, reasons, _, _ = infer_order(list("BCD"), tracked({"B": frames["B"], "C": frames["C"], "D": frames["B"]}))
     assert order == [1, 0, 2]
     assert reasons[-1] == "B and D stand in the order of their names, nothing tells"

@@ -140,6 +140,19 @@ def test_what_one_point_alone_saw_is_undecided_where_nothing_tells_where_that_po
     assert not [finding for finding in report.findings_found if finding.cause == "server_silent"]
 
 
+def test_what_one_of_two_clients_nodes_sent_is_lost_before_the_next_point_that_both_lead_to(tmp_path: Path) -> None:
+    """D, whose requests all are lost, and A are two clients' nodes; their names do not say that D lies behind A or before it."""
+    answered, lost = Talk(), Talk(initiator=("10.244.4.9", 41_001))
+    answered.handshake(0)
+    for i in range(20):
+        answered.exchange(100 + 500 * i)
+    lost.repeated((50, 1_050, 3_050), 0, "S")
+    for name, frames in (captured(answered.sent, "ABC") | captured(lost.sent, "D")).items():
+        write_pcap(tmp_path / f"{name}.pcap", frames)
+    report = mixcni.diagnose(tmp_path)
+    assert [loss["hop"] for loss in report.losses] == [["D", "B"]]
+
+
 def test_a_cut_capture_gives_what_stands_before_and_says_what_was_dropped(tmp_path: Path) -> None:
     report = diagnose_changed(tmp_path, lambda folder: (folder / "B.pcap").write_bytes((folder / "B.pcap").read_bytes()[:-7]))
     damage = next(entry for entry in report.to_dict()["inputs"] if entry["file"] == "B.pcap")["damage"]

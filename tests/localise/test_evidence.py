@@ -224,6 +224,19 @@ def test_behind_one_of_two_nodes_a_loss_is_found() -> None:
     assert all(rate.missed == 0 for rate in seen.localisation.rates)
 
 
+def test_what_one_of_two_clients_sends_is_lost_behind_the_point_that_both_pass() -> None:
+    """X and Y are two clients' nodes before B and C: that Y's get no farther than B puts Y and C on no different ways."""
+    sent: list[Sent] = []
+    for number in range(5):
+        talk, failing = Talk(initiator=(CLIENT, 43_000 + number)), Talk(initiator=("10.244.4.9", 44_000 + number))
+        talk.handshake(10.0 * number)
+        talk.exchange(END_MS)
+        failing.repeated((1000, 2000, 4000), 0, "S", lost="BC")
+        sent += [replace(one, missed="Y") for one in talk.sent] + [replace(one, missed="X") for one in failing.sent]
+    (loss,) = scene_of(captured(sent, "XYBC")).localisation.losses
+    assert (loss.near, loss.far, loss.conversations) == (2, 3, 5)
+
+
 def test_a_point_that_none_of_the_failing_reach_lies_on_their_way_all_the_same() -> None:
     """All that A sends is reset behind B, and C hears probes from B's node alone: not two nodes of one tier."""
     probes, refused = [], []
