@@ -14,9 +14,8 @@ from mixcni.align.united import UnitedFlows
 from mixcni.decode.payloads import payload_heads_again
 from mixcni.flows import FlowTable
 from mixcni.kernels.grouping import numbered
-from mixcni.schema import Layer
+from mixcni.schema import PROTOCOL_UDP, Layer
 
-PROTOCOL_UDP = 17
 COMPARED_OCTETS: Final = 32  # of a payload: what a snaplen of 96 leaves of it behind Ethernet, a tag, IPv4 and UDP is 50
 LEAST_OCTETS: Final = 12  # a DNS message without its question; shorter ones are rarely unlike
 

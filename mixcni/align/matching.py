@@ -5,8 +5,9 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcni.align.united import PROTOCOL_TCP, UnitedFlows, sequence_distance
+from mixcni.align.united import UnitedFlows, sequence_distance
 from mixcni.kernels.grouping import numbered, ranks
+from mixcni.schema import PROTOCOL_TCP
 
 MOST_UNSEEN = 1 << 20  # octets in flight between what two points saw of one connection, a large window (RFC 7323) and more
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from mixcni.align.clock import ClockModel
 from mixcni.align.pairings import Pairings, Pairs
-from mixcni.align.united import PROTOCOL_TCP, UnitedFlows
+from mixcni.align.united import UnitedFlows
 from mixcni.kernels.grouping import numbered
-from mixcni.schema import Evidence
+from mixcni.schema import PROTOCOL_TCP, Evidence
 
 IN_TIME_BITS: Final = 8
 SAME_CALLER_BITS: Final = 24  # an address with a port that was chosen for this conversation

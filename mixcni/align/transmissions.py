@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from mixcni.align.conversations import ConversationTable, Members
 from mixcni.align.heard import without_heard
 from mixcni.align.kernel import place_segments
-from mixcni.align.united import PROTOCOL_TCP
 from mixcni.flows import FlowTable, SegmentTable
 from mixcni.kernels.jit import run
-from mixcni.schema import TRANSMISSIONS
+from mixcni.schema import PROTOCOL_TCP, TRANSMISSIONS
 from mixcni.tables import Table, columns_in_one
 
 Columns = dict[str, NDArray[Any]]

@@ -15,7 +15,6 @@ from mixcni.schema import Encapsulation, OptionFlag, TcpFlag
 from mixcni.tables import recode, rows_of_packets, unite_address_books
 
 HALF, MASK = np.int64(1 << 31), np.int64((1 << 32) - 1)
-PROTOCOL_TCP = 6
 NO_OPTIONS = -2  # of a SYN that carries none, or was not seen
 
 

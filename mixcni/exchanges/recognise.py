@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from mixcni.flows import FlowTable
 from mixcni.kernels.grouping import distinct
-from mixcni.schema import Direction, Hint, Layer
+from mixcni.schema import PROTOCOL_TCP, PROTOCOL_UDP, Direction, Hint, Layer
 
-PROTOCOL_TCP, PROTOCOL_UDP = 6, 17
 PROTOCOLS_ICMP = (1, 58)  # of IPv4 and of IPv6
 ECHO_TYPES = (8 << 8, 0, 128 << 8, 129 << 8)  # ICMP and ICMPv6 echo, type * 256 + code
 PORT_DNS = 53

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mixcni.explain.findings import Finding, Remedy, confidence_of
 from mixcni.explain.suspects import Facts, ends_text, exchanges_text, shown_by
-from mixcni.schema import Direction, ExchangeKind, Fate, TcpFlag
+from mixcni.schema import PROTOCOL_TCP, Direction, ExchangeKind, Fate, TcpFlag
 from mixcni.words import listed, plural
 
 CAUSE: Final = "response_untranslated"
@@ -23,7 +23,6 @@ PRIOR: Final = 0.05  # of connection attempts that find no answer
 ODDS_NUMBER: Final = 200.0  # another connection of the same port would have to have the same number
 ODDS_RESET: Final = 5.0
 UNCONFIRMED: Final = 0.45  # at most, where it was not seen to arrive at the initiator: it may be translated later
-PROTOCOL_TCP: Final = 6
 
 
 def halves(facts: Facts) -> NDArray[np.int64]:

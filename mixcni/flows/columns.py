@@ -48,10 +48,9 @@ from mixcni.flows.kernel.numbers import (
 )
 from mixcni.flows.kernel.zeek import CLOSED, ESTABLISHED, INACTIVE, N_FIN, PARTIAL, RESET, SYN_ACK_SENT, SYN_SENT
 from mixcni.kernels.jit import run
-from mixcni.schema import FLOWS, ConnState, Ending, Label
+from mixcni.schema import FLOWS, PROTOCOL_TCP, PROTOCOL_UDP, ConnState, Ending, Label
 from mixcni.tables import columns_in_one
 
-PROTOCOL_TCP, PROTOCOL_UDP = 6, 17
 BLOCK = 512  # rows of state, each of half a KiB
 FLOWS_AT_ONCE = 1 << 13  # what is made of their state on the way to the columns stays in the cache
 DIRECTIONS = ("forward", "reverse")

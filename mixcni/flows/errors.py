@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcni.flows.tables import FlowTable
-from mixcni.schema import ERRORS, Direction
+from mixcni.schema import ERRORS, PROTOCOL_TCP, Direction
 from mixcni.tables import Table
 
-PROTOCOL_TCP = 6
 HALF, CIRCLE = 1 << 31, 1 << 32  # of sequence numbers (RFC 9293 section 3.4)
 MOST_NEAR: Final = 64  # flows of a key that are looked at on either side of an error: a router quotes what it has just seen
 FARTHEST = 1 << 30  # octets: beyond the largest window (RFC 7323 section 2.3) a sequence number is not of this connection

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from mixcni.decode.payloads import can_read_again, read_senders
 from mixcni.flows.tables import FlowTable
-from mixcni.schema import RESETS, Direction, Layer, ResetOrigin, ResetReason, TcpFlag
+from mixcni.schema import PROTOCOL_TCP, RESETS, Direction, Layer, ResetOrigin, ResetReason, TcpFlag
 from mixcni.tables import Table
 
-PROTOCOL_TCP = 6
 TTL_SLACK: Final = 1  # hops by which packets of one host differ on parallel paths
 IDS_NEAR: Final = 1_000  # identifications that a busy host may have used in between (Weaver et al. section 4.2: counters go on)
 IDS: Final = 1 << 16

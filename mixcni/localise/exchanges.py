@@ -10,13 +10,12 @@ from mixcni.align import Alignment
 from mixcni.exchanges import ExchangeTable
 from mixcni.kernels.grouping import distinct, in_order, numbered
 from mixcni.localise.survey import Survey
-from mixcni.schema import Direction, ExchangeKind, TcpFlag
+from mixcni.schema import PROTOCOL_TCP, Direction, ExchangeKind, TcpFlag
 from mixcni.topology import Address
 
 COLUMNS = (
     "conversation", "number", "kind", "request_start", "request_end", "response_start", "response_end", "told_at", "exchange",
 )  # fmt: skip
-PROTOCOL_TCP = 6
 ALL_ONES = 2**32 - 1  # the limited broadcast (RFC 919)
 
 

@@ -14,9 +14,8 @@ from mixcni.kernels.jit import run
 from mixcni.localise.atoms import Atoms
 from mixcni.localise.kernel import count_carrying, mark_kinds
 from mixcni.localise.watch import Watch
-from mixcni.schema import Direction
+from mixcni.schema import PROTOCOL_TCP, Direction
 
-PROTOCOL_TCP = 6
 LEAST_FILTERED: Final = 20  # segments that all carry payload; TCP acknowledges every second one (RFC 9293 section 3.8.6.3)
 
 

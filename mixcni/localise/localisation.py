@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mixcni.align import Alignment
 from mixcni.exchanges import ExchangeTable
 from mixcni.localise.atoms import Atoms, Intervals, cut_atoms
-from mixcni.localise.exchanges import PROTOCOL_TCP, merge_exchanges
+from mixcni.localise.exchanges import merge_exchanges
 from mixcni.localise.fates import FateRules, FateTable
 from mixcni.localise.hops import HopCount, count_hops
 from mixcni.localise.missrate import MissRate, known_to_pass, miss_rates, whole_miss_rates
@@ -20,7 +20,7 @@ from mixcni.localise.silences import find_silences
 from mixcni.localise.survey import survey_of
 from mixcni.localise.traits import Trait, common_traits, size_trait
 from mixcni.localise.uneven import Uneven
-from mixcni.schema import Direction, Fate, Reason, Sight
+from mixcni.schema import PROTOCOL_TCP, Direction, Fate, Reason, Sight
 from mixcni.topology import CapturePoint
 
 MOST_CERTAIN = 0.999  # the model's own error is not smaller than this

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from mixcni.align import Alignment
 from mixcni.kernels.grouping import numbered
 from mixcni.localise.survey import Survey
-from mixcni.schema import Direction
+from mixcni.schema import PROTOCOL_ICMP, Direction
 from mixcni.tables import recode, unite_address_books
 
 ICMP_UNREACHABLE, ICMP_TIME_EXCEEDED, ICMP_PARAMETER = 3, 11, 12  # RFC 792
 ICMP_FRAGMENTATION_NEEDED = 4  # code of an unreachable: not a refusal (RFC 1191)
 ICMPV6_UNREACHABLE, ICMPV6_TIME_EXCEEDED, ICMPV6_PARAMETER = 1, 3, 4  # RFC 4443
-PROTOCOL_ICMP = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ from mixcni.schema.packets import (
     STACKS,
     TIMESTAMPS,
 )
+from mixcni.schema.protocols import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP
 
 __all__ = [
     "CANDIDATES",
@@ -69,6 +70,9 @@ __all__ = [
     "NEIGHBOURS",
     "OPTIONS",
     "PACKETS",
+    "PROTOCOL_ICMP",
+    "PROTOCOL_TCP",
+    "PROTOCOL_UDP",
     "PROXIED",
     "QUOTES",
     "RESETS",

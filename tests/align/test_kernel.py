@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from mixcni.align.alignment import align_points
-from mixcni.align.united import PROTOCOL_TCP, UnitedFlows
+from mixcni.align.united import UnitedFlows
 from mixcni.decode import decode_packets
 from mixcni.flows import FlowTable, track_flows
 from mixcni.read import CaptureFile
-from mixcni.schema import Direction, TcpFlag
+from mixcni.schema import PROTOCOL_TCP, Direction, TcpFlag
 from tests.cases import CAPTURES
 from tests.kernels.forms import TWO_FORMS, in_form
 

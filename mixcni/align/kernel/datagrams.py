@@ -5,8 +5,8 @@ Contract: arrays of one length where they are named together; what is written ha
 
 from mixcni.kernels.hashing import WORD, mix
 from mixcni.kernels.jit import i64, kernel
+from mixcni.schema import PROTOCOL_TCP
 
-PROTOCOL_TCP = 6
 FORWARD = 0  # mixcni.schema.Direction
 OCTETS_BITS = 32  # of `kind`, in which the IP identification stands above the octets of payload
 POINTS_A_WORD = 62  # an int64 has so many bits, and some to spare

@@ -4,8 +4,8 @@ Contract: arrays of one length where they are named together; what is written ha
 """
 
 from mixcni.kernels.jit import i64, kernel
+from mixcni.schema import PROTOCOL_TCP
 
-PROTOCOL_TCP = 6
 FORWARD = 0  # mixcni.schema.Direction
 SYN, RST, ACK = 0x02, 0x04, 0x10  # mixcni.schema.TcpFlag
 

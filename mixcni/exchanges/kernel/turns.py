@@ -5,8 +5,8 @@ and what is no part of a stream, as a reset, has length 0.
 """
 
 from mixcni.kernels.jit import i64, kernel
+from mixcni.schema import PROTOCOL_TCP
 
-PROTOCOL_TCP = 6
 FIN, SYN = 0x01, 0x02  # mixcni.schema.TcpFlag
 FORWARD = 0  # mixcni.schema.Direction
 HANDSHAKE, TURN = 0, 1  # mixcni.schema.ExchangeKind
