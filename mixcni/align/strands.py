@@ -85,21 +85,22 @@ class Strands:
         told[self.conversation[untold.any(axis=1)]] = False
         return told
 
-    def iss_is_common(self) -> NDArray[np.bool_]:
-        """(k,) whether a point heard several connections begin with one's ISS, one after the other.
+    def begin_is_common(self) -> NDArray[np.bool_]:
+        """(k,) whether a point heard several connections begin with one's ISS and TSval, one after the other.
 
         What writes packets by hand often gives them all one number. A NAT of the point's own makes another key, and at once.
         """
-        every, iss = self.every, self.iss[self.conversation]
-        rows = np.flatnonzero((iss >= 0) & (every.syn_ns >= 0))
-        place = numbered(iss[rows], every.point[rows])
+        every, begin = self.every, numbered(self.iss, self.syn_options()[0][:, 3])
+        rows = np.flatnonzero((self.iss[self.conversation] >= 0) & (every.syn_ns >= 0))
+        begun = begin[self.conversation[rows]]
+        place = numbered(begun, every.point[rows])
         _, of_key = np.unique(numbered(place, every.keys[rows]), return_index=True)
         first, last = np.full(rows.size, NEVER), np.zeros(rows.size, dtype=np.int64)
         np.minimum.at(first, place, every.syn_ns[rows])
         np.maximum.at(last, place, every.syn_ns[rows])
         keys = np.bincount(place[of_key], minlength=rows.size)
         common = (keys >= SEVERAL) & (last - first > SAME_HOST_NS)
-        return np.isin(self.iss, iss[rows[common[place]]])
+        return np.isin(begin, begun[common[place]])
 
     def may_follow(self, pairs: Pairs) -> NDArray[np.bool_]:
         """Whether of two the one that is heard farther on has no more of the initiator, and no less of the responder."""

@@ -104,7 +104,7 @@ def join_translated(
 def _pair_by_handshake(strands: Strands) -> Pairings:
     """Pairings of conversations whose initial sequence numbers a handshake told.
 
-    Where many begin with one number it joins none; those that may be one for all else are in doubt.
+    Where many begin alike that joins none; those that may be one for all else are in doubt.
     """
     numbers = strands.begun
     pairs = [numbers[places] for places in pairs_within(numbered(strands.iss[numbers]), MOST_EQUAL)]
@@ -117,7 +117,7 @@ def _pair_by_handshake(strands: Strands) -> Pairings:
     found = _weighed_by_syns(strands, Pairings(one, other, np.zeros(one.size, dtype=np.bool_), bits, evidence))
     if not found.one.size:
         return found
-    common = strands.iss_is_common()[found.one]
+    common = strands.begin_is_common()[found.one]
     possible = ~common | strands.may_follow((found.one, found.other))
     bits = np.where(common, np.minimum(found.bits, ENOUGH_BITS - 1), found.bits)
     return found._replace(bits=bits).part(possible)
