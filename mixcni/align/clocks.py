@@ -6,7 +6,8 @@ from below; the estimate is their middle, and half their distance is its uncerta
 
 Each point is put on the common clock through the points that bound it best, then all pairs are made to agree by weighted least
 squares. Where two points see each other's segments by two ways, what is left over between them is shown as a cycle's residual.
-Of points that nothing joins to the first one, one is taken to agree with it, and the others are measured against that one.
+Of points that nothing joins to the first one, the one that captured with it the longest is taken to agree with it, and the others
+are measured against that one.
 """
 
 import itertools
@@ -142,7 +143,7 @@ def estimate_clocks(
         graph.add_edge(*pair, weight=max(UNBOUNDED_NS if fit.slack_ns is None else fit.slack_ns + 1 for _, fit in pieces))
     shared = _assumed(graph, nodes)
     graph.add_edges_from(shared, weight=0)
-    heads = [reference if reference in part else min(part) for part in nx.connected_components(graph)]
+    heads = [_head(part, reference, packets) for part in nx.connected_components(graph)]
     lengths = nx.multi_source_dijkstra_path_length(graph, set(heads))
     routes = nx.multi_source_dijkstra_path(graph, set(heads))
     models = [ClockModel(names[reference], 0, None, 0) for _ in names]
@@ -164,6 +165,21 @@ def estimate_clocks(
         model = _model(names[reference], models[parent], pieces, packets[point])
         models[point] = replace(model, through=through, beside=_beside(names, routes[point], reference))
     return _reconciled(models, pairs, packets, shared, heads, reference)
+
+
+def _head(part: set[int], reference: int, packets: Sequence[NDArray[np.int64]]) -> int:
+    """The point of a part that is taken to agree with the reference: by their own clocks the two captured at once the longest."""
+    if reference in part:
+        return reference
+    first, last = _bounds(packets[reference])
+    overlaps = {point: min(last, end) - max(first, begin) for point in part for begin, end in [_bounds(packets[point])]}
+    return max(sorted(part), key=overlaps.__getitem__)
+
+
+def _bounds(times: NDArray[np.int64]) -> tuple[int, int]:
+    """The first and the last of a point's times, ns; 0 without any."""
+    timed = times[times >= 0]
+    return (int(timed.min()), int(timed.max())) if timed.size else (0, 0)
 
 
 def _beside(names: Sequence[str], route: Sequence[int], reference: int) -> str:

@@ -78,12 +78,12 @@ def _unanswered(position: int, span: tuple[int, int], facts: Facts) -> list[_Que
     neighbours = packets.neighbours
     if not len(neighbours):
         return []
-    times = packets["time_ns"][neighbours["packet"]] - alignment.clocks[position].offset_ns
+    moment = alignment.times[position]
+    times = moment[neighbours["packet"]]
     within = (times >= span[0]) & (times <= span[1])
     sender, target, is_reply = neighbours["sender"], neighbours["target"], neighbours["is_reply"]
     answered = np.unique(sender[is_reply & within])
     named_by_reply = np.unique(target[is_reply & within])  # a neighbour advertisement is about its target
-    moment = packets["time_ns"] - alignment.clocks[position].offset_ns
     speaks = np.unique(packets["source"][(moment >= span[0]) & (moment <= span[1]) & (packets["protocol"] != 0)])
     found: list[_Questions] = []
     questions = np.flatnonzero(within & ~is_reply & (sender != target))
